@@ -1,0 +1,20 @@
+"""A typed function as a command: its docstring is the help, its keyword arguments are the flags."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+import tyro
+
+from neuroseg.tables import DataError
+
+
+def run(main: Callable[..., None]) -> None:
+    """Call `main` with the command line's flags; a DataError ends in its sentences and exit status 1, no traceback."""
+    try:
+        tyro.cli(main)
+    except DataError as error:
+        for sentence in error.sentences:
+            print(f"error: {sentence}", file=sys.stderr)
+        raise SystemExit(1) from None

@@ -1,0 +1,189 @@
+"""Tables are refused when they break their declaration, and survive a crash of the writer."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from neuroseg import tables
+from neuroseg.tables import DataError
+
+COVERAGE = tables.Coverage(images=("a", "b"), sources=("m/0/none",))
+
+
+def images(**changes) -> pd.DataFrame:
+    frame = pd.DataFrame(
+        {
+            "image_id": ["a", "b"],
+            "path": ["a.png", "b.png"],
+            "height": [520, 520],
+            "width": [704, 704],
+            "cell_type": ["cort", None],
+            "group": ["w1", "w2"],
+            "subset": ["train", "test"],
+            "annotated": [True, False],
+            "sample": ["s1", None],
+            "plate": [None, None],
+            "well": [None, None],
+            "time": [11.5, None],
+            "treatment": [None, None],
+            "pixel_size_um": [None, None],
+        }
+    )
+    return frame.assign(**changes)
+
+
+def detections(count: int) -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    return pd.DataFrame(
+        {
+            "image_id": ["a"] * count,
+            "cell_type": "cort",
+            "score": np.linspace(1, 0, count, dtype=np.float32),
+            "x1": np.float32(1),
+            "y1": np.float32(2),
+            "x2": np.float32(11),
+            "y2": np.float32(12),
+            "mask": tables.patch_column(rng.integers(0, 256, (count, 28, 28), np.uint8)),
+            "source": "m/0/none",
+        }
+    )
+
+
+def test_a_table_comes_back_as_it_was_written(tmp_path):
+    tables.write("images", images(), tmp_path / "images.parquet")
+    again = tables.read("images", tmp_path / "images.parquet")
+    expected = images()
+    assert again.columns.tolist() == expected.columns.tolist()
+    assert again.astype(object).where(again.notna(), None).to_dict("records") == expected.astype(object).where(
+        expected.notna(), None
+    ).to_dict("records")
+
+
+def test_patches_come_back_as_they_were_written(tmp_path):
+    frame = detections(5)
+    tables.write("detections", frame, tmp_path / "d.parquet", COVERAGE)
+    again = tables.read("detections", tmp_path / "d.parquet")
+    assert (tables.patches(again) == tables.patches(frame)).all()
+    assert tables.patches(again.iloc[[3, 1]]).tolist() == tables.patches(frame)[[3, 1]].tolist()
+
+
+def test_coverage_names_images_in_which_nothing_was_found(tmp_path):
+    tables.write("detections", detections(0), tmp_path / "d.parquet", COVERAGE)
+    assert tables.read_coverage(tmp_path / "d.parquet") == COVERAGE
+    assert len(tables.read("detections", tmp_path / "d.parquet")) == 0
+
+
+def test_a_detections_table_without_coverage_is_refused(tmp_path):
+    with pytest.raises(TypeError, match="coverage"):
+        tables.write("detections", detections(1), tmp_path / "d.parquet")
+
+
+def test_reading_some_images_gives_their_rows_only(tmp_path):
+    tables.write("images", images(), tmp_path / "images.parquet")
+    assert tables.read("images", tmp_path / "images.parquet", images=["b"])["image_id"].tolist() == ["b"]
+
+
+@pytest.mark.parametrize("name", list(tables.SCHEMAS))
+def test_an_empty_table_can_be_written_and_read(tmp_path, name):
+    coverage = COVERAGE if name == "detections" else None
+    tables.write(name, tables.empty(name), tmp_path / "t.parquet", coverage)
+    assert tables.read(name, tmp_path / "t.parquet").columns.tolist() == tables.SCHEMAS[name].names
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"image_id": ["a", "a"]}, "row 1 .*image a.* image_id occurs twice"),
+        ({"height": [520, 0]}, "row 1 .*image b.* must be positive"),
+        ({"subset": ["train", "holdout"]}, "subset must be one of train, val, test"),
+        ({"group": ["w1", None]}, "group is empty"),
+        ({"height": ["tall", "taller"]}, "no images table"),
+    ],
+)
+def test_a_broken_row_is_named(tmp_path, changes, words):
+    with pytest.raises(DataError, match=words):
+        tables.write("images", images(**changes), tmp_path / "images.parquet")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "words"),
+    [
+        ("score", np.float32("nan"), "score is empty"),
+        ("score", np.float32(-1), "score must be"),
+        ("x2", 1, "box is empty"),
+    ],
+)
+def test_a_broken_detection_is_named(tmp_path, column, value, words):
+    frame = detections(3).assign(**{column: value})
+    with pytest.raises(DataError, match=words):
+        tables.write("detections", frame, tmp_path / "d.parquet", COVERAGE)
+
+
+def test_a_missing_column_is_named(tmp_path):
+    with pytest.raises(DataError, match="lacks the column path"):
+        tables.write("images", images().drop(columns="path"), tmp_path / "images.parquet")
+
+
+def test_another_table_is_not_taken_for_this_one(tmp_path):
+    tables.write("images", images(), tmp_path / "t.parquet")
+    with pytest.raises(DataError, match="expected a table of folds, this is images"):
+        tables.read("folds", tmp_path / "t.parquet")
+
+
+def test_a_foreign_parquet_file_is_refused(tmp_path):
+    images().to_parquet(tmp_path / "t.parquet")
+    with pytest.raises(DataError, match="none of ours"):
+        tables.read("images", tmp_path / "t.parquet")
+
+
+def test_a_damaged_file_is_refused_with_the_way_to_mend_it(tmp_path):
+    path = tmp_path / "images.parquet"
+    tables.write("images", images(), path)
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(DataError, match=r"images\.parquet: the file is damaged .* delete it"):
+        tables.read("images", path)
+
+
+def test_a_bit_flipped_in_the_data_is_noticed(tmp_path):
+    path = tmp_path / "d.parquet"
+    tables.write("detections", detections(200), path, COVERAGE)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 3] ^= 0xFF
+    path.write_bytes(data)
+    with pytest.raises(DataError, match="damaged"):
+        tables.read("detections", path)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(DataError, match="no such file"):
+        tables.read("images", tmp_path / "none.parquet")
+
+
+def test_a_failing_writer_leaves_the_old_file_and_no_other(tmp_path):
+    path = tmp_path / "out.txt"
+    path.write_text("old")
+
+    def fail() -> None:
+        with tables.replacing(path) as temporary:
+            temporary.write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_replacing_never_writes_through_a_hard_link(tmp_path):
+    (tmp_path / "cache").write_text("old")
+    (tmp_path / "out").hardlink_to(tmp_path / "cache")
+    with tables.replacing(tmp_path / "out") as temporary:
+        temporary.write_text("new")
+    assert (tmp_path / "cache").read_text() == "old"
+
+
+def test_equal_tables_are_equal_files(tmp_path):
+    for name in ("one", "two"):
+        tables.write("detections", detections(7), tmp_path / name, COVERAGE)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()

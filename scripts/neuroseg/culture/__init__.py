@@ -1,0 +1,10 @@
+"""Simulated phase-contrast cultures in the competition's layout: known truth, a known effect, planted faults.
+
+`anatomy` says what cells look like, `drawing` rasterises them, `optics` photographs them, `field` puts one image
+together; `experiment` plans plates, wells and arms, `faults` spoils what `validate` must find, `folder` writes it down.
+"""
+
+from neuroseg.culture.experiment import Experiment, photograph, plan
+from neuroseg.culture.folder import write
+
+__all__ = ["Experiment", "photograph", "plan", "write"]

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from neuroseg import tables
@@ -187,3 +188,80 @@ def test_equal_tables_are_equal_files(tmp_path):
     for name in ("one", "two"):
         tables.write("detections", detections(7), tmp_path / name, COVERAGE)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+
+
+def crowd(images: str, each: int) -> pd.DataFrame:
+    frame = detections(each * len(images))
+    return frame.assign(image_id=np.repeat(list(images), each))
+
+
+def test_a_table_written_in_pieces_reads_as_one(tmp_path):
+    coverage = tables.Coverage(tuple("abcd"), COVERAGE.sources)
+    whole = crowd("abcd", 3)
+    with tables.writing("detections", tmp_path / "d.parquet", coverage) as append:
+        append(whole[:3])
+        append(whole[3:3])
+        append(whole[3:])
+    again = tables.read("detections", tmp_path / "d.parquet")
+    assert again["image_id"].tolist() == list("aaabbbcccddd")
+    assert (tables.patches(again) == tables.patches(whole)).all()
+    assert tables.read_coverage(tmp_path / "d.parquet") == coverage
+
+
+def test_small_pieces_share_a_row_group_and_large_ones_do_not(tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "ROW_GROUP", 4)
+    with tables.writing("folds", tmp_path / "f.parquet") as append:
+        for image in "abcdefghij":
+            append(pd.DataFrame({"image_id": [image], "fold": [0]}))
+    groups = pq.ParquetFile(tmp_path / "f.parquet").metadata
+    assert [groups.row_group(group).num_rows for group in range(groups.num_row_groups)] == [4, 4, 2]
+
+
+def test_a_piece_that_is_refused_leaves_nothing_behind(tmp_path):
+    def fail() -> None:
+        with tables.writing("detections", tmp_path / "d.parquet", COVERAGE) as append:
+            append(crowd("a", 2))
+            append(crowd("b", 2).assign(score=np.float32(-1)))
+
+    with pytest.raises(DataError, match="score must be"):
+        fail()
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_images_rows_come_in_one_piece(tmp_path):
+    def fail() -> None:
+        with tables.writing("detections", tmp_path / "d.parquet", COVERAGE) as append:
+            append(crowd("a", 2))
+            append(crowd("ba", 2))
+
+    with pytest.raises(ValueError, match="image a come in two pieces"):
+        fail()
+
+
+@pytest.mark.parametrize("changes", [{"image_id": "c"}, {"source": "m/1/none"}])
+def test_what_the_coverage_does_not_name_is_refused(tmp_path, changes):
+    with pytest.raises(DataError, match="outside the coverage"):
+        tables.write("detections", crowd("ab", 1).assign(**changes), tmp_path / "d.parquet", COVERAGE)
+
+
+def test_reading_image_by_image_in_the_files_order_decodes_each_row_group_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "ROW_GROUP", 4)
+    tables.write(
+        "detections", crowd("abcde", 3), tmp_path / "d.parquet", tables.Coverage(tuple("abcdef"), ("m/0/none",))
+    )
+    decoded = []
+    read_row_group = pq.ParquetFile.read_row_group
+
+    def spy(self, group, columns=None, **options):
+        if columns is None:
+            decoded.append(group)
+        return read_row_group(self, group, columns=columns, **options)
+
+    monkeypatch.setattr(pq.ParquetFile, "read_row_group", spy)
+    with tables.reading("detections", tmp_path / "d.parquet") as rows_of:
+        found = [rows_of([image]) for image in "abcdef"]
+        last = rows_of(["e", "b"])
+    assert [frame["image_id"].tolist() for frame in found] == [[image] * 3 for image in "abcde"] + [[]]
+    assert decoded == [0, 1, 2, 3, 0, 1, 3]  # f is nowhere and lets all go; then those of b and e once more
+    assert last["image_id"].tolist() == list("bbbeee")  # in the file's order
+    assert (tables.patches(last) == tables.patches(crowd("abcde", 3))[[3, 4, 5, 12, 13, 14]]).all()

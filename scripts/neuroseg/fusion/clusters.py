@@ -1,0 +1,168 @@
+"""The loops of fusing boxes, compiled: who joins whose cluster, and how soft suppression proceeds.
+
+The arithmetic, down to where it rounds to single precision, is that of ensemble-boxes 1.0.9. The search is not: a
+cluster keeps running sums instead of adding its members up anew, and a box meets only the clusters whose centres lie
+within its reach, found on a grid, instead of all of them.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+
+FINEST = 128.0
+"""Most cells of the search grid along one side."""
+
+
+@njit(cache=True, nogil=True)
+def overlap(a: np.ndarray, b: np.ndarray) -> float:
+    """Return the IoU of two boxes."""
+    width = min(a[2], b[2]) - max(a[0], b[0])
+    height = min(a[3], b[3]) - max(a[1], b[1])
+    if width <= 0 or height <= 0:
+        return 0.0
+    inter = width * height
+    return inter / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - inter)
+
+
+@njit(cache=True, nogil=True)
+def cluster(
+    boxes: np.ndarray, scores: np.ndarray, labels: np.ndarray, iou: float, moving: bool, across: bool
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Let each box in turn join the cluster that it overlaps most, where by more than `iou`, or else open one.
+
+    Args:
+        boxes: (n, 4) float64, of positive area, best first.
+        scores: (n,) float64, a box's weight in its cluster.
+        labels: (n,) int64.
+        iou: from above 0 to 1; equal overlaps go to the older cluster.
+        moving: the cluster's box is its members' mean so far, weighted by score; if not, that of its first member.
+        across: boxes meet clusters opened under another label; if not, under the same.
+
+    Returns:
+        Each box's cluster, (n,) int64, numbered in the order of opening; the box that opened each, (k,) int64; the
+        clusters' boxes, (k, 4) float64; their sums of scores, (k,) float64.
+    """
+    n = boxes.shape[0]
+    owner, opener = np.empty(n, np.int64), np.empty(n, np.int64)
+    fused, total, sums = np.empty((n, 4)), np.empty(n), np.empty((n, 4), np.float32)
+    if n == 0:
+        return owner, opener, fused, total
+
+    # A cluster hangs on the cell of a grid that holds its box's centre. An IoU above t binds the two boxes' sides
+    # (b <= a / t) and with them how far their centres lie apart: at most a (1 - t) / 2t along each axis.
+    left, top = boxes[:, 0].min(), boxes[:, 1].min()
+    wide, high = boxes[:, 2].max() - left, boxes[:, 3].max() - top
+    columns = int(min(max(wide * n / (boxes[:, 2] - boxes[:, 0]).sum(), 1.0), FINEST))
+    rows = int(min(max(high * n / (boxes[:, 3] - boxes[:, 1]).sum(), 1.0), FINEST))
+    per_x, per_y = columns / wide, rows / high
+    reach = (1 - iou) / (2 * iou) + 1e-6
+    first, following = np.full(columns * rows, -1, np.int64), np.empty(n, np.int64)
+    cell = np.empty(n, np.int64)
+    k = 0
+
+    for i in range(n):
+        x0, y0, x1, y1 = boxes[i]
+        area, x, y = (x1 - x0) * (y1 - y0), (x0 + x1) / 2 - left, (y0 + y1) / 2 - top
+        dx, dy = (x1 - x0) * reach, (y1 - y0) * reach
+        from_column, to_column = int(max((x - dx) * per_x, 0.0)), int(min((x + dx) * per_x, columns - 1.0))
+        from_row, to_row = int(max((y - dy) * per_y, 0.0)), int(min((y + dy) * per_y, rows - 1.0))
+        best, at = iou, -1
+        for row in range(from_row, to_row + 1):
+            for column in range(from_column, to_column + 1):
+                c = first[row * columns + column]
+                while c >= 0:
+                    width = min(fused[c, 2], x1) - max(fused[c, 0], x0)
+                    height = min(fused[c, 3], y1) - max(fused[c, 1], y0)
+                    if width > 0 and height > 0 and (labels[opener[c]] != labels[i]) == across:
+                        inter = width * height
+                        own = (fused[c, 2] - fused[c, 0]) * (fused[c, 3] - fused[c, 1])
+                        found = inter / (own + area - inter)
+                        if found > best or (found == best and c < at):
+                            best, at = found, c
+                    c = following[c]
+
+        c = at if at >= 0 else k
+        owner[i] = c
+        if at < 0:
+            opener[c], cell[c], total[c] = i, -1, scores[i]
+            for d in range(4):
+                sums[c, d] = scores[i] * boxes[i, d]
+                fused[c, d] = boxes[i, d]
+            k += 1
+        elif moving:
+            total[c] += scores[i]
+            for d in range(4):
+                sums[c, d] = np.float32(np.float64(sums[c, d]) + scores[i] * boxes[i, d])
+                if total[c] > 0:
+                    fused[c, d] = np.float32(np.float64(sums[c, d]) / total[c])
+        else:
+            continue
+
+        row = int(min(max(((fused[c, 1] + fused[c, 3]) / 2 - top) * per_y, 0.0), rows - 1.0))
+        column = int(min(max(((fused[c, 0] + fused[c, 2]) / 2 - left) * per_x, 0.0), columns - 1.0))
+        home = row * columns + column
+        if home != cell[c]:
+            if cell[c] >= 0:
+                before = first[cell[c]]
+                if before == c:
+                    first[cell[c]] = following[c]
+                else:
+                    while following[before] != c:
+                        before = following[before]
+                    following[before] = following[c]
+            following[c], first[home], cell[c] = first[home], c, home
+    return owner, opener[:k].copy(), fused[:k].copy(), total[:k].copy()
+
+
+@njit(cache=True, nogil=True)
+def weigh(boxes: np.ndarray, scores: np.ndarray, owner: np.ndarray, best: np.ndarray) -> np.ndarray:
+    """Return each cluster's mean box, (k, 4) float64, members weighted by score x IoU with its best box.
+
+    Sums are kept in single precision, as ensemble-boxes does; a cluster whose weights are all 0 keeps its best box.
+    """
+    sums, total = np.zeros(best.shape, np.float32), np.zeros(best.shape[0])
+    for i in range(boxes.shape[0]):
+        weight = scores[i] * overlap(boxes[i], best[owner[i]])
+        total[owner[i]] += weight
+        for d in range(4):
+            sums[owner[i], d] = np.float32(np.float64(sums[owner[i], d]) + weight * boxes[i, d])
+    mean = best.copy()
+    for c in range(best.shape[0]):
+        if total[c] > 0:
+            for d in range(4):
+                mean[c, d] = np.float32(np.float64(sums[c, d]) / total[c])
+    return mean
+
+
+@njit(cache=True, nogil=True)
+def soften(
+    boxes: np.ndarray, scores: np.ndarray, iou: float, sigma: float, floor: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Pick the best box, lower the scores of those that overlap it, and so on while the best is above `floor`.
+
+    A box that overlaps by o keeps the share exp(-o² / sigma), or, where sigma is 0, 1 - o of its score if o > iou.
+
+    Returns:
+        The picked boxes' numbers, (k,) int64, and their lowered scores, (k,) float64, both in the order of picking.
+    """
+    n = boxes.shape[0]
+    order, left = np.arange(n), scores.copy()
+    for i in range(n):
+        best = i
+        for j in range(i + 1, n):
+            if left[j] > left[best]:
+                best = j
+        if not left[best] > floor:
+            return order[:i].copy(), left[:i].copy()
+        order[i], order[best] = order[best], order[i]
+        left[i], left[best] = left[best], left[i]
+        for j in range(i + 1, n):
+            shared = overlap(boxes[order[i]], boxes[order[j]])
+            if sigma > 0:
+                left[j] *= math.exp(-shared * shared / sigma)
+            elif shared > iou:
+                left[j] *= 1 - shared
+    return order, left

@@ -1,0 +1,178 @@
+"""The walk over an ensemble's detections files: who takes part, and image by image what becomes of their finds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from neuroseg import tables
+from neuroseg.fusion.clusters import cluster
+from neuroseg.fusion.methods import METHODS, Candidates, Fused
+from neuroseg.fusion.patches import average
+from neuroseg.fusion.recipe import Fusion, Recipe
+from neuroseg.tables import DataError
+
+BATCH = 8
+"""Images held at a time."""
+
+
+class Member(NamedTuple):
+    """One detections file: which images it has looked at, and the weight of each of its sources that takes part."""
+
+    path: Path
+    images: frozenset[str]
+    weights: dict[str, float]
+
+
+def gather(paths: Sequence[Path], recipe: Recipe) -> tuple[list[Member], tuple[str, ...]]:
+    """Find out who takes part in an ensemble.
+
+    The first part of a source (model/fold/view, or an ensemble's name) is the recipe's member that lends it its weight.
+
+    Returns:
+        The members' files, and all images that they have looked at, in the files' order.
+
+    Raises:
+        DataError: a member without a file, a source without a member, a source twice on one image, or an image that a
+            member has not looked at (its cells would be scored by other rules than the rest).
+    """
+    members, faults = [], []
+    looked: dict[str, set[str]] = {}
+    for path in paths:
+        coverage = tables.read_coverage(path)
+        weights = {}
+        for source in coverage.sources:
+            name, *rest = source.split("/")
+            if name not in recipe.members:
+                known = ", ".join(recipe.members)
+                faults.append(
+                    f"{path}: its source {source} is no member of the recipe ({known}); add it or leave it out."
+                )
+            elif not rest or recipe.fusion.views is None or rest[-1] in recipe.fusion.views:
+                weights[source] = recipe.members[name]
+                again = looked.setdefault(source, set()).intersection(coverage.images)
+                looked[source].update(coverage.images)
+                if again:
+                    faults.append(
+                        f"{path}: {source} comes twice for image {min(again)}; give each detections file once."
+                    )
+        members.append(Member(Path(path), frozenset(coverage.images), weights))
+    images = tuple(dict.fromkeys(image for path in paths for image in tables.read_coverage(path).images))
+    for name in recipe.members:
+        seen = set().union(*(covered for source, covered in looked.items() if source.split("/")[0] == name))
+        missed = [image for image in images if image not in seen]
+        if not seen:
+            faults.append(f"the recipe's member {name} is in none of the files; predict with it or strike it out.")
+        elif missed:
+            faults.append(
+                f"the recipe's member {name} lacks image {missed[0]} ({len(missed)} in all); predict them with it."
+            )
+    if faults:
+        raise DataError(*faults)
+    return members, images
+
+
+def stream(members: Sequence[Member], images: Sequence[str], settings: Fusion, name: str) -> Iterator[pd.DataFrame]:
+    """Fuse images in order, a few at a time, so that memory does not grow with their number; see `fuse`.
+
+    Yields:
+        Detections tables whose source is `name`, the ensemble's.
+    """
+    with ExitStack() as opened:
+        files = [opened.enter_context(tables.reading("detections", member.path)) for member in members]
+        for begin in tqdm(range(0, len(images), BATCH), desc=name, unit="batch", disable=None):
+            batch = images[begin : begin + BATCH]
+            parts = [
+                rows_of([image for image in batch if image in member.images])
+                for member, rows_of in zip(members, files, strict=True)
+            ]
+            yield fuse(parts, members, batch, settings, name)
+
+
+def fuse(
+    parts: Sequence[pd.DataFrame], members: Sequence[Member], images: Sequence[str], settings: Fusion, name: str
+) -> pd.DataFrame:
+    """Fuse the finds of some images.
+
+    An image's lists are all sources of all files that have looked at it, whether they found anything or not: a cell
+    that some of them miss scores lower in WBF. After the method, of boxes of different types that overlap by more than
+    `cross_type_iou` the best scored stays, for a cell has one type, and of all at most `max_detections`. Each gets the
+    average of its cluster's patches, weighted by list weight x score; in soft-NMS a cluster is a box by itself.
+
+    Args:
+        parts: each member's detections.
+        members: who they are, as `gather` says.
+        images: which images they are of.
+        settings: the recipe's.
+        name: the source of the fused detections.
+
+    Returns:
+        The fused detections, image by image in the given order, best first.
+    """
+    finds, lists = _pool(parts, members)
+    sources = [(member.images, weight) for member in members for weight in member.weights.values()]
+    weights = np.array([weight for _, weight in sources])
+    boxes, scores = tables.boxes(finds).astype(np.float64), finds["score"].to_numpy(np.float64)
+    labels, types = pd.factorize(finds["cell_type"].astype(object), sort=True)
+
+    owner = np.full(len(finds), -1, np.int64)
+    kept: list[Fused] = []
+    first = 0
+    for image, rows in zip(images, _rows_by(finds["image_id"], images), strict=True):
+        present = np.flatnonzero([image in covered for covered, _ in sources])
+        local = np.searchsorted(present, lists[rows])
+        candidates = Candidates(boxes[rows], scores[rows], labels[rows], local, weights[present])
+        fused = _survivors(METHODS[settings.method](candidates, settings), settings)
+        owner[rows] = np.where(fused.owner >= 0, fused.owner + first, -1)
+        first += len(fused.scores)
+        kept.append(fused)
+
+    fused_boxes = np.concatenate([fused.boxes for fused in kept])
+    masks = average(tables.patches(finds), boxes, weights[lists] * scores, owner, fused_boxes)
+    return pd.DataFrame(
+        {
+            "image_id": np.repeat(np.array(images, object), [len(fused.scores) for fused in kept]),
+            "cell_type": np.array(types, object)[np.concatenate([fused.labels for fused in kept])],
+            "score": np.concatenate([fused.scores for fused in kept]).astype(np.float32),
+            **dict(zip(("x1", "y1", "x2", "y2"), fused_boxes.T.astype(np.float32), strict=True)),
+            "mask": tables.patch_column(masks),
+            "source": name,
+        }
+    )
+
+
+def _pool(parts: Sequence[pd.DataFrame], members: Sequence[Member]) -> tuple[pd.DataFrame, np.ndarray]:
+    """Return all finds that take part, and the list of each, numbered through the members' sources."""
+    places, first = [], 0
+    for part, member in zip(parts, members, strict=True):
+        place = pd.Index(list(member.weights), dtype=object).get_indexer(part["source"].astype(object))
+        places.append(np.where(place >= 0, place + first, -1))
+        first += len(member.weights)
+    lists = np.concatenate(places)
+    return pd.concat(parts, ignore_index=True)[lists >= 0], lists[lists >= 0]
+
+
+def _rows_by(ids: pd.Series, images: Sequence[str]) -> list[np.ndarray]:
+    """Return for each image its rows, in their order."""
+    places = pd.Index(images, dtype=object).get_indexer(ids.astype(object))
+    order = np.argsort(places, kind="stable")
+    return np.split(order, np.searchsorted(places[order], np.arange(1, len(images))))
+
+
+def _survivors(fused: Fused, settings: Fusion) -> Fused:
+    """Keep the best of boxes of different types on one cell, and of all the best `max_detections`, in that order."""
+    order = np.argsort(-fused.scores, kind="stable")
+    single = fused.boxes[order].astype(np.float32)  # as the table keeps them; a box that is thinner than that is none
+    order = order[(single[:, 0] < single[:, 2]) & (single[:, 1] < single[:, 3])]
+    boxes, scores, labels = fused.boxes[order], fused.scores[order], fused.labels[order]
+    _, best, _, _ = cluster(boxes, scores, labels, settings.cross_type_iou, False, True)
+    best = best[: settings.max_detections]
+    rank = np.full(len(fused.scores) + 1, -1, np.int64)  # its last place serves the candidates without a box
+    rank[order[best]] = np.arange(len(best))
+    return Fused(boxes[best], scores[best], labels[best], rank[fused.owner])

@@ -12,6 +12,8 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 from numba import njit
 from pycocotools import mask as coco
 
@@ -66,8 +68,8 @@ def to_coco(runs: Runs, height: int, width: int) -> list[bytes]:
     return _cut(out.tobytes(), ends)
 
 
-def from_coco(counts: Sequence[bytes], height: int, width: int) -> Runs:
-    """Read COCO's compressed counts into canonical runs.
+def from_coco(counts: Sequence[bytes] | pd.Series, height: int, width: int) -> Runs:
+    """Read COCO's compressed counts, such as a table's `rle` column, into canonical runs.
 
     Raises:
         ValueError: counts that are no run lengths of a height x width frame.
@@ -76,7 +78,7 @@ def from_coco(counts: Sequence[bytes], height: int, width: int) -> Runs:
     return Runs(*_turn(lying.ptr, lying.start, lying.length, width, height))
 
 
-def from_coco_lying(counts: Sequence[bytes], height: int, width: int) -> Runs:
+def from_coco_lying(counts: Sequence[bytes] | pd.Series, height: int, width: int) -> Runs:
     """Read COCO's compressed counts into canonical runs of the transposed frame: the masks lying on their side.
 
     That is COCO's own order, nothing has to be turned: five times faster, and enough for areas and overlaps.
@@ -84,8 +86,7 @@ def from_coco_lying(counts: Sequence[bytes], height: int, width: int) -> Runs:
     Raises:
         ValueError: counts that are no run lengths of a height x width frame.
     """
-    ends = np.cumsum([len(text) for text in counts], dtype=np.int64) if len(counts) else np.zeros(0, np.int64)
-    ptr, start, length, broken = _decompress(np.frombuffer(b"".join(counts), np.uint8), ends, height, width)
+    ptr, start, length, broken = _decompress(*_end_to_end(counts), height, width)
     if broken >= 0:
         raise ValueError(f"mask {broken} holds no run lengths of a frame of {height} x {width} pixels")
     return Runs(ptr, start, length)
@@ -181,6 +182,17 @@ def union_area(runs: Runs) -> int:
 
 def _cut(text: bytes | str, ends: np.ndarray) -> list:
     return [text[begin:end] for begin, end in pairwise([0, *ends.tolist()])]
+
+
+def _end_to_end(counts: Sequence[bytes] | pd.Series) -> tuple[np.ndarray, np.ndarray]:
+    """Return the joined bytes, and where each text ends; a column is read where it lies in Arrow's memory."""
+    array = pa.array(counts, pa.binary())
+    array = array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
+    if not len(array):
+        return np.zeros(0, np.uint8), np.zeros(0, np.int64)
+    _, offsets, data = array.buffers()
+    ends = np.frombuffer(offsets, np.int32)[array.offset : array.offset + len(array) + 1].astype(np.int64)
+    return np.frombuffer(data, np.uint8)[ends[0] : ends[-1]], ends[1:] - ends[0]
 
 
 @njit(cache=True, nogil=True)

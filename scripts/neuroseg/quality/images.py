@@ -1,0 +1,100 @@
+"""Checks on image files and listings, and the groups that identical images share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from neuroseg.quality.checks import Settings
+
+
+class Problem(NamedTuple):
+    """What a check found: the image and the annotation by position, -1 where none; the place in the files; words."""
+
+    check: str
+    image: int
+    row: int
+    where: str
+    message: str
+
+
+def inspect_images(images: pd.DataFrame, survey: pd.DataFrame) -> Iterator[Problem]:
+    """Yield what is wrong with each image by itself, and with its id."""
+    again = images["image_id"].duplicated()
+    first = images[~again].set_index("image_id")["where"]
+    sound = survey["fault"].isna()
+    depths = survey.loc[sound, "depth"].value_counts().sort_index(kind="stable")
+    usual = depths.idxmax() if len(depths) else None
+    for at, (row, file) in enumerate(zip(images.to_dict("records"), survey.to_dict("records"), strict=True)):
+        for check, message in _image_faults(row, file, usual):
+            yield Problem(check, at, -1, row["where"], message)
+        if again[at]:
+            message = f"the id {row['image_id']} is taken by {first[row['image_id']]} already ({row['path']})"
+            yield Problem("duplicate_id", at, -1, row["where"], message)
+
+
+def inspect_types(annotations: pd.DataFrame, images: pd.DataFrame, settings: Settings) -> Iterator[Problem]:
+    """Yield images and annotations whose cell type is not listed, and images whose cells have none.
+
+    An annotation of its image's type adds nothing to the image's complaint; an image may hold cells of several types.
+    """
+    if not settings.cell_types:
+        return
+    listed = f"is not among {', '.join(settings.cell_types)}"
+    own = images["cell_type"].to_numpy(object)
+    owner, kinds = annotations["image"].to_numpy(np.int64), annotations["cell_type"].to_numpy(object)
+    typeless = set(owner) - {at for at, kind in zip(owner, kinds, strict=True) if kind is not None}
+    for at, kind in enumerate(own):
+        if at in typeless or (kind is not None and kind not in settings.cell_types):
+            yield Problem("unknown_cell_type", at, -1, images["where"][at], f"the cell type '{kind or ''}' {listed}")
+    of_image = np.append(own, None)[owner]
+    for row, (kind, image_kind) in enumerate(zip(kinds, of_image, strict=True)):
+        if kind is not None and kind != image_kind and kind not in settings.cell_types:
+            yield Problem(
+                "unknown_cell_type", owner[row], row, annotations["where"][row], f"the cell type '{kind}' {listed}"
+            )
+
+
+def identical_images(images: pd.DataFrame, survey: pd.DataFrame, candidates: np.ndarray) -> Iterator[tuple[int, int]]:
+    """Yield (image, the one it repeats) among the candidates' positions; of equals the first annotated is repeated."""
+    digests = survey["digest"].iloc[candidates].dropna()
+    unlabelled = ~images["annotated"].iloc[digests.index].astype(bool)
+    ranked = digests.iloc[np.lexsort([images["image_id"].iloc[digests.index].to_numpy(str), unlabelled])]
+    original = dict(zip(ranked.drop_duplicates(), ranked.index[~ranked.duplicated()], strict=True))
+    for at, digest in ranked[ranked.duplicated()].items():
+        yield int(at), int(original[digest])
+
+
+def joined_groups(groups: pd.Series, pairs: list[tuple[int, int]]) -> pd.Series:
+    """Return the groups with those united that share a pair of images, under the name that sorts first."""
+    leader = {name: name for name in groups}
+
+    def lead(name: str) -> str:
+        while leader[name] != name:
+            name = leader[name]
+        return name
+
+    for a, b in pairs:
+        low, high = sorted((lead(groups[a]), lead(groups[b])))
+        leader[high] = low
+    return groups.map(lead)
+
+
+def _image_faults(row: dict, file: dict, usual: str | None) -> Iterator[tuple[str, str]]:
+    if file["fault"] is not None:
+        yield file["fault"], f"{row['path']} {file['reason']}"
+    else:
+        found = file["height"], file["width"]
+        stated = row["height"], row["width"]
+        if stated[0] is not None and stated != found:
+            yield (
+                "image_size",
+                f"{row['path']} has {found[0]} x {found[1]} pixels, its annotation states {stated[0]} x {stated[1]}",
+            )
+        if file["constant"]:
+            yield "image_constant", f"{row['path']} has the same grey value everywhere"
+        if file["depth"] != usual:
+            yield "mixed_bit_depth", f"{row['path']} holds {file['depth']} samples, most images {usual}"

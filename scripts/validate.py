@@ -1,0 +1,32 @@
+"""Check raw images and annotations, mend or refuse what is wrong, and write the tables that all stages read."""
+
+from pathlib import Path
+
+from neuroseg import quality, readers, tables
+from neuroseg.command import run
+
+
+def main(*, dataset: Path, images: Path, instances: Path, problems: Path) -> None:
+    """Read a data set, check everything, write its tables and a list of what was found.
+
+    Args:
+        dataset: dataset file, configs/datasets/<name>.yaml: where the data lie, their format, the checks' policies.
+        images: Images table to write.
+        instances: Instances table to write: the true cells.
+        problems: CSV to write: each find with its check, policy, place and message.
+    """
+    file = readers.read_dataset(dataset)
+    settings = quality.settings(file.policies, file.limits, file.cell_types, dataset)
+    source = readers.read(file)
+    survey = readers.survey(source.images["path"])
+    pixel_size = source.images["pixel_size_um"].fillna(survey["pixel_size_um"])
+    checked = quality.check(*source._replace(images=source.images.assign(pixel_size_um=pixel_size)), survey, settings)
+    tables.write("images", checked.images, images)
+    tables.write("instances", checked.instances, instances)
+    with tables.replacing(problems) as temporary:
+        checked.problems.to_csv(temporary, index=False, lineterminator="\n")
+    print(quality.summary(checked))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,159 @@
+"""What the chain must know before its first job: ensembles' members, where raw data lie, which code a stage runs."""
+
+import ast
+import hashlib
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+
+from snakemake.common.configfile import load_configfile
+from snakemake.exceptions import WorkflowError
+
+ROOT = Path(__file__).parents[1]
+SCRIPTS = ROOT / "scripts"
+
+SIMULATED = "data/demo"
+"""The raw data that the chain draws by itself; all other raw data are put into data/ by hand or by DVC."""
+
+
+@cache
+def read(folder: str, name: str) -> dict:
+    """Return the content of configs/{folder}/{name}.yaml; the error for a name without a file lists those there are."""
+    path = ROOT / "configs" / folder / f"{name}.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(file.stem for file in path.parent.glob("*.yaml")))
+        raise WorkflowError(f"configs/{folder}/{name}.yaml does not exist; there are: {known}.")
+    return load_configfile(str(path))
+
+
+def raw(dataset: str) -> list[str]:
+    """Return what `validate` reads: the dataset's folder and, so that an edit is noticed, its annotation files."""
+    content = read("datasets", dataset)
+    root, annotations = content["root"], content.get("annotations", [])
+    if root == SIMULATED:
+        return [root]
+    entries = [{"annotations": annotations}] if isinstance(annotations, str) else annotations
+    return [root, *(f"{root}/{entry['annotations']}" for entry in entries if not entry.get("optional"))]
+
+
+def detectors(dataset: str) -> str:
+    """Return the dataset whose detectors predict this one's images: its own, where its file names no other."""
+    return read("datasets", dataset).get("detectors", dataset)
+
+
+def folds(dataset: str, n_folds: int) -> list[int]:
+    """Return the folds of which `dataset` has detectors: one where it comes with a split of its own, else all."""
+    annotations = read("datasets", dataset).get("annotations")
+    predefined = isinstance(annotations, list) and any(entry.get("subset") in ("val", "test") for entry in annotations)
+    return [0] if predefined else list(range(n_folds))
+
+
+def models(ensembles: Iterable[str]) -> list[str]:
+    """Return the models that the ensembles are made of, each once, through nested ensembles too."""
+    found: dict[str, None] = {}
+    for ensemble in ensembles:
+        for member in read("ensembles", ensemble)["members"]:
+            found |= dict.fromkeys(models([member])) if is_ensemble(member) else {member: None}
+    return list(found)
+
+
+def is_ensemble(member: str) -> bool:
+    """Tell whether an ensemble's member is an ensemble itself."""
+    return (ROOT / "configs" / "ensembles" / f"{member}.yaml").is_file()
+
+
+def detections(dataset: str, ensemble: str, n_folds: int) -> list[str]:
+    """Return the detections that `ensemble` fuses: each member model's folds, or a member ensemble's own."""
+    files = []
+    for member in read("ensembles", ensemble)["members"]:
+        if is_ensemble(member):
+            files.append(f"results/{dataset}/ensemble/{member}.parquet")
+        else:
+            files += [
+                f"results/{dataset}/predict/{member}/fold_{fold}.parquet" for fold in folds(detectors(dataset), n_folds)
+            ]
+    return files
+
+
+def initial(dataset: str, model: str, init_from: dict[str, str]) -> list[str]:
+    """Return the checkpoint that a training starts from, none or one."""
+    source = init_from.get(dataset)
+    return [f"results/{source}/train/{model}/fold_0/model.pth"] if source else []
+
+
+def scored(dataset: str, ensembles: list[str], n_folds: int) -> dict[str, list[str]]:
+    """Return the report's inputs that only a dataset with truth and detectors of its own has."""
+    if detectors(dataset) != dataset:
+        return {"scalars": [], "metrics": [], "per_image": []}
+    results = f"results/{dataset}"
+    return {
+        "scalars": [
+            f"{results}/train/{model}/fold_{fold}/scalars.json"
+            for model in models(ensembles)
+            for fold in folds(dataset, n_folds)
+        ],
+        "metrics": [f"{results}/evaluate/{ensemble}.json" for ensemble in ensembles],
+        "per_image": [f"{results}/evaluate/{ensemble}.parquet" for ensemble in ensembles],
+    }
+
+
+def targets(dataset: str, ensembles: list[str], n_folds: int) -> dict[str, list[str]]:
+    """Return, for each stage that DVC lists, the files that make it complete."""
+    results = f"results/{dataset}"
+    pairs = [(model, fold) for model in models(ensembles) for fold in folds(detectors(dataset), n_folds)]
+    return {
+        "simulate": [SIMULATED],
+        "validate": [f"{results}/validate/images.parquet"],
+        "split": [f"{results}/split/folds.parquet"],
+        "train": [f"{results}/train/{model}/fold_{fold}/model.pth" for model, fold in pairs],
+        "predict": [f"{results}/predict/{model}/fold_{fold}.parquet" for model, fold in pairs],
+        "ensemble": [f"{results}/ensemble/{ensemble}.parquet" for ensemble in ensembles],
+        "tune": [f"{results}/tune/{ensemble}.yaml" for ensemble in ensembles],
+        "segment": [f"{results}/segment/{ensemble}.parquet" for ensemble in ensembles],
+        "evaluate": [f"{results}/evaluate/{ensemble}.json" for ensemble in ensembles],
+        "submit": [f"{results}/submit/{ensemble}.csv" for ensemble in ensembles],
+        "quantify": [f"{results}/quantify/{ensemble}/cells.parquet" for ensemble in ensembles],
+        "report": [f"{results}/report/report.html"],
+    }
+
+
+def flag(name: str, value: object) -> str:
+    """Return a command's flag with its value, or nothing where there is no value."""
+    return f"{name} {value}" if value else ""
+
+
+def sources(script: str) -> list[Path]:
+    """Return the files that a script is made of: itself, and all modules of ours that it uses, directly or not."""
+    files: set[Path] = set()
+    pending = [SCRIPTS / f"{script}.py"]
+    while pending:
+        file = pending.pop()
+        if file not in files:
+            files.add(file)
+            pending += _imports(file) if file.suffix == ".py" else []
+    return sorted(files)
+
+
+def code(script: str) -> str:
+    """Return a digest of a script's sources: an edit reruns its stage, restoring the old text does not."""
+    digest = hashlib.sha256()
+    for file in sources(script):
+        digest.update(file.relative_to(SCRIPTS).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+def _imports(file: Path) -> list[Path]:
+    """Return the files of neuroseg that a file imports; of a package, every file."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_bytes())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    found = []
+    for name in names:
+        if name.startswith("neuroseg."):
+            module = SCRIPTS.joinpath(*name.split("."))
+            candidates = [module.with_suffix(".py"), *(module.rglob("*") if module.is_dir() else ())]
+            found += [path for path in candidates if path.is_file() and "__pycache__" not in path.parts]
+    return found

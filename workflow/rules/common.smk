@@ -1,0 +1,20 @@
+# What the rules share: names taken from the config.
+import sys
+
+sys.path.insert(0, workflow.basedir)
+
+from pathlib import Path
+
+from workflow import plan
+
+DATASET = config["dataset"]
+ENSEMBLES = config["ensembles"]
+N_FOLDS = config["split"]["n_folds"]
+GPU = len(list(Path("/dev").glob("nvidia[0-9]*"))[:1]) if config["gpus"] == "auto" else config["gpus"]
+
+
+wildcard_constraints:
+    dataset="[a-z0-9_]+",
+    model="[a-z0-9_]+",
+    ensemble="[a-z0-9_]+",
+    fold="[0-9]+",

@@ -1,0 +1,117 @@
+# From folds to detections: one detector a fold, its predictions, and their fusion.
+
+
+rule train:
+    """Train a model on all folds but one. A killed training goes on from its newest checkpoint when started again."""
+    input:
+        model="configs/models/{model}.py",
+        base="configs/models/_base_.py",
+        images="results/{dataset}/validate/images.parquet",
+        instances="results/{dataset}/validate/instances.parquet",
+        folds="results/{dataset}/split/folds.parquet",
+        init_from=lambda wildcards: plan.initial(wildcards.dataset, wildcards.model, config["train"]["init_from"]),
+    output:
+        checkpoint="results/{dataset}/train/{model}/fold_{fold}/model.pth",
+        config="results/{dataset}/train/{model}/fold_{fold}/config.py",
+        scalars="results/{dataset}/train/{model}/fold_{fold}/scalars.json",
+    params:
+        seed=config["seed"],
+        version=config["train"]["version"],
+        iterations=plan.flag("--iterations", config["train"]["iterations"]),
+        init_from=lambda wildcards, input: plan.flag("--init-from", input.init_from),
+        work_dir="logs/{dataset}/train/{model}/fold_{fold}",
+    log:
+        "logs/{dataset}/train/{model}_fold_{fold}.log",
+    benchmark:
+        "logs/{dataset}/train/{model}_fold_{fold}.tsv"
+    conda:
+        "../../envs/mmdet.yaml"
+    threads: 1
+    resources:
+        gpu=GPU,
+        mem_mb=16000,
+        runtime="24h",
+    retries: 2
+    shell:
+        """
+        OMP_NUM_THREADS={threads} python scripts/train.py \
+            --model {input.model} \
+            --images {input.images} \
+            --instances {input.instances} \
+            --folds {input.folds} \
+            --fold {wildcards.fold} \
+            --seed {params.seed} \
+            {params.iterations} \
+            {params.init_from} \
+            --work-dir {params.work_dir} \
+            --checkpoint {output.checkpoint} \
+            --config-out {output.config} \
+            --scalars {output.scalars} \
+            2>&1 | tee {log}
+        """
+
+
+rule predict:
+    """Detect the cells of the images that a fold's detector never saw: those it held out, and those no fold trains on."""
+    input:
+        checkpoint=lambda wildcards: (
+            f"results/{plan.detectors(wildcards.dataset)}/train/{wildcards.model}/fold_{wildcards.fold}/model.pth"
+        ),
+        images="results/{dataset}/validate/images.parquet",
+        folds="results/{dataset}/split/folds.parquet",
+    output:
+        detections="results/{dataset}/predict/{model}/fold_{fold}.parquet",
+    params:
+        **config["predict"],
+        code=plan.code("predict"),
+    log:
+        "logs/{dataset}/predict/{model}_fold_{fold}.log",
+    benchmark:
+        "logs/{dataset}/predict/{model}_fold_{fold}.tsv"
+    conda:
+        "../../envs/mmdet.yaml"
+    threads: 1
+    resources:
+        gpu=GPU,
+        mem_mb=16000,
+        runtime="4h",
+    shell:
+        """
+        OMP_NUM_THREADS={threads} python scripts/predict.py \
+            --checkpoint {input.checkpoint} \
+            --images {input.images} \
+            --folds {input.folds} \
+            --fold {wildcards.fold} \
+            --source-name {wildcards.model} \
+            --views {params.views} \
+            --batch-size {params.batch_size} \
+            --max-detections {params.max_detections} \
+            --min-score {params.min_score} \
+            --precision {params.precision} \
+            --detections {output.detections} \
+            2>&1 | tee {log}
+        """
+
+
+rule ensemble:
+    """Fuse the detections of an ensemble's members; held-out images meet one fold a model, test images meet all."""
+    input:
+        recipe="configs/ensembles/{ensemble}.yaml",
+        members=lambda wildcards: plan.detections(wildcards.dataset, wildcards.ensemble, N_FOLDS),
+    output:
+        detections="results/{dataset}/ensemble/{ensemble}.parquet",
+    params:
+        code=plan.code("ensemble"),
+    log:
+        "logs/{dataset}/ensemble/{ensemble}.log",
+    conda:
+        "../../envs/analysis.yaml"
+    shell:
+        """
+        python scripts/ensemble.py \
+            --recipe {input.recipe} \
+            --members {input.members} \
+            --name {wildcards.ensemble} \
+            --detections {output.detections} \
+            2>&1 | tee {log}
+        """

@@ -1,0 +1,9 @@
+# One target a stage, for dvc.yaml: `snakemake --allowed-rules train all_train -- all_train` trains every fold in one call.
+for stage, files in plan.targets(DATASET, ENSEMBLES, N_FOLDS).items():
+
+    rule:
+        name:
+            f"all_{stage}"
+        localrule: True
+        input:
+            files,

@@ -1,0 +1,59 @@
+"""Gather scores, curves, overlays, problems and measurements into one page that opens offline."""
+
+from pathlib import Path
+
+from neuroseg import figures, readers, tables
+from neuroseg.command import run
+
+
+def main(
+    *,
+    dataset_name: str,
+    images: Path,
+    truth: Path | None = None,
+    problems: Path | None = None,
+    fold_summary: Path | None = None,
+    scalars: tuple[Path, ...] = (),
+    metrics: tuple[Path, ...] = (),
+    per_image: tuple[Path, ...] = (),
+    segments: tuple[Path, ...] = (),
+    quantities: tuple[Path, ...] = (),
+    cells: tuple[Path, ...] = (),
+    out: Path,
+) -> None:
+    """Gather scores, curves, overlays, problems and measurements into one page that opens offline.
+
+    Args:
+        dataset_name: the page's title. Whatever else but the images is not given, its section says so.
+        images: the images table of `validate`.
+        truth: the instances table of `validate`.
+        problems: the list of problems of `validate`, CSV.
+        fold_summary: fold sizes of `split`, CSV.
+        scalars: the training curves of `train`, JSON, one for each model and fold.
+        metrics: the scores of `evaluate`, JSON, one for each ensemble, named after it.
+        per_image: the images' scores of `evaluate`, Parquet, named after the ensemble.
+        segments: the instances of `segment`, named after the ensemble.
+        quantities: the images' summaries of `quantify`, CSV, in a folder named after the ensemble.
+        cells: the cells of `quantify`, Parquet, in a folder named after the ensemble.
+        out: the page, HTML.
+    """
+    evidence = figures.read_evidence(
+        dataset=dataset_name,
+        images=images,
+        truth=truth,
+        problems=problems,
+        fold_summary=fold_summary,
+        scalars=scalars,
+        metrics=metrics,
+        per_image=per_image,
+        segments=segments,
+        quantities=quantities,
+        cells=cells,
+    )
+    page = figures.render(evidence, readers.read_image)
+    with tables.replacing(out) as path:
+        path.write_text(page, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    run(main)

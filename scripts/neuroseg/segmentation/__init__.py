@@ -1,0 +1,22 @@
+"""Soft detections become hard, disjoint instances: paste, threshold, rescore, resolve overlaps, drop mere remains.
+
+`settings` reads the thresholds of each cell type, `pasting` turns patches into masks, `claiming` makes masks disjoint,
+and `cutting` does all of it to tables, image by image.
+"""
+
+from neuroseg.segmentation.claiming import claim
+from neuroseg.segmentation.cutting import disjoint, instances, rasterise, stream, vote
+from neuroseg.segmentation.pasting import paste
+from neuroseg.segmentation.settings import Thresholds, read_thresholds
+
+__all__ = [
+    "Thresholds",
+    "claim",
+    "disjoint",
+    "instances",
+    "paste",
+    "rasterise",
+    "read_thresholds",
+    "stream",
+    "vote",
+]

@@ -1,0 +1,27 @@
+"""Turn soft detections into disjoint, scored instances, by the thresholds tuned for each fold and cell type."""
+
+from pathlib import Path
+
+from neuroseg import segmentation, tables
+from neuroseg.command import run
+
+
+def main(*, detections: Path, images: Path, folds: Path, thresholds: Path, instances: Path) -> None:
+    """Turn soft detections into disjoint, scored instances, by the thresholds tuned for each fold and cell type.
+
+    Args:
+        detections: what `ensemble` wrote.
+        images: the images table of `validate`.
+        folds: the folds table of `split`; it says which thresholds an image may be cut by.
+        thresholds: what `tune` wrote: for each fold, those chosen on the other folds; for images of fold -1, on all.
+        instances: the instances, no two of which share a pixel.
+    """
+    listed, held_out = tables.read("images", images), tables.read("folds", folds)
+    chosen = segmentation.read_thresholds(thresholds)
+    with tables.writing("instances", instances) as append:
+        for part in segmentation.stream(detections, listed, held_out, chosen):
+            append(part)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -39,10 +39,11 @@ def oracle_with_defined_ties():
         patch.setattr(ensemble_boxes_wbf, "np", numpy)
         patch.setattr(ensemble_boxes_nmw, "np", numpy)
         compiled = ensemble_boxes_nms.nms_float_fast
+        plain = getattr(compiled, "py_func", compiled)
         patch.setattr(
             ensemble_boxes_nms,
             "nms_float_fast",
-            lambda boxes, scores, thresh: compiled.py_func(boxes, scores.view(Stable), thresh),
+            lambda boxes, scores, thresh: plain(boxes, scores.view(Stable), thresh),
         )
         yield
 

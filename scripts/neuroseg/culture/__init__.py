@@ -1,7 +1,7 @@
 """Simulated phase-contrast cultures in the competition's layout: known truth, a known effect, planted faults.
 
-`anatomy` says what cells look like, `drawing` rasterises them, `optics` photographs them, `field` puts one image
-together; `experiment` plans plates, wells and arms, `faults` spoils what `validate` must find, `folder` writes it down.
+`kinds` and `anatomy` say what cells look like, `drawing` rasterises them, `optics` photographs them, `field` puts one
+image together; `experiment` plans plates, wells and arms, `faults` spoils what `validate` must find, `folder` writes.
 """
 
 from neuroseg.culture.experiment import Experiment, photograph, plan

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from neuroseg.culture.anatomy import KINDS
 from neuroseg.culture.field import FRAME, Field, grow
+from neuroseg.culture.kinds import KINDS
 from neuroseg.tables import DataError
 
 FIELDS_A_WELL = 2
@@ -40,7 +40,7 @@ class Experiment(NamedTuple):
     test_images: int = 6  # without truth, each from a well of its own
     height: int = FRAME[0]
     width: int = FRAME[1]
-    density: float = 1.0  # cells per area, relative to each type's own (anatomy.KINDS)
+    density: float = 1.0  # cells per area, relative to each type's own (kinds.KINDS)
     survival: float = 0.6  # cells in a treated well, relative to a control
     debris: float = 1.5  # debris in a treated well, relative to a control
 

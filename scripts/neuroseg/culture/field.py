@@ -9,6 +9,7 @@ from scipy import fft, ndimage
 
 from neuroseg import rle
 from neuroseg.culture import anatomy, drawing, optics
+from neuroseg.culture.kinds import Kind
 
 MARGIN = 30
 """Pixels drawn beyond each side of the frame, so that its border cuts cells as it does in life."""
@@ -48,7 +49,7 @@ class _Cell(NamedTuple):
     place: tuple[slice, slice]  # on the canvas
 
 
-def grow(kind: anatomy.Kind, cells: int, debris: float, height: int, width: int, rng: np.random.Generator) -> Field:
+def grow(kind: Kind, cells: int, debris: float, height: int, width: int, rng: np.random.Generator) -> Field:
     """Return a field of `cells` cells (fewer when it is full), with `debris` times the usual debris."""
     shape = tuple(fft.next_fast_len(side + 2 * MARGIN) for side in (height, width))
     share = shape[0] * shape[1] / (FRAME[0] * FRAME[1])
@@ -70,7 +71,7 @@ def grow(kind: anatomy.Kind, cells: int, debris: float, height: int, width: int,
 
 
 def _settle(
-    kind: anatomy.Kind,
+    kind: Kind,
     cells: int,
     height: int,
     width: int,
@@ -84,9 +85,10 @@ def _settle(
     for _ in range(cells):
         form = rng.choice(list(kind.forms), p=list(kind.forms.values()))
         area = kind.area[0] * np.exp(kind.area[1] * np.clip(rng.standard_normal(), -2.5, 2.5))
+        body = _sized(kind, anatomy.FORMS[form](rng), area)
         for _ in range(TRIES):
-            x, y, facing = _spot(kind, out, height, width, rng)
-            cell = _outlined(kind, _sized(kind, anatomy.FORMS[form](rng, facing), area), x, y, shape, textures)
+            spot = _spot(kind, out, height, width, rng)
+            cell = _outlined(kind, anatomy.placed(body, *spot), shape, textures)
             whole, (seen, _, _) = cell.mask.sum(), _framed(cell, height, width)
             under = (cell.mask & taken[cell.place]).sum()
             if seen.sum() >= max(SMALLEST, 0.35 * whole) and under <= kind.overlap * rng.random() * whole:
@@ -97,7 +99,7 @@ def _settle(
 
 
 def _spot(
-    kind: anatomy.Kind, settled: list[_Cell], height: int, width: int, rng: np.random.Generator
+    kind: Kind, settled: list[_Cell], height: int, width: int, rng: np.random.Generator
 ) -> tuple[float, float, float]:
     """Return a place on the canvas and where the first limb points: beside another cell and towards it, or anywhere."""
     if settled and rng.random() < kind.clustered:
@@ -107,18 +109,17 @@ def _spot(
     return MARGIN + rng.uniform(-4, width + 4), MARGIN + rng.uniform(-4, height + 4), rng.uniform(-np.pi, np.pi)
 
 
-def _sized(kind: anatomy.Kind, body: anatomy.Body, area: float) -> anatomy.Body:
-    """Scale a body so that its mask has the wanted area, learnt by drawing it once."""
-    reach = max(np.abs(limb[:, :2]).max() + limb[:, 2].max() for limb in body.limbs) + body.web + 8
-    side = int(2 * reach)
-    found = _outlined(kind, body, side / 2, side / 2, (side, side), None).mask.sum()
-    return anatomy.scaled(body, np.sqrt(area * body.size / max(found, 20)))
+def _sized(kind: Kind, body: anatomy.Body, area: float) -> anatomy.Body:
+    """Scale a body so that its mask has the wanted area, learnt by drawing it: twice, since the rim does not grow."""
+    for _ in range(2):
+        reach = max(np.abs(limb[:, :2]).max() + limb[:, 2].max() for limb in body.limbs) + body.web + 8
+        side = int(2 * reach)
+        found = _outlined(kind, anatomy.placed(body, side / 2, side / 2, 0.0), (side, side), None).mask.sum()
+        body = anatomy.scaled(body, np.sqrt(area * body.size / max(found, 20)))
+    return body
 
 
-def _outlined(
-    kind: anatomy.Kind, body: anatomy.Body, x: float, y: float, shape: tuple[int, int], textures: _Textures | None
-) -> _Cell:
-    body = anatomy.moved(body, x, y)
+def _outlined(kind: Kind, body: anatomy.Body, shape: tuple[int, int], textures: _Textures | None) -> _Cell:
     place = drawing.window(body.limbs, body.web + 4, shape)
     depth = drawing.depth(body.limbs, body.web, place)
     if textures:
@@ -155,7 +156,7 @@ def _beyond(cell: _Cell, fibre: np.ndarray) -> np.ndarray:
 
 
 def _debris(
-    kind: anatomy.Kind, amount: float, settled: list[_Cell], shape: tuple[int, int], rng: np.random.Generator
+    kind: Kind, amount: float, settled: list[_Cell], shape: tuple[int, int], rng: np.random.Generator
 ) -> np.ndarray:
     """Return spheres (n, 4: x, y, radius, radians): the dead, burst into blebs, many on the living; and grains."""
     out = []

@@ -16,9 +16,9 @@ from PIL import Image
 from tqdm import tqdm
 
 from neuroseg import rle
-from neuroseg.culture.anatomy import KINDS
 from neuroseg.culture.experiment import Experiment, photograph, plan
 from neuroseg.culture.faults import BROKEN_IMAGES, Fault, plant
+from neuroseg.culture.kinds import KINDS
 from neuroseg.tables import DataError
 
 EFFECT = "effect.json"

@@ -44,8 +44,8 @@ def gather(paths: Sequence[Path], recipe: Recipe) -> tuple[list[Member], tuple[s
     """
     members, faults = [], []
     looked: dict[str, set[str]] = {}
-    for path in paths:
-        coverage = tables.read_coverage(path)
+    coverages = [tables.read_coverage(path) for path in paths]
+    for path, coverage in zip(paths, coverages, strict=True):
         weights = {}
         for source in coverage.sources:
             name, *rest = source.split("/")
@@ -63,7 +63,7 @@ def gather(paths: Sequence[Path], recipe: Recipe) -> tuple[list[Member], tuple[s
                         f"{path}: {source} comes twice for image {min(again)}; give each detections file once."
                     )
         members.append(Member(Path(path), frozenset(coverage.images), weights))
-    images = tuple(dict.fromkeys(image for path in paths for image in tables.read_coverage(path).images))
+    images = tuple(dict.fromkeys(image for coverage in coverages for image in coverage.images))
     for name in recipe.members:
         seen = set().union(*(covered for source, covered in looked.items() if source.split("/")[0] == name))
         missed = [image for image in images if image not in seen]

@@ -1,0 +1,62 @@
+# Two commands on a bare machine: `make demo` and `make test`. `make help` lists the rest.
+VENV ?= .venv
+CORES ?= 8
+WORKERS ?= 2
+PYTEST_ARGS ?=
+
+# Every recipe finds the environment's commands first, as after `. .venv/bin/activate`.
+export PATH := $(abspath $(VENV))/bin:$(PATH)
+
+# The first that runs and is of a supported version; `make PYTHON=… setup` names another.
+PYTHON ?= python3.11 python3.12 python3
+SUPPORTED := 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))'
+FOUND = $(shell for python in $(PYTHON); do $$python -c $(SUPPORTED) 2>/dev/null && echo $$python && break; done)
+
+define SHOW_DEMO
+import json, pathlib
+for path in sorted(pathlib.Path("results/demo/evaluate").glob("*.json")):
+    scores = json.loads(path.read_text())
+    print("%s: map %.3f (95 %% interval %.3f to %.3f)" % (path.stem, scores["map"], scores["map_low"], scores["map_high"]))
+print("report: results/demo/report/report.html")
+endef
+export SHOW_DEMO
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test coverage lint format conda-files clean clean-venv
+
+help: ## list what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+setup: ## make or update .venv (the others do so by themselves; a finished one costs no time)
+	@$(or $(FOUND),$(error Python 3.11 or 3.12 is needed, and none of these is one: $(PYTHON))) envs/install.py --venv $(VENV)
+
+demo: setup ## run the whole pipeline on drawn cells, and say how well it did and where the report lies
+	snakemake --cores $(CORES)
+	@python -c "$$SHOW_DEMO"
+
+test: setup ## run the tests (WORKERS=2 side by side; PYTEST_ARGS="-k rle" chooses)
+	OMP_NUM_THREADS=1 pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
+
+coverage: setup ## run the tests and tell which lines of the library none of them reaches
+	OMP_NUM_THREADS=1 pytest -n $(WORKERS) --dist loadfile --cov --cov-report=term-missing:skip-covered $(PYTEST_ARGS)
+
+lint: setup ## check style, formatting and the workflow
+	ruff check .
+	ruff format --check .
+	snakefmt --check Snakefile workflow
+	snakemake --lint
+
+format: setup ## bring the files into the style that lint checks
+	ruff check --fix .
+	ruff format .
+	snakefmt Snakefile workflow
+
+conda-files: setup ## write the conda files after a change of envs/requirements.toml or envs/pins.txt
+	python envs/render.py
+
+clean: ## remove the demo's data, its results and what tests left; keeps .venv and the results of other datasets
+	rm -rf results/demo data/demo .pytest_cache .hypothesis .ruff_cache .coverage .coverage.*
+	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+clean-venv: ## remove .venv; mmcv's built operators stay in the user's cache
+	rm -rf $(VENV)

@@ -1,0 +1,139 @@
+"""Files of weights: the state of a training under way, and the fitted detector.
+
+Both are read weights-only, so that a file from elsewhere cannot run code, and written beside their place and moved into
+it, so that one of that name is whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from neuroseg.tables import DataError, replacing
+
+FORMAT = "neuroseg detector 1"
+"""Written into each fitted detector; the number changes when its content does."""
+
+KEPT = 2
+"""States kept of a training: the newest may turn out damaged after a power cut."""
+
+
+def fingerprint(config: dict, images: pd.DataFrame, instances: pd.DataFrame, **settings: Any) -> str:
+    """Return a digest of all that a training's outcome follows from: config, pixels, truth, seed and the like."""
+    sha = hashlib.sha256(json.dumps([config, settings], sort_keys=True, default=str).encode())
+    for image_id, path in zip(images["image_id"], images["path"], strict=True):
+        sha.update(f"{image_id}\n".encode())
+        sha.update(digest(Path(path)).encode())
+    for image_id, cell_type, counts in zip(*(instances[c] for c in ("image_id", "cell_type", "rle")), strict=True):
+        sha.update(f"{image_id}\n{cell_type}\n".encode() + bytes(counts))
+    return sha.hexdigest()
+
+
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    if not path.is_file():
+        raise DataError(f"{path}: there is no such file; run the stage that writes the table or checkpoint naming it.")
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_state(folder: Path, iteration: int, state: dict) -> None:
+    """Write the state of a training after `iteration` iterations, and remove all but the last few."""
+    with replacing(folder / f"iteration_{iteration:08d}.pth") as temporary:
+        torch.save(state, temporary)
+    for old in sorted(folder.glob("iteration_*.pth"))[:-KEPT]:
+        old.unlink()
+
+
+def newest_state(folder: Path, expected: str) -> dict | None:
+    """Return the newest sound state in `folder` whose fingerprint is the expected one, None where there is none.
+
+    The folder's own files count, not a path written into one of them: a work folder may have been moved. A damaged
+    state is passed over; states of another training are passed over together, and it says so.
+    """
+    for part in folder.glob(".*.part"):  # a kill while writing
+        part.unlink()
+    for path in sorted(folder.glob("iteration_*.pth"), reverse=True):
+        state = _sound(path)
+        if state is None:
+            print(f"passing over the damaged {path.name}", file=sys.stderr, flush=True)
+        elif state["fingerprint"] != expected:
+            print(
+                f"not resuming from {path.name}: it is of another config, seed, fold or data; starting afresh",
+                file=sys.stderr,
+                flush=True,
+            )
+            return None
+        else:
+            return state
+    return None
+
+
+def write_detector(path: Path, detector: dict) -> None:
+    """Write a fitted detector: `model`, `classes`, `fold`, `config`, `state_dict`. Equal content gives equal bytes."""
+    buffer = io.BytesIO()  # in a file, PyTorch would write the file's name into it
+    torch.save({"format": FORMAT, **detector}, buffer)
+    with replacing(path) as temporary:
+        temporary.write_bytes(buffer.getbuffer())
+
+
+def read_detector(path: Path) -> dict:
+    """Return what `write_detector` wrote.
+
+    Raises:
+        DataError: the file is missing, damaged, or no fitted detector.
+    """
+    content = _read(path)
+    if content.get("format") != FORMAT:
+        raise DataError(f"{path}: this is no {FORMAT}; train writes one as model.pth.")
+    return content
+
+
+def read_weights(source: str) -> dict[str, torch.Tensor]:
+    """Return the weights of a fitted detector, or of any checkpoint with a `state_dict`, from a file or an address.
+
+    Raises:
+        DataError: they cannot be read or fetched.
+    """
+    if source.startswith(("http://", "https://")):
+        try:
+            content = torch.hub.load_state_dict_from_url(source, map_location="cpu", weights_only=True, progress=False)
+        except Exception as error:  # network, disk and unpickling raise without a common base
+            raise DataError(
+                f"{source}: the weights cannot be fetched ({error}); "
+                "fetch them elsewhere, and name the file in the model file's load_from."
+            ) from error
+    else:
+        content = _read(Path(source))
+    return content.get("state_dict", content)
+
+
+def _read(path: Path) -> dict:
+    if not path.is_file():
+        raise DataError(f"{path}: there is no such checkpoint; run the stage that writes it.")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # unpickling raises without a common base
+        reason = str(error).splitlines()[0]
+        raise DataError(f"{path}: the checkpoint is damaged or unsafe ({reason}); train it again.") from error
+    if not isinstance(content, dict):
+        raise DataError(f"{path}: this is no checkpoint; train writes one as model.pth.")
+    return content
+
+
+def _sound(path: Path) -> dict | None:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if archive.testzip():  # PyTorch itself does not compare the checksums
+                return None
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception:  # whatever a damaged file makes them raise
+        return None

@@ -1,0 +1,87 @@
+"""Model files: MMDetection configs that hold architecture, augmentation and schedule, and nothing of the data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from neuroseg.detector.openmmlab import Config
+from neuroseg.tables import DataError
+
+SECTIONS = (
+    "model",
+    "train_pipeline",
+    "test_pipeline",
+    "train_dataloader",
+    "train_cfg",
+    "optim_wrapper",
+    "param_scheduler",
+    "custom_hooks",
+    "default_hooks",
+    "load_from",
+)
+"""What is used of a model file. The rest that MMDetection's own configs bring, such as COCO's folders, is left out."""
+
+
+def read(path: Path) -> Config:
+    """Return the used sections of a model file, its `_base_` files resolved.
+
+    Raises:
+        DataError: the file is missing, is no config, or lacks a section.
+    """
+    if not path.is_file():
+        raise DataError(f"{path}: there is no such model file; the models are in configs/models.")
+    try:
+        config = Config.fromfile(path)
+    except Exception as error:  # a model file is Python, which may fail in any way
+        raise DataError(f"{path}: this is no MMDetection config ({type(error).__name__}: {error}).") from error
+    missing = [section for section in SECTIONS if section not in config]
+    if missing:
+        raise DataError(f"{path}: the model file lacks {missing[0]!r}; begin it with _base_ = './_base_.py'.")
+    used = {section: config[section] for section in SECTIONS}
+    used["train_dataloader"] = {key: used["train_dataloader"][key] for key in ("batch_size", "num_workers")}
+    used["default_hooks"] = {"checkpoint": {"interval": used["default_hooks"]["checkpoint"]["interval"]}}
+    return Config(used)
+
+
+def fit(config: Config, classes: Sequence[str], iterations: int | None = None) -> Config:
+    """Return `config` with a head for `classes`, and its schedule stretched to the length of the training.
+
+    Args:
+        config: What `read` returned.
+        classes: Cell types to tell apart.
+        iterations: Length of the training; None for the model file's own, `train_cfg.max_iters`.
+    """
+    fitted = config.to_dict()
+    fitted["model"] = _count_classes(fitted["model"], len(classes))
+    length = iterations or fitted["train_cfg"]["max_iters"]
+    fitted["train_cfg"] = {"type": "IterBasedTrainLoop", "max_iters": length}
+    fitted["param_scheduler"] = _stretch(fitted["param_scheduler"], length)
+    return Config(fitted)
+
+
+def _count_classes(part: Any, count: int) -> Any:
+    """Set every `num_classes` within a part of a model."""
+    if isinstance(part, dict):
+        return {key: count if key == "num_classes" else _count_classes(value, count) for key, value in part.items()}
+    if isinstance(part, list | tuple):
+        return type(part)(_count_classes(value, count) for value in part)
+    return part
+
+
+def _stretch(schedulers: list[dict], length: int) -> list[dict]:
+    """Scale the iterations that schedulers name, so that the last of them ends with the training."""
+    written = max(scheduler["end"] for scheduler in schedulers)
+
+    def at(iteration: int) -> int:
+        return round(iteration * length / written)
+
+    stretched = []
+    for scheduler in schedulers:
+        times = {key: at(scheduler[key]) for key in ("begin", "end", "T_max") if key in scheduler}
+        if "milestones" in scheduler:
+            times["milestones"] = [at(milestone) for milestone in scheduler["milestones"]]
+        if times.get("begin", 0) < times["end"]:  # in a very short training the warm-up vanishes
+            stretched.append({**scheduler, "by_epoch": False, **times})
+    return stretched

@@ -1,0 +1,122 @@
+"""The training images of one fold, as an endless numbered stream of samples."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from torch.utils.data import Sampler
+
+from neuroseg import rle
+from neuroseg.detector import transforms  # noqa: F401  they enter MMDetection's registry
+from neuroseg.detector.openmmlab import BaseDetDataset
+
+Load = Callable[[Path], np.ndarray]
+"""Reads a grey image, uint8, (height, width), its background near mid grey, as in the competition and LIVECell."""
+
+CACHE = 256 * 2**20
+"""Bytes of decoded images that a process keeps."""
+
+
+class CellDataset(BaseDetDataset):
+    """Samples of annotated images.
+
+    The index of a sample is its number in the training, not that of an image: the order of the images and every random
+    choice of the augmentation follow from the seed and that number. So any number of workers, and a training that was
+    stopped and resumed, sees the very same samples.
+
+    Args:
+        images: Rows of the images table.
+        instances: The instances of these images.
+        classes: Cell types, in the order of the labels.
+        pipeline: Transforms of a model file.
+        seed: Of the order and the augmentation.
+        load: Reads an image.
+    """
+
+    def __init__(
+        self,
+        images: pd.DataFrame,
+        instances: pd.DataFrame,
+        classes: Sequence[str],
+        *,
+        pipeline: list[dict],
+        seed: int,
+        load: Load,
+    ) -> None:
+        self.images, self.instances, self.seed = images, instances, seed
+        largest = int((images["height"].astype(int) * images["width"]).max())
+        self.read = lru_cache(maxsize=max(1, CACHE // largest))(lambda path: load(Path(path)))
+        self.order = lru_cache(maxsize=2)(lambda lap: np.random.default_rng((seed, 0, lap)).permutation(len(images)))
+        super().__init__(metainfo={"classes": tuple(classes)}, pipeline=pipeline, serialize_data=False)
+
+    def load_data_list(self) -> list[dict]:
+        """Return one record per image, with its instances."""
+        labels = {name: label for label, name in enumerate(self.metainfo["classes"])}
+        by_image = dict(tuple(self.instances.groupby("image_id", sort=False)))
+        nothing = self.instances.iloc[:0]
+        records = []
+        for image in self.images.itertuples():
+            cells = by_image.get(image.image_id, nothing)
+            records.append(
+                {
+                    "path": image.path,
+                    "size": (int(image.height), int(image.width)),
+                    "counts": [bytes(counts) for counts in cells["rle"]],
+                    "labels": named(cells["cell_type"]).map(labels).to_numpy(np.int64),
+                }
+            )
+        return records
+
+    def prepare_data(self, number: int) -> dict:
+        """Return sample `number`, packed for MMDetection."""
+        lap, place = divmod(int(number), len(self.data_list))
+        record = self.data_list[self.order(lap)[place]]
+        runs = rle.from_coco(record["counts"], *record["size"])
+        _reseed(self.seed, number)
+        return self.pipeline(
+            {
+                "img": self.read(record["path"]),
+                "ori_shape": record["size"],
+                "runs": runs,
+                "cell_boxes": rle.boxes(runs, record["size"][1]),
+                "labels": record["labels"],
+                "random": np.random.default_rng((self.seed, 1, number)),
+            }
+        )
+
+
+class Numbers(Sampler):
+    """Counts the samples, from 0 or from where a resumed training goes on."""
+
+    def __init__(self, images: int) -> None:
+        self.images, self.start = images, 0
+
+    def skip(self, samples: int) -> None:
+        """Leave out the first samples: the name under which MMEngine resumes a sampler."""
+        self.start = samples
+
+    def __len__(self) -> int:
+        """Return how many samples make a lap."""
+        return self.images
+
+    def __iter__(self) -> Iterator[int]:
+        """Count on without end."""
+        return itertools.count(self.start)
+
+
+def named(cell_types: pd.Series) -> pd.Series:
+    """Return the cell types, with 'cell' where none is known."""
+    return cell_types.fillna("cell").astype(str)
+
+
+def _reseed(seed: int, number: int) -> None:
+    """Tie the global generators, which MMDetection's own transforms draw from, to the sample as well."""
+    state = np.random.SeedSequence((seed, 2, number)).generate_state(1)[0]
+    random.seed(int(state))
+    np.random.seed(state)  # noqa: NPY002

@@ -1,0 +1,182 @@
+"""What a training does between its iterations."""
+
+from __future__ import annotations
+
+import math
+import random
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from neuroseg.detector.checkpoints import write_state
+from neuroseg.detector.openmmlab import EMAHook, Hook, Runner
+from neuroseg.tables import DataError
+
+
+class Reseed(Hook):
+    """Tie the random numbers of each iteration to the seed and its number.
+
+    So a resumed training draws what the uninterrupted one would have drawn, and no generator's state need be kept.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
+        """Seed the three generators that MMDetection draws from, on every device."""
+        state = int(np.random.SeedSequence((self.seed, 3, runner.iter)).generate_state(1)[0])
+        random.seed(state)
+        np.random.seed(state)  # noqa: NPY002
+        torch.manual_seed(state)
+
+
+class Journal(Hook):
+    """Note the losses, and say now and then how far the training is.
+
+    Args:
+        points: Points of the curve, at most.
+        pause: Seconds between two lines.
+    """
+
+    def __init__(self, points: int = 200, pause: float = 15) -> None:
+        self.points, self.pause = points, pause
+        self.curve: dict[str, list[float]] = {"iteration": [], "lr": []}
+        self.sums: dict[str, float] = {}
+        self.summed = 0
+
+    def before_train(self, runner: Runner) -> None:
+        """Start the clock."""
+        self.every = max(1, runner.max_iters // self.points)
+        self.first, self.began = runner.iter, time.monotonic()
+        self.spoke = self.began
+
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+        """Add the losses of an iteration to the curve."""
+        losses = {name: float(value.detach()) for name, value in outputs.items() if "loss" in name}
+        if not math.isfinite(losses["loss"]):
+            raise DataError(
+                f"the loss is {losses['loss']} at iteration {runner.iter + 1}; "
+                "lower optim_wrapper.optimizer.lr in the model file, or warm up longer."
+            )
+        for name, value in losses.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value
+        self.summed += 1
+        done = runner.iter + 1
+        now = time.monotonic()
+        if now - self.spoke >= self.pause or done == runner.max_iters:
+            self.spoke = now
+            left = (now - self.began) / (done - self.first) * (runner.max_iters - done)
+            loss = self.sums["loss"] / self.summed
+            print(
+                f"iteration {done}/{runner.max_iters}, loss {loss:.3f}, {_clock(left)} left",
+                file=sys.stderr,
+                flush=True,
+            )
+        if done % self.every == 0 or done == runner.max_iters:
+            self.curve["iteration"].append(done)
+            self.curve["lr"].append(runner.optim_wrapper.get_lr()["lr"][0])
+            for name, value in self.sums.items():
+                self.curve.setdefault(name, []).append(value / self.summed)
+            self.sums, self.summed = {}, 0
+
+    def state_dict(self) -> dict:
+        """Return what a resumed training goes on from."""
+        return {"curve": self.curve, "sums": self.sums, "summed": self.summed}
+
+    def load_state_dict(self, state: dict) -> None:
+        """Go on from a state."""
+        self.curve, self.sums, self.summed = state["curve"], state["sums"], state["summed"]
+
+
+class WarmStart(Hook):
+    """Begin with weights learnt elsewhere.
+
+    Args:
+        weights: By name. Those whose name or shape the model lacks are left out: the heads of other cell types.
+        source: What to call them.
+    """
+
+    def __init__(self, weights: dict[str, torch.Tensor], source: str) -> None:
+        self.weights, self.source = weights, source
+
+    def before_train(self, runner: Runner) -> None:
+        """Fill the model, and name the layers that start at random."""
+        own = runner.model.state_dict()
+        fitting = {name: w for name, w in self.weights.items() if name in own and w.shape == own[name].shape}
+        if not fitting:
+            raise DataError(f"{self.source}: none of its weights fits the model; take a checkpoint of the same model.")
+        runner.model.load_state_dict(fitting, strict=False)
+        print(f"began with {len(fitting)} of {len(own)} weights from {self.source}", file=sys.stderr, flush=True)
+        layers = sorted({name.rpartition(".")[0] for name in own.keys() - fitting.keys()})
+        if layers:
+            print(f"initialised anew: {', '.join(layers)}", file=sys.stderr, flush=True)
+
+
+class Keeper(Hook):
+    """Keep the state of the training, and take up a kept one.
+
+    Args:
+        folder: Where the states lie.
+        every: Iterations between two states.
+        fingerprint: Of the training.
+        journal: Whose curve belongs to the state.
+        state: The state to take up; None at the beginning.
+    """
+
+    priority = "VERY_LOW"  # after the averaged weights and the learning rate have moved on
+
+    def __init__(self, folder: Path, every: int, fingerprint: str, journal: Journal, state: dict | None) -> None:
+        self.folder, self.every, self.fingerprint, self.journal, self.state = folder, every, fingerprint, journal, state
+
+    def before_train(self, runner: Runner) -> None:
+        """Take up the state, now that everything it fills is built."""
+        if self.state is None:
+            return
+        runner.model.load_state_dict(self.state["model"])
+        for average, kept in zip(_averages(runner), self.state["averages"], strict=True):
+            average.load_state_dict(kept)
+        runner.optim_wrapper.load_state_dict(self.state["optimizer"])
+        for scheduler, kept in zip(runner.param_schedulers, self.state["schedulers"], strict=True):
+            scheduler.load_state_dict(kept)
+        self.journal.load_state_dict(self.state["journal"])
+        self.state = None
+
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+        """Keep the state at its time, and at the end."""
+        done = runner.iter + 1
+        if done % self.every == 0 or done == runner.max_iters:
+            write_state(self.folder, done, self._state(runner, done))
+
+    def _state(self, runner: Runner, done: int) -> dict:
+        return {
+            "fingerprint": self.fingerprint,
+            "iteration": done,
+            "model": runner.model.state_dict(),
+            "averages": [average.state_dict() for average in _averages(runner)],
+            "optimizer": runner.optim_wrapper.state_dict(),
+            "schedulers": [scheduler.state_dict() for scheduler in runner.param_schedulers],
+            "journal": self.journal.state_dict(),
+        }
+
+
+def fitted_weights(runner: Runner) -> dict[str, torch.Tensor]:
+    """Return the weights to predict with, on the CPU: the averaged ones where the model file averages."""
+    average = next((average.module for average in _averages(runner)), runner.model)
+    return {
+        name: weight.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, weight in average.state_dict().items()
+    }
+
+
+def _averages(runner: Runner) -> list[torch.nn.Module]:
+    return [hook.ema_model for hook in runner.hooks if isinstance(hook, EMAHook)]
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {seconds:02d} s" if minutes else f"{seconds} s"

@@ -1,0 +1,49 @@
+"""The one place where OpenMMLab's packages are imported, without the chatter that their import prints."""
+
+import io
+import warnings
+from contextlib import redirect_stdout
+
+with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+    warnings.simplefilter("ignore")  # deprecations within the packages, and extras that nobody here misses
+    import mmdet.datasets.transforms
+    import mmdet.models
+    from mmcv.image import rescale_size
+    from mmcv.ops import RoIAlign, roi_align
+    from mmcv.transforms import BaseTransform, Compose
+    from mmdet.datasets import BaseDetDataset
+    from mmdet.datasets.transforms import PackDetInputs
+    from mmdet.registry import MODELS, TRANSFORMS
+    from mmdet.structures.bbox import HorizontalBoxes, bbox2roi
+    from mmdet.structures.mask import BitmapMasks
+    from mmdet.structures.mask.structures import BaseInstanceMasks
+    from mmengine.config import Config
+    from mmengine.dataset import pseudo_collate
+    from mmengine.hooks import EMAHook, Hook
+    from mmengine.registry import init_default_scope
+    from mmengine.runner import Runner
+
+init_default_scope("mmdet")  # names in a model file mean MMDetection's
+
+__all__ = [
+    "MODELS",
+    "TRANSFORMS",
+    "BaseDetDataset",
+    "BaseInstanceMasks",
+    "BaseTransform",
+    "BitmapMasks",
+    "Compose",
+    "Config",
+    "EMAHook",
+    "Hook",
+    "HorizontalBoxes",
+    "PackDetInputs",
+    "RoIAlign",
+    "Runner",
+    "bbox2roi",
+    "init_default_scope",
+    "mmdet",
+    "pseudo_collate",
+    "rescale_size",
+    "roi_align",
+]

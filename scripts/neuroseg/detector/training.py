@@ -1,0 +1,168 @@
+"""Learn a detector from the images that a fold does not hold out."""
+
+from __future__ import annotations
+
+import json
+import sys
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+import torch
+from torch.utils.data import DataLoader
+
+from neuroseg.detector import checkpoints, configuration, selection
+from neuroseg.detector.dataset import CellDataset, Load, Numbers, named
+from neuroseg.detector.hooks import Journal, Keeper, Reseed, WarmStart, fitted_weights
+from neuroseg.detector.openmmlab import Config, Runner, pseudo_collate
+from neuroseg.detector.precision import choose_device, choose_dtype, place
+from neuroseg.tables import replacing
+
+
+class Trained(NamedTuple):
+    """A fitted detector and how it was learnt."""
+
+    detector: dict  # model, classes, fold, config, state_dict: what the checkpoint file holds
+    config_text: str  # the config as a Python file
+    scalars: dict  # model, fold, classes, iterations, and the curves: iteration, loss, lr, losses by name
+
+
+def train(
+    model: Path,
+    images: pd.DataFrame,
+    instances: pd.DataFrame,
+    folds: pd.DataFrame,
+    *,
+    fold: int,
+    seed: int,
+    work_dir: Path,
+    load: Load,
+    init_from: Path | None = None,
+    iterations: int | None = None,
+) -> Trained:
+    """Train the model of a file on the annotated images of all folds but `fold`.
+
+    It keeps its state in `work_dir` every now and then and, killed and called again with the same arguments, goes on
+    from the newest; the weights at the end are, on a CPU, bit for bit those of a training that was never stopped.
+
+    Args:
+        model: A model file.
+        images: The images table.
+        instances: The true instances.
+        folds: The folds table.
+        fold: The fold held out.
+        seed: Of the weights, the order of the images, the augmentation and the sampling of proposals.
+        work_dir: Folder of the states; yours to remove afterwards.
+        load: Reads an image.
+        init_from: A fitted detector to begin with; it goes before the model file's `load_from`.
+        iterations: Length of the training; None for the model file's own.
+
+    Raises:
+        DataError: nothing to learn from, or a model file, image or checkpoint that cannot be used.
+    """
+    device = choose_device()
+    images, instances = selection.held_in(images, instances, folds, fold)
+    classes = sorted(named(instances["cell_type"]).unique())
+    config = configuration.fit(configuration.read(model), classes, iterations)
+    source = str(init_from) if init_from else config.load_from
+    fingerprint = checkpoints.fingerprint(
+        config.to_dict(),
+        images,
+        instances,
+        seed=seed,
+        fold=fold,
+        device=device.type,
+        init_from=checkpoints.digest(init_from) if init_from else None,
+    )
+    work_dir.mkdir(parents=True, exist_ok=True)
+    state = checkpoints.newest_state(work_dir, fingerprint)
+    journal = Journal()
+    hooks = [Reseed(seed), journal, Keeper(work_dir, _interval(config), fingerprint, journal, state)]
+    if source and state is None:
+        hooks.append(WarmStart(checkpoints.read_weights(source), Path(source).name))
+    dataset = CellDataset(images, instances, classes, pipeline=config.train_pipeline, seed=seed, load=load)
+    runner = _runner(config, dataset, hooks, device, seed, work_dir)
+    print(
+        f"training {model.stem}, fold {fold}: {len(images)} images, {len(instances)} cells of {', '.join(classes)}, "
+        f"on {device.type}" + (f", from iteration {state['iteration']}" if state else ""),
+        file=sys.stderr,
+        flush=True,
+    )
+    if state is not None:
+        runner.train_loop._iter = state["iteration"]
+    runner.train()
+    detector = {
+        "model": model.stem,
+        "classes": classes,
+        "fold": fold,
+        "config": config.to_dict(),
+        "state_dict": fitted_weights(runner),
+    }
+    return Trained(detector, config.pretty_text, _scalars(detector, journal.curve))
+
+
+def save(trained: Trained, checkpoint: Path, config: Path, scalars: Path) -> None:
+    """Write the detector, its config as text, and its curves as JSON."""
+    checkpoints.write_detector(checkpoint, trained.detector)
+    with replacing(config) as temporary:
+        temporary.write_text(trained.config_text)
+    with replacing(scalars) as temporary:
+        temporary.write_text(json.dumps(trained.scalars, indent=2) + "\n")
+
+
+def _runner(
+    config: Config, dataset: CellDataset, hooks: Sequence, device: torch.device, seed: int, work_dir: Path
+) -> Runner:
+    gpu = device.type == "cuda"
+    optimizer = config.optim_wrapper.to_dict()
+    if gpu:
+        dtype = str(choose_dtype("auto", device)).removeprefix("torch.")
+        optimizer |= {"type": "AmpOptimWrapper", "dtype": dtype}
+    workers = config.train_dataloader.num_workers if gpu else 0  # on a CPU they would take the network's own cores
+    runner = Runner(
+        model=config.model,
+        work_dir=str(work_dir / "mmengine"),
+        train_dataloader=DataLoader(
+            dataset,
+            batch_size=config.train_dataloader.batch_size,
+            sampler=Numbers(len(dataset)),
+            num_workers=workers,
+            persistent_workers=workers > 0,
+            pin_memory=gpu,
+            collate_fn=pseudo_collate,
+        ),
+        train_cfg=config.train_cfg,
+        optim_wrapper=optimizer,
+        param_scheduler=config.param_scheduler,
+        default_hooks={"timer": None, "logger": None, "checkpoint": None},
+        custom_hooks=[*config.custom_hooks, *hooks],
+        env_cfg={"cudnn_benchmark": gpu},
+        visualizer={"type": "Visualizer", "vis_backends": []},
+        log_level="WARNING",
+        default_scope="mmdet",
+        randomness={"seed": seed, "deterministic": not gpu},
+        experiment_name=str(uuid.uuid4()),  # MMEngine keeps what bears one name apart from the rest of the process
+    )
+    place(runner.model, device)
+    return runner
+
+
+def _interval(config: Config) -> int:
+    return config.default_hooks.checkpoint.interval
+
+
+def _scalars(detector: dict, curve: dict[str, list[float]]) -> dict:
+    rounded = {name: [float(f"{value:.5g}") for value in values] for name, values in curve.items()}
+    apart = ("iteration", "loss", "lr")
+    return {
+        "model": detector["model"],
+        "fold": detector["fold"],
+        "classes": detector["classes"],
+        "iterations": curve["iteration"][-1],
+        "iteration": curve["iteration"],
+        "loss": rounded["loss"],
+        "lr": rounded["lr"],
+        "losses": {name: rounded[name] for name in sorted(rounded) if name not in apart},
+    }

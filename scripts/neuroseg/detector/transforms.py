@@ -1,0 +1,145 @@
+"""What a model file may do to an image before the network sees it, beyond MMDetection's own transforms.
+
+Each draws from `results["random"]`, the sample's own generator, so that an augmentation depends on the seed and the
+sample's number alone. All are exact on the pixel grid, so a mask is never resampled.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from neuroseg import rle
+from neuroseg.detector.masks import CellMasks
+from neuroseg.detector.openmmlab import TRANSFORMS, BaseTransform, HorizontalBoxes, PackDetInputs
+
+
+@TRANSFORMS.register_module()
+class CropCells(BaseTransform):
+    """Cut a window at random, with the cells in it.
+
+    Args:
+        size: Side of the window in pixels; a smaller image is taken whole.
+        min_visible: Share of a cell's area that must lie within the window for it to count as a cell there.
+        attempts: Windows tried until one shows a cell.
+    """
+
+    def __init__(self, size: int, min_visible: float = 0.1, attempts: int = 10) -> None:
+        self.size, self.min_visible, self.attempts = size, min_visible, attempts
+
+    def transform(self, results: dict) -> dict:
+        """Turn `img` (H, W), `runs` and `cell_boxes` into the window and its `gt_*`."""
+        height, width = results["img"].shape
+        h, w = min(self.size, height), min(self.size, width)
+        for _ in range(self.attempts):
+            top, left = results["random"].integers(0, (height - h + 1, width - w + 1))
+            inside = _touching(results["cell_boxes"], left, top, left + w, top + h)
+            if inside.size:
+                break
+        windows, corners, kept = [], [], []
+        for i in inside:
+            mask, x, y = rle.crop(results["runs"], i, width)
+            part, x, y = _clip(mask, x - left, y - top, w, h)
+            if part.any() and part.sum() >= self.min_visible * mask.sum():
+                part, x, y = _shrink(part, x, y)
+                windows.append(part)
+                corners.append((x, y))
+                kept.append(i)
+        masks = CellMasks(windows, np.array(corners), h, w)
+        boxes = np.column_stack([masks.corners, masks.ends]).astype(np.float32)
+        return {
+            **results,
+            "img": results["img"][top : top + h, left : left + w],
+            "img_shape": (h, w),
+            "gt_masks": masks,
+            "gt_bboxes": HorizontalBoxes(boxes.reshape(-1, 4)),
+            "gt_bboxes_labels": results["labels"][kept],
+            "gt_ignore_flags": np.zeros(len(kept), bool),
+        }
+
+
+@TRANSFORMS.register_module()
+class RandomQuarterTurn(BaseTransform):
+    """Mirror at the main diagonal in half of the cases: with MMDetection's RandomFlip, all eight poses of a square."""
+
+    def transform(self, results: dict) -> dict:
+        """Transpose the image, its boxes and masks, or nothing."""
+        if results["random"].random() < 0.5:
+            return results
+        boxes = results["gt_bboxes"].tensor[:, [1, 0, 3, 2]]
+        return {
+            **results,
+            "img": np.ascontiguousarray(results["img"].T),
+            "img_shape": results["img_shape"][::-1],
+            "gt_bboxes": HorizontalBoxes(boxes),
+            "gt_masks": results["gt_masks"].transpose(),
+        }
+
+
+@TRANSFORMS.register_module()
+class Microscope(BaseTransform):
+    """Vary what another day at the microscope varies: contrast, brightness, slant of the light, focus, noise.
+
+    Each bound is the largest change; the change itself is drawn evenly up to it.
+
+    Args:
+        contrast: Of the logarithm of the contrast about mid grey.
+        brightness: In grey levels.
+        slant: Difference of brightness between opposite edges, in grey levels.
+        defocus: Standard deviation of the blur, in pixels.
+        noise: Standard deviation of the noise, in grey levels.
+    """
+
+    def __init__(
+        self,
+        contrast: float = 0.3,
+        brightness: float = 10,
+        slant: float = 15,
+        defocus: float = 1.0,
+        noise: float = 4,
+    ) -> None:
+        self.bounds = contrast, brightness, slant, defocus, noise
+
+    def transform(self, results: dict) -> dict:
+        """Change the grey image, float arithmetic, rounded to uint8."""
+        random, image = results["random"], results["img"]
+        height, width = image.shape
+        contrast, brightness, slant, defocus, noise = random.uniform((-1, -1, 0, 0, 0), 1) * self.bounds
+        towards = random.uniform(0, 2 * np.pi)
+        grey = (image.astype(np.float32) - 128) * np.float32(np.exp(contrast))
+        if defocus > 0.3:  # below, the kernel is a single pixel
+            grey = cv2.GaussianBlur(grey, (0, 0), defocus)
+        across = np.cos(towards) * np.linspace(-0.5, 0.5, width, dtype=np.float32)
+        down = np.sin(towards) * np.linspace(-0.5, 0.5, height, dtype=np.float32)
+        grey += np.float32(128 + brightness) + np.float32(slant) * (across + down[:, None])
+        grey += np.float32(noise) * random.standard_normal(grey.shape, np.float32)
+        return {**results, "img": np.clip(np.rint(grey), 0, 255).astype(np.uint8)}
+
+
+@TRANSFORMS.register_module()
+class PackCells(PackDetInputs):
+    """MMDetection's packing, with the grey image repeated for a backbone that was made for colours."""
+
+    def __init__(self, channels: int = 3) -> None:
+        super().__init__(meta_keys=("ori_shape", "img_shape", "scale_factor"))
+        self.channels = channels
+
+    def transform(self, results: dict) -> dict:
+        """Pack, with the image as uint8 of shape (channels, H, W)."""
+        image = np.repeat(results["img"][..., None], self.channels, axis=2)
+        return super().transform({"scale_factor": (1.0, 1.0), **results, "img": image})
+
+
+def _touching(boxes: np.ndarray, left: int, top: int, right: int, bottom: int) -> np.ndarray:
+    x1, y1, x2, y2 = boxes.T
+    return np.flatnonzero((x1 < right) & (x2 > left) & (y1 < bottom) & (y2 > top))
+
+
+def _clip(mask: np.ndarray, x: int, y: int, width: int, height: int) -> tuple[np.ndarray, int, int]:
+    part = mask[max(-y, 0) : max(height - y, 0), max(-x, 0) : max(width - x, 0)]
+    return part, max(x, 0), max(y, 0)
+
+
+def _shrink(mask: np.ndarray, x: int, y: int) -> tuple[np.ndarray, int, int]:
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    return mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1], x + columns[0], y + rows[0]

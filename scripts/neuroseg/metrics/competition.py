@@ -1,0 +1,143 @@
+"""The competition's score: per image and threshold TP / (TP + FP + FN), averaged over thresholds, then over images."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from neuroseg.metrics.matching import THRESHOLDS, hits
+from neuroseg.tables import DataError
+
+AP_COLUMNS = tuple(f"ap_{100 * threshold:.0f}" for threshold in THRESHOLDS)
+
+UNTYPED = "unknown"
+"""Under what images of no known cell type are listed."""
+
+_STEPS = np.arange(len(THRESHOLDS))
+
+
+def held_out(images: pd.DataFrame, folds: pd.DataFrame) -> pd.DataFrame:
+    """Return the images to score, with a column `fold`: annotated, and held out by a fold's detector (fold >= 0).
+
+    Where a data set brings its own split, these are its images of subset val: its train images no detector holds out.
+
+    Raises:
+        DataError: there is none.
+    """
+    held = images.merge(folds[["image_id", "fold"]], on="image_id", validate="one_to_one")
+    held = held[held["annotated"].astype(bool) & (held["fold"] >= 0)].reset_index(drop=True)
+    own = held["subset"] == "val"
+    held = held[own].reset_index(drop=True) if own.any() else held
+    if held.empty:
+        raise DataError(
+            "No annotated image is held out by a fold, so nothing can be scored; give a data set with truth."
+        )
+    return held
+
+
+def per_image(predicted: pd.DataFrame, truth: pd.DataFrame, held: pd.DataFrame) -> pd.DataFrame:
+    """Score each image of `held` (see `held_out`); instances of other images are ignored.
+
+    An image without truth and without prediction scores 1, as nothing about it is wrong (the competition, whose images
+    all hold cells, leaves 0/0 open). Without truth but with predictions, or the reverse, it scores 0.
+
+    Returns:
+        One row an image, in the order of `held`: image_id, cell_type, group, fold; ap, the mean of ap_50 to ap_95;
+        truth and predicted, the numbers of instances; matched_50, those matched at IoU > 0.50.
+    """
+    predicted, truth = _of(predicted, held), _of(truth, held)
+    matched = hits(predicted, truth, held)
+    image = _rows(predicted, held)
+    tp = np.stack([np.bincount(image[matched > step], minlength=len(held)) for step in _STEPS], axis=1)
+    n_predicted, n_truth = (np.bincount(_rows(table, held), minlength=len(held)) for table in (predicted, truth))
+    ap = _average_precision(tp, n_predicted, n_truth)
+    return pd.DataFrame(
+        {
+            **{column: held[column] for column in ("image_id", "cell_type", "group", "fold")},
+            "ap": ap.mean(axis=1),
+            **dict(zip(AP_COLUMNS, ap.T, strict=True)),
+            "truth": n_truth,
+            "predicted": n_predicted,
+            "matched_50": tp[:, 0],
+        }
+    )
+
+
+def gains(predicted: pd.DataFrame, truth: pd.DataFrame, held: pd.DataFrame) -> np.ndarray:
+    """Return what accepting each instance, after those of its image with higher scores, adds to its image's ap.
+
+    Under a score threshold an image's ap is that of no prediction (0, or 1 without truth) plus the gains of its
+    instances that reach the threshold: one pass of geometry serves every threshold. Instances must be disjoint within
+    their image (see `hits` for why) and all lie in images of `held`; of equal scores the first in the table enters
+    first.
+
+    Returns:
+        Shape (predicted,), float64, in the order of `predicted`.
+    """
+    truth = _of(truth, held)
+    image = _rows(predicted, held)
+    n_truth = np.bincount(_rows(truth, held), minlength=len(held))
+    order = np.lexsort((-predicted["score"].to_numpy(np.float64), image))
+    matched, image = hits(predicted, truth, held)[order], image[order]
+    first = np.searchsorted(image, image)  # where each one's image begins
+    rank = np.arange(1, len(order) + 1) - first
+    total = np.concatenate([np.zeros((1, len(THRESHOLDS)), np.int64), (matched[:, None] > _STEPS).cumsum(axis=0)])
+    ap = _average_precision(total[1:] - total[first], rank, n_truth[image]).mean(axis=1)
+    gain = np.empty(len(order))
+    gain[order] = ap - np.where(rank == 1, n_truth[image] == 0, np.roll(ap, 1))
+    return gain
+
+
+def summarise(table: pd.DataFrame, bootstrap: int, seed: int) -> dict[str, Any]:
+    """Return the means over the images of `per_image`'s table, with 95 % intervals, as a JSON-ready dict.
+
+    Intervals are percentiles over resamplings of whole groups (with replacement, `bootstrap` times), since images of
+    one well are no independent witnesses; each resampled score is the mean over the images drawn. A part of one group
+    has an interval of no width, which then says nothing.
+
+    Returns:
+        map, map_low, map_high; ap by threshold; per_type and per_fold, each with map, map_low, map_high, images and
+        cells; images, cells and predicted, the numbers of images, true and predicted instances. Floats have 6 digits.
+    """
+    types = table["cell_type"].fillna(UNTYPED)
+    return {
+        **_mean(table, bootstrap, seed),
+        "ap": {f"{level:.2f}": _round(table[name].mean()) for level, name in zip(THRESHOLDS, AP_COLUMNS, strict=True)},
+        "per_type": {str(name): _part(rows, bootstrap, seed) for name, rows in table.groupby(types)},
+        "per_fold": {str(name): _part(rows, bootstrap, seed) for name, rows in table.groupby("fold")},
+        "images": len(table),
+        "cells": int(table["truth"].sum()),
+        "predicted": int(table["predicted"].sum()),
+    }
+
+
+def _of(instances: pd.DataFrame, held: pd.DataFrame) -> pd.DataFrame:
+    return instances[instances["image_id"].isin(held["image_id"])]
+
+
+def _rows(instances: pd.DataFrame, held: pd.DataFrame) -> np.ndarray:
+    return pd.Index(held["image_id"]).get_indexer(instances["image_id"])
+
+
+def _average_precision(tp: np.ndarray, predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Return TP / (TP + FP + FN), shape (n, thresholds), from counts (n, thresholds), (n,), (n,); 1 where all are 0."""
+    union = (predicted + truth)[:, None] - tp
+    return np.where(union == 0, 1.0, tp / np.maximum(union, 1))
+
+
+def _part(table: pd.DataFrame, bootstrap: int, seed: int) -> dict[str, Any]:
+    return {**_mean(table, bootstrap, seed), "images": len(table), "cells": int(table["truth"].sum())}
+
+
+def _mean(table: pd.DataFrame, bootstrap: int, seed: int) -> dict[str, float]:
+    groups = table.groupby("group")["ap"].agg(["sum", "size"]).to_numpy()
+    drawn = np.random.default_rng(seed).multinomial(len(groups), np.full(len(groups), 1 / len(groups)), bootstrap)
+    total, size = (drawn @ groups).T
+    low, high = np.quantile(total / size, [0.025, 0.975]) if bootstrap else (np.nan, np.nan)
+    return {"map": _round(table["ap"].mean()), "map_low": _round(low), "map_high": _round(high)}
+
+
+def _round(value: float) -> float:
+    return round(float(value), 6)

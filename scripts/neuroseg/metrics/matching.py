@@ -1,0 +1,87 @@
+"""Which predictions are hits: one-to-one matching of predicted and true masks, exact at every threshold."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numba import njit
+
+from neuroseg.metrics.overlaps import Pairs, pairs
+
+THRESHOLDS = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))
+"""IoU thresholds 0.50, 0.55, ..., 0.95; a hit lies strictly above."""
+
+
+def hits(predicted: pd.DataFrame, truth: pd.DataFrame, images: pd.DataFrame) -> np.ndarray:
+    """Return for each predicted instance at how many of THRESHOLDS it is a true positive, uint8 from 0 to 10.
+
+    The true positives at THRESHOLDS[t] are the predictions with more than t hits. Their number per image is that of a
+    maximum one-to-one matching of predicted and true masks with IoU above the threshold: exact where truth overlaps or
+    repeats itself, and where predictions do.
+
+    Where an image's predictions are disjoint, as after `segment`, hits[i] depends on prediction i alone: the true
+    positives among any subset of the predictions, such as those of score >= s, are those with more than t hits in the
+    subset. Proof: IoU(p, g) > 1/2 means that p covers more than half of the union and so more than half of g; two
+    disjoint predictions cannot both do so, hence each true mask is the possible partner of one prediction at most,
+    predictions never compete, and each is matched exactly while its best IoU with any true mask exceeds the threshold.
+    One pass of geometry therefore scores every score threshold.
+
+    Args:
+        predicted: Instances, in any order.
+        truth: True instances, in any order.
+        images: The frames of all their images: image_id, height, width.
+
+    Raises:
+        DataError: instances of an image that `images` does not list, or masks that do not fit their image's frame.
+    """
+    found = pairs(predicted, truth, images)
+    return _match(*_graph(found, len(predicted)), len(truth))
+
+
+def _graph(found: Pairs, predictions: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return where each prediction's pairs begin, their truths, and how many thresholds they pass.
+
+    The k-th threshold is (9 + k) / 20: an IoU exceeds it while 20 x intersection > (9 + k) x union, in integers.
+    """
+    ptr = np.searchsorted(found.predicted, np.arange(predictions + 1))
+    return ptr, found.truth, (20 * found.intersection - 1) // found.union - 9
+
+
+@njit(cache=True, nogil=True)
+def _match(ptr, truths, passed, count):
+    """Augment from the strictest threshold down: a prediction once matched stays so, as looser graphs only gain pairs.
+
+    Each search for an augmenting path goes breadth first. Truths that a failed search has seen lead nowhere until the
+    matching changes, so `search` counts changes: many copies of one mask stay cheap.
+    """
+    hits = np.zeros(ptr.size - 1, np.uint8)
+    mate_of_truth, mate = np.full(count, -1, np.int64), np.full(ptr.size - 1, -1, np.int64)
+    seen, reached_from = np.zeros(count, np.int64), np.empty(count, np.int64)
+    queue = np.empty(ptr.size, np.int64)
+    search = 0
+    for least in range(10, 0, -1):
+        search += 1
+        for root in range(ptr.size - 1):
+            if hits[root] or ptr[root] == ptr[root + 1]:
+                continue
+            queue[0], head, tail, end = root, 0, 1, np.int64(-1)
+            while head < tail and end < 0:
+                for edge in range(ptr[queue[head]], ptr[queue[head] + 1]):
+                    truth = truths[edge]
+                    if passed[edge] < least or seen[truth] == search:
+                        continue
+                    seen[truth], reached_from[truth] = search, queue[head]
+                    if mate_of_truth[truth] < 0:
+                        end = truth
+                        break
+                    queue[tail] = mate_of_truth[truth]
+                    tail += 1
+                head += 1
+            if end >= 0:
+                hits[root] = least
+                search += 1
+            while end >= 0:  # hand the truths over along the path, back to the root, which had none
+                prediction = reached_from[end]
+                mate_of_truth[end] = prediction
+                end, mate[prediction] = mate[prediction], end
+    return hits

@@ -1,0 +1,60 @@
+"""Train the detector of one fold."""
+
+import shutil
+from pathlib import Path
+
+from neuroseg import detector, readers, tables
+from neuroseg.command import run
+
+
+def main(
+    *,
+    model: Path,
+    images: Path,
+    instances: Path,
+    folds: Path,
+    fold: int = 0,
+    seed: int = 0,
+    iterations: int | None = None,
+    init_from: Path | None = None,
+    work_dir: Path,
+    checkpoint: Path,
+    config_out: Path,
+    scalars: Path,
+) -> None:
+    """Train the detector of one fold, on the annotated images that the fold does not hold out.
+
+    Killed and started again with the same flags, it goes on from its newest state in the work folder.
+
+    Args:
+        model: The model file: architecture, augmentation and schedule.
+        images: The images table.
+        instances: The true instances.
+        folds: The folds table.
+        fold: The fold held out.
+        seed: Of the weights, the order of the images and the augmentation.
+        iterations: Length of the training, if not the model file's own.
+        init_from: Checkpoint of a detector to begin with, perhaps of another dataset.
+        work_dir: Folder of the training's state, removed when it has ended well.
+        checkpoint: Where the fitted detector goes, with its classes and config.
+        config_out: Where its config goes as a Python file.
+        scalars: Where the losses go, as JSON.
+    """
+    trained = detector.train(
+        model,
+        tables.read("images", images),
+        tables.read("instances", instances),
+        tables.read("folds", folds),
+        fold=fold,
+        seed=seed,
+        work_dir=work_dir,
+        load=lambda path: readers.to_uint8(readers.read_image(path)),
+        init_from=init_from,
+        iterations=iterations,
+    )
+    detector.save(trained, checkpoint, config_out, scalars)
+    shutil.rmtree(work_dir)
+
+
+if __name__ == "__main__":
+    run(main)

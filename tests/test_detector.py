@@ -1,0 +1,677 @@
+"""The detector, on discs: what it learns from, that it learns the same twice, and where it says that a cell lies."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from neuroseg import rle, tables
+from neuroseg.detector import checkpoints, configuration, precision, predict, save, selection, train
+from neuroseg.detector.dataset import CellDataset
+from neuroseg.detector.inference import Looker
+from neuroseg.detector.masks import CellMasks
+from neuroseg.detector.openmmlab import MODELS, BitmapMasks, Compose, HorizontalBoxes, RoIAlign
+from neuroseg.detector.roi_align import BagRoIAlign
+from neuroseg.tables import DataError
+
+ROOT = Path(__file__).parents[1]
+MODEL_FILES = sorted((ROOT / "configs/models").glob("[!_]*.py"))
+
+MICRO = f"""
+_base_ = "{ROOT}/configs/models/cascade_mask_rcnn_tiny.py"
+model = dict(
+    backbone=dict(base_channels=8),
+    neck=dict(in_channels=[8, 16, 32, 64], out_channels=16),
+    rpn_head=dict(in_channels=16, feat_channels=16),
+    roi_head=dict(
+        bbox_roi_extractor=dict(out_channels=16),
+        mask_roi_extractor=dict(out_channels=16),
+        bbox_head=[
+            dict(
+                type="Shared2FCBBoxHead", in_channels=16, fc_out_channels=16, num_classes=1, reg_class_agnostic=True,
+                bbox_coder=dict(type="DeltaXYWHBBoxCoder", target_stds=[0.1, 0.1, 0.2, 0.2]),
+            )
+        ] * 3,
+        mask_head=dict(num_convs=1, in_channels=16, conv_out_channels=8),
+    ),
+)
+train_pipeline = [
+    dict(type="CropCells", size=96),
+    dict(type="RandomQuarterTurn"),
+    dict(type="RandomFlip", prob=0.5),
+    dict(type="Microscope"),
+    dict(type="PackCells"),
+]
+train_cfg = dict(max_iters=6)
+default_hooks = dict(checkpoint=dict(interval=2))
+"""
+
+
+class Culture:
+    """Discs on grey, as files and tables."""
+
+    def __init__(self, folder: Path, count: int = 4, cells: int = 12, size: tuple[int, int] = (128, 160)) -> None:
+        self.height, self.width = size
+        rows, cell_rows, self.pixels = [], [], {}
+        for i in range(count):
+            name, cell_type = f"image{i}", ("astro", "cort")[i % 2]
+            masks = discs(cells, *size, seed=i)
+            image = np.full(size, 128, np.uint8)
+            for mask in masks:
+                image[mask] = 200
+            path = folder / f"{name}.npy"
+            np.save(path, image)
+            rows.append({"image_id": name, "path": str(path), "height": size[0], "width": size[1]} | KNOWN)
+            runs = rle.from_masks(masks)
+            boxes, areas = rle.boxes(runs, size[1]), rle.areas(runs)
+            cell_rows += [
+                {"image_id": name, "instance_id": k, "cell_type": cell_type, "area": areas[k], "rle": counts}
+                | dict(zip(("x1", "y1", "x2", "y2"), boxes[k], strict=True))
+                for k, counts in enumerate(rle.to_coco(runs, *size))
+            ]
+        self.images = pd.DataFrame(rows)
+        self.instances = pd.DataFrame(cell_rows)
+        self.folds = pd.DataFrame({"image_id": self.images["image_id"], "fold": np.arange(count) // 2})
+
+
+KNOWN = {"group": "g", "subset": "train", "annotated": True}
+
+
+def discs(count: int, height: int, width: int, seed: int = 0, radius: float = 8) -> np.ndarray:
+    """Discs at random places, wholly within the frame, bool, shape (count, height, width)."""
+    centres = np.random.default_rng(seed).uniform(radius, (height - radius, width - radius), (count, 2))
+    y, x = np.mgrid[:height, :width] + 0.5
+    return (y - centres[:, 0, None, None]) ** 2 + (x - centres[:, 1, None, None]) ** 2 <= radius**2
+
+
+@pytest.fixture(scope="module")
+def culture(tmp_path_factory: pytest.TempPathFactory) -> Culture:
+    return Culture(tmp_path_factory.mktemp("culture"))
+
+
+@pytest.fixture(scope="module")
+def micro(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("models") / "micro.py"
+    path.write_text(MICRO)
+    return path
+
+
+def learn(culture: Culture, micro: Path, work_dir: Path, **changes):
+    settings = {"fold": 0, "seed": 0, "work_dir": work_dir, "load": np.load} | changes
+    return train(micro, culture.images, culture.instances, culture.folds, **settings)
+
+
+@pytest.fixture(scope="module")
+def trained(culture: Culture, micro: Path, tmp_path_factory: pytest.TempPathFactory):
+    return learn(culture, micro, tmp_path_factory.mktemp("work"))
+
+
+@pytest.fixture(scope="module")
+def checkpoint(trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("out")
+    save(trained, folder / "model.pth", folder / "config.py", folder / "scalars.json")
+    return folder / "model.pth"
+
+
+def same_weights(one, other) -> bool:
+    one, other = one.detector["state_dict"], other.detector["state_dict"]
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+# ------------------------------------------------------------------------------------------------------------ the door
+
+
+def test_the_door_opens_without_torch():
+    code = "import sys; from neuroseg import detector; detector.__all__; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT / "scripts", check=True)
+
+
+def test_the_door_knows_only_its_own_names():
+    import neuroseg.detector
+
+    with pytest.raises(AttributeError, match="nothing"):
+        _ = neuroseg.detector.nothing
+
+
+# --------------------------------------------------------------------------------------------------------------- masks
+
+
+@pytest.fixture
+def both_masks() -> tuple[CellMasks, BitmapMasks]:
+    """The same discs within their boxes, and as MMDetection's whole frames."""
+    frames = discs(5, 60, 90)
+    runs = rle.from_masks(frames)
+    parts = [rle.crop(runs, i, 90) for i in range(5)]
+    cells = CellMasks([mask for mask, _, _ in parts], [(x, y) for _, x, y in parts], 60, 90)
+    return cells, BitmapMasks(frames.astype(np.uint8), 60, 90)
+
+
+def test_cell_masks_are_the_frames_they_were_cut_from(both_masks):
+    cells, frames = both_masks
+    assert np.array_equal(cells.to_ndarray(), frames.to_ndarray())
+    assert np.array_equal(cells.areas, frames.areas)
+    assert np.array_equal(cells[np.array([3, 1])].to_ndarray(), frames[np.array([3, 1])].to_ndarray())
+
+
+@pytest.mark.parametrize("direction", ["horizontal", "vertical", "diagonal"])
+def test_cell_masks_flip_as_mmdetections_do(both_masks, direction):
+    cells, frames = both_masks
+    assert np.array_equal(cells.flip(direction).to_ndarray(), frames.flip(direction).to_ndarray())
+
+
+def test_cell_masks_transpose(both_masks):
+    cells, frames = both_masks
+    assert np.array_equal(cells.transpose().to_ndarray(), frames.to_ndarray().transpose(0, 2, 1))
+
+
+def test_mask_targets_equal_mmdetections(both_masks):
+    cells, frames = both_masks
+    random = np.random.default_rng(1)
+    inds = np.array([0, 4, 4, 2])
+    boxes = np.array([cells.corners[i].tolist() + cells.ends[i].tolist() for i in inds]) + random.normal(0, 3, (4, 4))
+    boxes = boxes.astype(np.float32)
+    ours = cells.crop_and_resize(boxes, (28, 28), inds, binarize=False)
+    theirs = frames.crop_and_resize(boxes, (28, 28), inds, binarize=False)
+    assert np.allclose(ours.masks, theirs.masks, atol=1e-5)
+
+
+def test_mask_targets_of_a_magnified_image_are_those_of_the_image(both_masks):
+    cells, _ = both_masks
+    boxes, inds = np.float32([[10, 10, 30, 30]]), np.array([0])
+    large = cells.resize((120, 270)).pad((128, 288))
+    assert (large.height, large.width) == (128, 288)
+    plain = cells.crop_and_resize(boxes, (28, 28), inds)
+    assert np.array_equal(large.crop_and_resize(boxes * [3, 2, 3, 2], (28, 28), inds).masks, plain.masks)
+    assert np.array_equal(cells.rescale(2.0).flip().crop_and_resize(boxes, (28, 28), inds).masks.shape, (1, 28, 28))
+
+
+def test_no_mask_has_no_target():
+    assert len(CellMasks([], [], 10, 10).crop_and_resize(np.empty((0, 4)), (28, 28), np.empty(0))) == 0
+
+
+def test_a_transform_that_cell_masks_lack_is_named():
+    with pytest.raises(TypeError, match="flip, transpose and resize"):
+        CellMasks([], [], 10, 10).rotate((10, 10), 30)
+
+
+# ------------------------------------------------------------------------------------------------------------ RoIAlign
+
+
+@pytest.mark.parametrize("samples", [1, 2])
+def test_quick_roi_align_equals_mmcvs(samples):
+    torch.manual_seed(0)
+    theirs = RoIAlign((7, 7), spatial_scale=0.25, sampling_ratio=samples)
+    ours = BagRoIAlign(theirs)
+    corners = torch.rand(40, 2) * 80 - 10  # some boxes stick out of the image
+    rois = torch.cat([torch.randint(0, 2, (40, 1)).float(), corners, corners + torch.rand(40, 2) * 40 + 1], 1)
+    values, slopes = [], []
+    for layer in (theirs, ours):
+        features = torch.randn(2, 6, 16, 20, generator=torch.Generator().manual_seed(1), requires_grad=True)
+        values.append(layer(features, rois))
+        (values[-1] ** 2).sum().backward()
+        slopes.append(features.grad)
+    assert torch.allclose(*values, atol=1e-5)
+    assert torch.allclose(*slopes, atol=1e-4)
+
+
+# ----------------------------------------------------------------------------------------------- samples of a training
+
+
+def sample_of(culture: Culture, pipeline: list[dict], number: int = 0, seed: int = 0):
+    dataset = CellDataset(
+        culture.images, culture.instances, ["astro", "cort"], pipeline=pipeline, seed=seed, load=np.load
+    )
+    return dataset[number]
+
+
+GEOMETRY = [
+    {"type": "CropCells", "size": 96},
+    {"type": "RandomQuarterTurn"},
+    {"type": "RandomFlip", "prob": [0.25, 0.25, 0.25], "direction": ["horizontal", "vertical", "diagonal"]},
+]
+
+
+@pytest.mark.parametrize("number", range(8))
+def test_a_sample_shows_its_masks_where_its_cells_are(culture, number):
+    sample = sample_of(culture, [*GEOMETRY, {"type": "PackCells"}], number)
+    truth = sample["data_samples"].gt_instances
+    shown = truth.masks.to_ndarray().any(axis=0)
+    bright = sample["inputs"][0].numpy() == 200
+    assert shown.any()
+    assert not (shown & ~bright).any()  # cells with a tenth of themselves or less in the window are not labelled
+    boxes = HorizontalBoxes.from_instance_masks(BitmapMasks(truth.masks.to_ndarray(), *shown.shape))
+    assert torch.equal(truth.bboxes.tensor, boxes.tensor)
+    assert set(truth.labels.tolist()) in ({0}, {1})
+
+
+def test_a_small_image_is_taken_whole(culture):
+    sample = sample_of(culture, [{"type": "CropCells", "size": 500}, {"type": "PackCells"}])
+    assert sample["inputs"].shape == (3, 128, 160)
+    assert len(sample["data_samples"].gt_instances) == 12
+
+
+def test_the_microscope_changes_grey_values_and_not_places(culture):
+    plain = sample_of(culture, [{"type": "CropCells", "size": 500}, {"type": "PackCells"}])
+    varied = sample_of(culture, [{"type": "CropCells", "size": 500}, {"type": "Microscope"}, {"type": "PackCells"}])
+    before, after = (sample["inputs"][0].numpy().astype(float) for sample in (plain, varied))
+    assert not np.array_equal(before, after)
+    assert np.corrcoef(before.ravel(), after.ravel())[0, 1] > 0.8
+
+
+def test_a_sample_follows_from_seed_and_number_alone(culture):
+    pipeline = configuration.read(ROOT / "configs/models/cascade_mask_rcnn_tiny.py").train_pipeline
+    dataset = CellDataset(culture.images, culture.instances, ["astro", "cort"], pipeline=pipeline, seed=3, load=np.load)
+    first, later = dataset[7]["inputs"], [dataset[number] for number in (0, 30, 7)][-1]["inputs"]
+    assert torch.equal(first, later)
+    assert not torch.equal(first, sample_of(culture, pipeline, 7, seed=4)["inputs"])
+
+
+def test_each_lap_shows_every_image_once(culture):
+    dataset = CellDataset(culture.images, culture.instances, ["astro", "cort"], pipeline=[], seed=0, load=np.load)
+    places = [tuple(map(id, (dataset[number]["labels"],))) for number in range(8)]
+    assert len(set(places[:4])) == 4
+    assert set(places[:4]) == set(places[4:])
+
+
+def test_a_fold_holds_out_its_own_images_and_those_of_no_fold(culture):
+    folds = culture.folds.assign(fold=[0, 1, 1, -1])
+    images, cells = selection.held_in(culture.images, culture.instances, folds, 0)
+    assert images["image_id"].tolist() == ["image1", "image2"]
+    assert set(cells["image_id"]) == {"image1", "image2"}
+    assert selection.held_out(culture.images, folds, 0)["image_id"].tolist() == ["image0", "image3"]
+
+
+def test_nothing_to_learn_from_is_said(culture):
+    alone = culture.folds.assign(fold=0)
+    with pytest.raises(DataError, match="no annotated image is left"):
+        selection.held_in(culture.images, culture.instances, alone, 0)
+    with pytest.raises(DataError, match="show no cell"):
+        selection.held_in(culture.images, culture.instances.iloc[:0], culture.folds, 0)
+
+
+# --------------------------------------------------------------------------------------------------------- model files
+
+
+@pytest.mark.parametrize("path", MODEL_FILES, ids=lambda path: path.stem)
+def test_a_model_file_has_room_for_every_cell_of_a_dense_image(path):
+    config = configuration.fit(configuration.read(path), ["a", "b", "c"])
+    limits = config.model.test_cfg
+    assert min(limits.rpn.nms_pre, limits.rpn.max_per_img, limits.rcnn.max_per_img) >= 1000
+    with torch.device("meta"):
+        model = MODELS.build(config.model)
+    assert {head.num_classes for head in (*model.roi_head.bbox_head, *model.roi_head.mask_head)} == {3}
+    Compose(config.train_pipeline), Compose(config.test_pipeline)
+
+
+@pytest.mark.parametrize("path", MODEL_FILES, ids=lambda path: path.stem)
+def test_a_model_file_holds_no_place(path):
+    text = configuration.read(path).pretty_text
+    assert "data/" not in text
+    assert str(ROOT) not in text
+
+
+def test_the_schedule_is_stretched_to_the_training(micro):
+    config = configuration.fit(configuration.read(micro), ["cell"], iterations=500)
+    assert config.train_cfg.max_iters == 500
+    assert config.param_scheduler[0].end == config.param_scheduler[1].begin == 25
+    assert config.param_scheduler[-1].end == 500
+    assert [s.type for s in configuration.fit(config, ["cell"], 3).param_scheduler] == ["CosineAnnealingLR"]
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [("model = dict(", "no MMDetection config"), ("model = dict()", "lacks 'train_pipeline'")],
+)
+def test_a_broken_model_file_is_named(tmp_path, text, complaint):
+    path = tmp_path / "broken.py"
+    path.write_text(text)
+    with pytest.raises(DataError, match=complaint):
+        configuration.read(path)
+
+
+def test_a_missing_model_file_is_named(tmp_path):
+    with pytest.raises(DataError, match=r"none\.py: there is no such model file"):
+        configuration.read(tmp_path / "none.py")
+
+
+# ------------------------------------------------------------------------------------------------------------ training
+
+
+def test_a_training_tells_its_classes_and_its_losses(trained):
+    assert trained.detector["classes"] == ["astro", "cort"]
+    scalars = trained.scalars
+    assert list(scalars) == ["model", "fold", "classes", "iterations", "iteration", "loss", "lr", "losses"]
+    assert (scalars["model"], scalars["fold"], scalars["iterations"]) == ("micro", 0, 6)
+    assert scalars["iteration"] == [1, 2, 3, 4, 5, 6]
+    total = sum(np.array(losses) for losses in scalars["losses"].values())
+    assert np.allclose(scalars["loss"], total, rtol=1e-3)
+
+
+def test_cells_of_unknown_type_are_cells(culture, micro, tmp_path):
+    nameless = Culture.__new__(Culture)
+    nameless.__dict__ |= culture.__dict__ | {"instances": culture.instances.assign(cell_type=None)}
+    assert learn(nameless, micro, tmp_path, iterations=1).detector["classes"] == ["cell"]
+
+
+def test_the_same_seed_gives_the_same_detector(culture, micro, trained, tmp_path, checkpoint):
+    again = learn(culture, micro, tmp_path / "work")
+    assert same_weights(again, trained)
+    save(again, tmp_path / "model.pth", tmp_path / "config.py", tmp_path / "scalars.json")
+    for name in ("model.pth", "config.py", "scalars.json"):
+        assert (tmp_path / name).read_bytes() == (checkpoint.parent / name).read_bytes()
+
+
+def test_another_seed_gives_another_detector(culture, micro, trained, tmp_path):
+    assert not same_weights(learn(culture, micro, tmp_path, seed=1), trained)
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+import numpy as np, pandas as pd, torch
+from neuroseg.detector import checkpoints, train
+write = torch.save
+def dying(state, path):
+    write(state, path)
+    if state["iteration"] == 4:
+        with open(path, "r+b") as file:
+            file.truncate(1000)
+        os.kill(os.getpid(), signal.SIGKILL)
+torch.save = dying
+model, tables, work = map(Path, sys.argv[1:])
+frames = [pd.read_pickle(tables / name) for name in ("images", "instances", "folds")]
+train(model, *frames, fold=0, seed=0, work_dir=work, load=np.load)
+"""
+
+
+@pytest.mark.slow
+def test_a_training_killed_while_writing_goes_on_to_the_same_weights(culture, micro, trained, tmp_path, capsys):
+    for name in ("images", "instances", "folds"):
+        getattr(culture, name).to_pickle(tmp_path / name)
+    work = tmp_path / "work"
+    command = [sys.executable, "-c", KILLED, str(micro), str(tmp_path), str(work)]
+    assert subprocess.run(command, cwd=ROOT / "scripts", check=False).returncode == -signal.SIGKILL
+    assert [path.name for path in work.glob("iteration_*")] == ["iteration_00000002.pth"]
+    assert list(work.glob(".*.part"))
+    moved = work.rename(tmp_path / "moved")
+    resumed = learn(culture, micro, moved)
+    assert "from iteration 2" in capsys.readouterr().err
+    assert same_weights(resumed, trained)
+    assert resumed.scalars == trained.scalars
+    assert not list(moved.glob(".*.part"))
+
+
+def test_a_finished_training_is_not_repeated(culture, micro, trained, tmp_path, capsys):
+    learn(culture, micro, tmp_path)
+    again = learn(culture, micro, tmp_path)
+    assert "from iteration 6" in capsys.readouterr().err
+    assert same_weights(again, trained)
+    assert again.scalars == trained.scalars
+
+
+def test_a_damaged_state_is_passed_over_for_the_one_before(culture, micro, trained, tmp_path, capsys):
+    learn(culture, micro, tmp_path)
+    assert sorted(path.name for path in tmp_path.glob("iteration_*")) == [
+        "iteration_00000004.pth",
+        "iteration_00000006.pth",
+    ]
+    newest = tmp_path / "iteration_00000006.pth"
+    content = bytearray(newest.read_bytes())
+    content[len(content) // 2] ^= 1
+    newest.write_bytes(content)
+    again = learn(culture, micro, tmp_path)
+    said = capsys.readouterr().err
+    assert "passing over the damaged iteration_00000006.pth" in said
+    assert "from iteration 4" in said
+    assert same_weights(again, trained)
+
+
+@pytest.mark.parametrize("change", [{"seed": 1}, {"fold": 1}, {"iterations": 7}])
+def test_a_state_of_another_training_is_not_taken_up(culture, micro, tmp_path, capsys, change):
+    learn(culture, micro, tmp_path / "work", iterations=2, **{})
+    capsys.readouterr()
+    learn(culture, micro, tmp_path / "work", **({"iterations": 2} | change))
+    said = capsys.readouterr().err
+    assert "starting afresh" in said
+    assert "from iteration" not in said
+
+
+def test_other_pixels_make_another_training(culture, tmp_path):
+    other = Culture(tmp_path)
+    frames = other.images, other.instances
+    assert checkpoints.fingerprint({}, *frames) == checkpoints.fingerprint({}, *frames)
+    before = checkpoints.fingerprint({}, *frames)
+    np.save(other.images["path"][0], np.zeros((128, 160), np.uint8))
+    assert checkpoints.fingerprint({}, *frames) != before
+    Path(other.images["path"][0]).unlink()
+    with pytest.raises(DataError, match="there is no such file"):
+        checkpoints.fingerprint({}, *frames)
+
+
+def test_a_training_begins_with_another_datasets_weights(culture, micro, checkpoint, tmp_path, capsys):
+    one_type = Culture.__new__(Culture)
+    one_type.__dict__ |= culture.__dict__ | {"instances": culture.instances.assign(cell_type="shsy5y")}
+    learn(one_type, micro, tmp_path, init_from=checkpoint, iterations=1)
+    said = capsys.readouterr().err
+    assert "weights from model.pth" in said
+    anew = said.partition("initialised anew: ")[2].splitlines()[0].split(", ")
+    assert anew
+    assert all(name.endswith(("fc_cls", "conv_logits")) for name in anew)
+
+
+def test_weights_of_no_use_are_refused(culture, micro, tmp_path):
+    torch.save({"state_dict": {"alien": torch.zeros(3)}}, tmp_path / "alien.pth")
+    with pytest.raises(DataError, match="none of its weights fits"):
+        learn(culture, micro, tmp_path / "work", init_from=tmp_path / "alien.pth", iterations=1)
+
+
+def test_a_loss_that_is_no_number_ends_the_training(culture, micro, tmp_path):
+    wild = tmp_path / "wild.py"
+    wild.write_text(f'_base_ = "{micro}"\noptim_wrapper = dict(optimizer=dict(lr=1e30), clip_grad=None)\n')
+    with pytest.raises(DataError, match=r"loss is (nan|inf)"):
+        learn(culture, wild, tmp_path / "work")
+
+
+# --------------------------------------------------------------------------------------------------------- checkpoints
+
+
+def test_a_checkpoint_is_read_weights_only(checkpoint, trained):
+    content = torch.load(checkpoint, weights_only=True)
+    assert content["classes"] == ["astro", "cort"]
+    assert content["fold"] == 0
+    assert str(ROOT) not in json.dumps(content["config"])
+    assert content["config"] == trained.detector["config"]
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"), [(b"", "damaged"), (b"no weights", "damaged"), (None, "there is no such checkpoint")]
+)
+def test_a_checkpoint_of_no_use_is_named(tmp_path, content, complaint):
+    path = tmp_path / "model.pth"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(DataError, match=complaint):
+        checkpoints.read_detector(path)
+
+
+def test_any_other_pth_is_no_detector(tmp_path):
+    torch.save({"state_dict": {}}, tmp_path / "other.pth")
+    with pytest.raises(DataError, match="this is no neuroseg detector"):
+        checkpoints.read_detector(tmp_path / "other.pth")
+    torch.save([1], tmp_path / "list.pth")
+    with pytest.raises(DataError, match="this is no checkpoint"):
+        checkpoints.read_detector(tmp_path / "list.pth")
+
+
+def test_weights_that_cannot_be_fetched_are_named():
+    with pytest.raises(DataError, match="cannot be fetched"):
+        checkpoints.read_weights("http://127.0.0.1:9/weights.pth")
+
+
+# ----------------------------------------------------------------------------------------------------------- inference
+
+
+def look(checkpoint: Path, images: pd.DataFrame, **changes):
+    settings = {"load": np.load, "source": "micro", "min_score": 0.0, "device": "cpu"} | changes
+    return predict(checkpoint, images, **settings)
+
+
+def test_more_than_a_hundred_cells_are_found(checkpoint, culture):
+    found, _ = look(checkpoint, culture.images.head(1))
+    assert len(found) > 300
+    assert len(look(checkpoint, culture.images.head(1), max_detections=150)[0]) == 150
+
+
+def test_detections_make_a_table_in_order(checkpoint, culture, tmp_path):
+    found, coverage = look(checkpoint, culture.images, views=("none", "hflip"))
+    tables.write("detections", found, tmp_path / "d.parquet", coverage)
+    assert coverage.images == ("image0", "image1", "image2", "image3")
+    assert coverage.sources == ("micro/0/none", "micro/0/hflip")
+    groups = found.groupby(["image_id", "source"], sort=False)["score"]
+    assert [key for key, _ in groups] == [(i, s) for i in coverage.images for s in coverage.sources]
+    assert all(scores.is_monotonic_decreasing for _, scores in groups)
+    assert set(found["cell_type"]) <= {"astro", "cort"}
+    boxes = tables.boxes(found)
+    assert (boxes >= 0).all()
+    assert (boxes <= [culture.width, culture.height] * 2).all()
+
+
+@pytest.mark.parametrize("view", ["hflip", "vflip", "hvflip"])
+def test_a_mirrored_image_gives_the_mirrored_detections(checkpoint, culture, tmp_path, view):
+    """What the view finds in an image is what is found in the mirrored image, turned back: sizes divide by 32."""
+    axes = {"hflip": (1,), "vflip": (0,), "hvflip": (0, 1)}[view]
+    image = culture.images.head(1)
+    np.save(tmp_path / "mirrored.npy", np.flip(np.load(image["path"][0]), axes))
+    there, _ = look(checkpoint, image, views=(view,))
+    mirrored, _ = look(checkpoint, image.assign(path=str(tmp_path / "mirrored.npy")))
+    boxes = tables.boxes(mirrored)
+    if 1 in axes:
+        boxes = np.column_stack([160 - boxes[:, 2], boxes[:, 1], 160 - boxes[:, 0], boxes[:, 3]])
+    if 0 in axes:
+        boxes = np.column_stack([boxes[:, 0], 128 - boxes[:, 3], boxes[:, 2], 128 - boxes[:, 1]])
+    assert np.allclose(tables.boxes(there), boxes, atol=1e-3)
+    patches = np.flip(tables.patches(mirrored), [axis + 1 for axis in axes])
+    assert np.array_equal(tables.patches(there), patches)
+    assert np.array_equal(there["score"], mirrored["score"])
+
+
+def paste(patch: np.ndarray, box: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Sample a patch at pixel centres, bilinearly between the centres of its parts, nothing outside the box."""
+    x1, y1, x2, y2 = box.astype(np.float64)
+    x = (np.arange(width) + 0.5 - x1) / (x2 - x1) * 28 - 0.5
+    y = (np.arange(height) + 0.5 - y1) / (y2 - y1) * 28 - 0.5
+    tent = [np.maximum(0, 1 - np.abs(at[:, None] - np.arange(28))) for at in (y, x)]
+    return tent[0] @ patch @ tent[1].T
+
+
+def test_pasting_a_patch_reproduces_mmdetections_mask(checkpoint, culture):
+    fitted = checkpoints.read_detector(checkpoint)
+    looker = Looker(fitted, torch.device("cpu"), torch.float32, 50, 0.0)
+    image = np.load(culture.images["path"][0])
+    found = looker([image])[0]
+    packed = looker.prepare({"img": image, "ori_shape": image.shape, "img_shape": image.shape})
+    with torch.inference_mode():
+        data = {key: [value] for key, value in packed.items()}
+        theirs = looker.model.test_step(data)[0].pred_instances
+    assert np.allclose(theirs.bboxes.numpy(), found.boxes, atol=1e-3)
+    assert np.array_equal(theirs.labels.numpy(), found.labels)
+    for patch, box, mask in zip(found.patches, found.boxes, theirs.masks.numpy(), strict=True):
+        probability = paste(patch / 255, box, *image.shape)
+        clear = np.abs(probability - 0.5) > 0.5 / 255  # what rounding to 8 bits leaves in doubt
+        assert np.array_equal((probability >= 0.5)[clear], mask[clear])
+        assert clear.mean() > 0.95
+
+
+def test_scaled_input_gives_boxes_in_pixels_of_the_image(checkpoint, culture, tmp_path):
+    fitted = checkpoints.read_detector(checkpoint)
+    fitted["config"]["test_pipeline"].insert(0, {"type": "Resize", "scale_factor": 2.0})
+    del fitted["format"]
+    checkpoints.write_detector(tmp_path / "model.pth", fitted)
+    twice, _ = look(tmp_path / "model.pth", culture.images.head(1))
+    image = np.load(culture.images["path"][0])
+    large = torch.nn.functional.interpolate(
+        torch.from_numpy(image)[None, None].float(), scale_factor=2, mode="bilinear", align_corners=False
+    )
+    np.save(tmp_path / "large.npy", large[0, 0].round().byte().numpy())
+    plain, _ = look(checkpoint, culture.images.head(1).assign(path=str(tmp_path / "large.npy")))
+    assert np.median(np.abs(tables.boxes(twice)[:50] * 2 - tables.boxes(plain)[:50])) < 1
+
+
+def test_batches_change_nothing(checkpoint, culture, tmp_path):
+    other = Culture(tmp_path, count=1, size=(96, 130))
+    images = pd.concat([culture.images.head(1), other.images.assign(image_id="other"), culture.images.tail(1)])
+    one, coverage = look(checkpoint, images, views=("none", "vflip"))
+    many, same = look(checkpoint, images, views=("none", "vflip"), batch_size=3)
+    assert coverage == same
+    assert one["image_id"].tolist() == many["image_id"].tolist()
+    assert np.allclose(tables.boxes(one), tables.boxes(many), atol=0.01)
+    assert np.allclose(one["score"], many["score"], atol=1e-5)
+
+
+def test_nothing_found_is_an_empty_table(checkpoint, culture, tmp_path):
+    found, coverage = look(checkpoint, culture.images.head(2), min_score=1.1)
+    tables.write("detections", found, tmp_path / "d.parquet", coverage)
+    assert tables.read("detections", tmp_path / "d.parquet").empty
+    assert coverage.images == ("image0", "image1")
+
+
+def test_half_precision_finds_the_same(checkpoint, culture):
+    full, _ = look(checkpoint, culture.images.head(1))
+    half, _ = look(checkpoint, culture.images.head(1), precision="bf16")
+    assert half["score"].dtype == np.float32
+    assert np.allclose(full["score"].head(20), half["score"].head(20), atol=0.05)
+
+
+def test_a_detector_of_another_fold_is_refused(checkpoint, culture):
+    with pytest.raises(DataError, match="this is the detector of fold 0"):
+        look(checkpoint, culture.images, fold=1)
+
+
+def test_an_unknown_view_is_refused(checkpoint, culture):
+    with pytest.raises(DataError, match="view sideways"):
+        look(checkpoint, culture.images, views=("sideways",))
+
+
+def test_a_gpu_that_is_not_there_is_said(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(DataError, match="finds no GPU"):
+        precision.choose_device("cuda")
+
+
+# --------------------------------------------------------------------------------------------------------- the scripts
+
+
+@pytest.mark.slow
+def test_the_steps_train_and_predict(culture, micro, tmp_path, step):
+    from PIL import Image
+
+    images = culture.images.assign(path=[str(tmp_path / f"{name}.png") for name in culture.images["image_id"]])
+    for source, path in zip(culture.images["path"], images["path"], strict=True):
+        Image.fromarray(np.load(source)).save(path)
+    for column in tables.SCHEMAS["images"].names:
+        images[column] = images.get(column)
+    tables.write("images", images, tmp_path / "images.parquet")
+    instances = culture.instances.assign(score=np.nan, rle=tables.rle_column(culture.instances["rle"]).values)
+    tables.write("instances", instances, tmp_path / "instances.parquet")
+    tables.write("folds", culture.folds, tmp_path / "folds.parquet")
+    places = {name: tmp_path / f"{name}.parquet" for name in ("images", "instances", "folds")}
+    out = {"checkpoint": tmp_path / "model.pth", "config_out": tmp_path / "config.py", "scalars": tmp_path / "s.json"}
+    step("train").main(model=micro, **places, fold=1, iterations=2, work_dir=tmp_path / "work", **out)
+    assert not (tmp_path / "work").exists()
+    assert json.loads(out["scalars"].read_text())["iterations"] == 2
+    step("predict").main(
+        checkpoint=out["checkpoint"],
+        images=places["images"],
+        folds=places["folds"],
+        fold=1,
+        source_name="micro",
+        min_score=0.0,
+        detections=tmp_path / "d.parquet",
+    )
+    assert tables.read_coverage(tmp_path / "d.parquet").images == ("image2", "image3")

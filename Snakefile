@@ -25,4 +25,8 @@ rule all:
     default_target: True
     input:
         f"results/{config['dataset']}/report/report.html",
-        expand("results/{dataset}/submit/{ensemble}.csv", dataset=config["dataset"], ensemble=config["ensembles"]),
+        expand(
+            "results/{dataset}/submit/{ensemble}.csv",
+            dataset=config["dataset"],
+            ensemble=config["ensembles"],
+        ),

@@ -122,6 +122,11 @@ def flag(name: str, value: object) -> str:
     return f"{name} {value}" if value else ""
 
 
+def has_gpu() -> bool:
+    """Tell whether this machine has an NVIDIA GPU, by its device file, so that nothing need be imported or called."""
+    return any(Path("/dev").glob("nvidia[0-9]*"))
+
+
 def sources(script: str) -> list[Path]:
     """Return the files that a script is made of: itself, and all modules of ours that it uses, directly or not."""
     files: set[Path] = set()

@@ -11,12 +11,12 @@ rule tune:
         folds=rules.split.output.folds,
     output:
         thresholds="results/{dataset}/tune/{ensemble}.yaml",
-    params:
-        code=plan.code("tune"),
     log:
         "logs/{dataset}/tune/{ensemble}.log",
     conda:
         "../../envs/analysis.yaml"
+    params:
+        code=plan.code("tune"),
     shell:
         """
         python scripts/tune.py \
@@ -41,12 +41,12 @@ rule segment:
         ),
     output:
         instances="results/{dataset}/segment/{ensemble}.parquet",
-    params:
-        code=plan.code("segment"),
     log:
         "logs/{dataset}/segment/{ensemble}.log",
     conda:
         "../../envs/analysis.yaml"
+    params:
+        code=plan.code("segment"),
     shell:
         """
         python scripts/segment.py \
@@ -69,14 +69,14 @@ rule evaluate:
     output:
         metrics="results/{dataset}/evaluate/{ensemble}.json",
         per_image="results/{dataset}/evaluate/{ensemble}.parquet",
-    params:
-        bootstrap=config["evaluate"]["bootstrap"],
-        seed=config["seed"],
-        code=plan.code("evaluate"),
     log:
         "logs/{dataset}/evaluate/{ensemble}.log",
     conda:
         "../../envs/analysis.yaml"
+    params:
+        bootstrap=config["evaluate"]["bootstrap"],
+        seed=config["seed"],
+        code=plan.code("evaluate"),
     shell:
         """
         python scripts/evaluate.py \
@@ -99,12 +99,12 @@ rule submit:
         images=rules.validate.output.images,
     output:
         submission="results/{dataset}/submit/{ensemble}.csv",
-    params:
-        code=plan.code("submit"),
     log:
         "logs/{dataset}/submit/{ensemble}.log",
     conda:
         "../../envs/analysis.yaml"
+    params:
+        code=plan.code("submit"),
     shell:
         """
         python scripts/submit.py \
@@ -123,12 +123,12 @@ rule quantify:
     output:
         cells="results/{dataset}/quantify/{ensemble}/cells.parquet",
         summary="results/{dataset}/quantify/{ensemble}/images.csv",
-    params:
-        code=plan.code("quantify"),
     log:
         "logs/{dataset}/quantify/{ensemble}.log",
     conda:
         "../../envs/analysis.yaml"
+    params:
+        code=plan.code("quantify"),
     shell:
         """
         python scripts/quantify.py \
@@ -148,17 +148,23 @@ rule report:
         truth=rules.validate.output.instances,
         problems=rules.validate.output.problems,
         fold_summary=rules.split.output.summary,
-        segments=expand(rules.segment.output.instances, ensemble=ENSEMBLES, allow_missing=True),
-        cells=expand(rules.quantify.output.cells, ensemble=ENSEMBLES, allow_missing=True),
-        quantities=expand(rules.quantify.output.summary, ensemble=ENSEMBLES, allow_missing=True),
+        segments=expand(
+            rules.segment.output.instances, ensemble=ENSEMBLES, allow_missing=True
+        ),
+        cells=expand(
+            rules.quantify.output.cells, ensemble=ENSEMBLES, allow_missing=True
+        ),
+        quantities=expand(
+            rules.quantify.output.summary, ensemble=ENSEMBLES, allow_missing=True
+        ),
     output:
         report="results/{dataset}/report/report.html",
-    params:
-        code=plan.code("report"),
     log:
         "logs/{dataset}/report.log",
     conda:
         "../../envs/analysis.yaml"
+    params:
+        code=plan.code("report"),
     shell:
         """
         python scripts/report.py \

@@ -3,14 +3,12 @@ import sys
 
 sys.path.insert(0, workflow.basedir)
 
-from pathlib import Path
-
 from workflow import plan
 
 DATASET = config["dataset"]
 ENSEMBLES = config["ensembles"]
 N_FOLDS = config["split"]["n_folds"]
-GPU = len(list(Path("/dev").glob("nvidia[0-9]*"))[:1]) if config["gpus"] == "auto" else config["gpus"]
+GPU = int(plan.has_gpu()) if config["gpus"] == "auto" else config["gpus"]
 
 
 wildcard_constraints:

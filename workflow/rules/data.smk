@@ -5,15 +5,15 @@ rule simulate:
     """Draw the demo's cultures in the competition's own layout, with known truth and planted faults."""
     output:
         raw=directory(plan.SIMULATED),
+    log:
+        "logs/demo/simulate.log",
+    conda:
+        "../../envs/analysis.yaml"
     params:
         seed=config["seed"],
         train_images=config["simulate"]["train_images"],
         test_images=config["simulate"]["test_images"],
         code=plan.code("simulate"),
-    log:
-        "logs/demo/simulate.log",
-    conda:
-        "../../envs/analysis.yaml"
     shell:
         """
         python scripts/simulate.py \
@@ -34,12 +34,12 @@ rule validate:
         images="results/{dataset}/validate/images.parquet",
         instances="results/{dataset}/validate/instances.parquet",
         problems="results/{dataset}/validate/problems.csv",
-    params:
-        code=plan.code("validate"),
     log:
         "logs/{dataset}/validate.log",
     conda:
         "../../envs/analysis.yaml"
+    params:
+        code=plan.code("validate"),
     shell:
         """
         python scripts/validate.py \
@@ -59,14 +59,14 @@ rule split:
     output:
         folds="results/{dataset}/split/folds.parquet",
         summary="results/{dataset}/split/summary.csv",
-    params:
-        n_folds=N_FOLDS,
-        seed=config["seed"],
-        code=plan.code("split"),
     log:
         "logs/{dataset}/split.log",
     conda:
         "../../envs/analysis.yaml"
+    params:
+        n_folds=N_FOLDS,
+        seed=config["seed"],
+        code=plan.code("split"),
     shell:
         """
         python scripts/split.py \

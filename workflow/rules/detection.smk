@@ -9,21 +9,18 @@ rule train:
         images="results/{dataset}/validate/images.parquet",
         instances="results/{dataset}/validate/instances.parquet",
         folds="results/{dataset}/split/folds.parquet",
-        init_from=lambda wildcards: plan.initial(wildcards.dataset, wildcards.model, config["train"]["init_from"]),
+        init_from=lambda wildcards: plan.initial(
+            wildcards.dataset, wildcards.model, config["train"]["init_from"]
+        ),
     output:
         checkpoint="results/{dataset}/train/{model}/fold_{fold}/model.pth",
         config="results/{dataset}/train/{model}/fold_{fold}/config.py",
         scalars="results/{dataset}/train/{model}/fold_{fold}/scalars.json",
-    params:
-        seed=config["seed"],
-        version=config["train"]["version"],
-        iterations=plan.flag("--iterations", config["train"]["iterations"]),
-        init_from=lambda wildcards, input: plan.flag("--init-from", input.init_from),
-        work_dir="logs/{dataset}/train/{model}/fold_{fold}",
     log:
         "logs/{dataset}/train/{model}_fold_{fold}.log",
     benchmark:
         "logs/{dataset}/train/{model}_fold_{fold}.tsv"
+    retries: 2
     conda:
         "../../envs/mmdet.yaml"
     threads: 1
@@ -31,7 +28,12 @@ rule train:
         gpu=GPU,
         mem_mb=16000,
         runtime="24h",
-    retries: 2
+    params:
+        seed=config["seed"],
+        version=config["train"]["version"],
+        iterations=plan.flag("--iterations", config["train"]["iterations"]),
+        init_from=lambda wildcards, input: plan.flag("--init-from", input.init_from),
+        work_dir="logs/{dataset}/train/{model}/fold_{fold}",
     shell:
         """
         OMP_NUM_THREADS={threads} python scripts/train.py \
@@ -61,9 +63,6 @@ rule predict:
         folds="results/{dataset}/split/folds.parquet",
     output:
         detections="results/{dataset}/predict/{model}/fold_{fold}.parquet",
-    params:
-        **config["predict"],
-        code=plan.code("predict"),
     log:
         "logs/{dataset}/predict/{model}_fold_{fold}.log",
     benchmark:
@@ -75,6 +74,9 @@ rule predict:
         gpu=GPU,
         mem_mb=16000,
         runtime="4h",
+    params:
+        **config["predict"],
+        code=plan.code("predict"),
     shell:
         """
         OMP_NUM_THREADS={threads} python scripts/predict.py \
@@ -97,15 +99,17 @@ rule ensemble:
     """Fuse the detections of an ensemble's members; held-out images meet one fold a model, test images meet all."""
     input:
         recipe="configs/ensembles/{ensemble}.yaml",
-        members=lambda wildcards: plan.detections(wildcards.dataset, wildcards.ensemble, N_FOLDS),
+        members=lambda wildcards: plan.detections(
+            wildcards.dataset, wildcards.ensemble, N_FOLDS
+        ),
     output:
         detections="results/{dataset}/ensemble/{ensemble}.parquet",
-    params:
-        code=plan.code("ensemble"),
     log:
         "logs/{dataset}/ensemble/{ensemble}.log",
     conda:
         "../../envs/analysis.yaml"
+    params:
+        code=plan.code("ensemble"),
     shell:
         """
         python scripts/ensemble.py \

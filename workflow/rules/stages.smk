@@ -4,6 +4,6 @@ for stage, files in plan.targets(DATASET, ENSEMBLES, N_FOLDS).items():
     rule:
         name:
             f"all_{stage}"
-        localrule: True
         input:
             files,
+        localrule: True

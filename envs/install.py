@@ -26,7 +26,7 @@ CHECK = "import mmdet.apis, mmcv.ops, snakemake, dvc"
 
 
 def main() -> None:
-    """Bring the environment up to date; a SetupError ends in its sentence and exit status 1."""
+    """Bring the environment up to date; a failure ends in a sentence and exit status 1."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--venv", type=Path, default=HERE.parent / ".venv", help="the environment's folder")
     venv = parser.parse_args().venv.absolute()
@@ -36,6 +36,8 @@ def main() -> None:
         install(venv)
     except SetupError as error:
         sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit("\ninterrupted: call it again to go on")
 
 
 def install(venv: Path) -> None:

@@ -122,7 +122,7 @@ def _read(path: Path) -> dict:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # unpickling raises without a common base
-        reason = str(error).splitlines()[0]
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise DataError(f"{path}: the checkpoint is damaged or unsafe ({reason}); train it again.") from error
     if not isinstance(content, dict):
         raise DataError(f"{path}: this is no checkpoint; train writes one as model.pth.")

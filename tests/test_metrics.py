@@ -148,12 +148,12 @@ def test_images_neither_mix_nor_depend_on_the_rows_order(several, data):
         assert row.ap == pytest.approx(np.mean([t / u if u else 1 for t, u in zip(tp, union, strict=True)]), abs=1e-12)
 
 
-def test_a_match_is_handed_over_where_that_gains_another():
-    """The first prediction overlaps both truths, the second the first truth only: greedy matching finds one of two."""
-    truth = instances(strips((0, 10), (2, 12)))
-    predicted = instances(strips((1, 11), (0, 8)))
-    found = metrics.hits(predicted, truth, frames("a", height=1, width=40))
-    assert found.tolist() == [7, 6]  # 9/11 and 8/10, which is not above 0.80
+@pytest.mark.parametrize(("second", "passed"), [((10, 18), 6), ((9, 19), 7)])
+def test_a_match_is_handed_over_where_that_gains_another(second, passed):
+    """The first prediction suits both truths (9/11), the second only the first truth: greedy matching finds one pair."""
+    truth = instances(strips((10, 20), (12, 22)))
+    predicted = instances(strips((11, 21), second))
+    assert metrics.hits(predicted, truth, frames("a", height=1, width=40)).tolist() == [7, passed]
 
 
 def test_a_true_mask_given_twice_asks_for_two_predictions():
@@ -191,6 +191,13 @@ def test_pairs_are_those_above_one_half_with_their_pixels():
     truth, predicted = instances(strips((0, 8), (20, 28))), instances(strips((22, 30), (0, 4), (1, 8), (30, 38)))
     found = metrics.pairs(predicted, truth, frames("a", height=1, width=40))
     assert [field.tolist() for field in found] == [[0, 2], [1, 0], [6, 7], [10, 8]]
+
+
+def test_a_pair_of_exactly_one_half_is_none_even_where_boxes_promise_more():
+    """Four pixels shared, two more each, far off: 4/8."""
+    shared, one, other = strips((0, 4), (10, 12), (20, 22))
+    sides = instances(np.array([shared | one])), instances(np.array([shared | other]))
+    assert len(metrics.pairs(*sides, frames("a", height=1, width=40)).predicted) == 0
 
 
 def test_images_of_several_sizes_and_batches_are_scored_alike(monkeypatch):

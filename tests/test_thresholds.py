@@ -108,6 +108,12 @@ def test_the_score_lies_amid_those_that_are_as_good():
     assert result["images"].tolist() == [1, 1, 2]
 
 
+def test_where_images_hold_no_truth_it_is_best_to_keep_nothing():
+    images = held(("a", "cort", 0), ("b", "cort", 1), ap=1.0)
+    result = chosen(settings(**ONE_POINT), images, {"a": [(0.7, -1.0)], "b": [(0.6, -1.0)]})
+    assert result.loc["all", ["score", "ap"]].to_numpy().tolist() == [[0.85, 1.0]]
+
+
 def test_a_needle_of_luck_moves_the_score_no_further_than_its_own_plateau():
     images = held(("a", "cort", 0), ("b", "cort", 1))
     found = {"a": [(0.9, 0.5), (0.6, 0.0003), (0.5, -0.0003)], "b": [(0.3, -0.2)]}

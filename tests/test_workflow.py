@@ -140,41 +140,48 @@ def test_dvc_depends_on_the_code_that_snakemake_digests(stage):
     assert all(any(file == dep or dep in file.parents for file in used) for dep in listed)
 
 
-@pytest.mark.slow
-class TestRealRun:
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Path:
     """One real run in a copy of the tree, from drawing the images to the report."""
+    folder = copy(tmp_path_factory.mktemp("run"))
+    snakemake("--cores", "2", "--configfile", "configs/quick.yaml", folder=folder)
+    return folder
 
-    @pytest.fixture(scope="class")
-    def run(self, tmp_path_factory) -> Path:
-        folder = copy(tmp_path_factory.mktemp("run"))
-        snakemake("--cores", "2", "--configfile", "configs/quick.yaml", folder=folder)
-        return folder
 
-    def test_it_ends_in_a_report_and_a_submission_of_every_test_image(self, run):
-        results = run / "results" / "demo"
-        assert (results / "report" / "report.html").stat().st_size > 20_000
-        images = pd.read_parquet(results / "validate" / "images.parquet")
-        submission = pd.read_csv(results / "submit" / "tiny.csv", keep_default_na=False)
-        assert set(submission["id"]) == set(images.loc[~images["annotated"], "image_id"])
+@pytest.mark.slow
+def test_it_ends_in_a_report_and_a_submission_of_every_test_image(run):
+    results = run / "results" / "demo"
+    assert (results / "report" / "report.html").stat().st_size > 20_000
+    images = pd.read_parquet(results / "validate" / "images.parquet")
+    submission = pd.read_csv(results / "submit" / "tiny.csv", keep_default_na=False)
+    assert set(submission["id"]) == set(images.loc[~images["annotated"], "image_id"])
 
-    def test_the_score_stands_between_its_bounds(self, run):
-        metrics = json.loads((run / "results" / "demo" / "evaluate" / "tiny.json").read_text())
-        assert 0 < metrics["map_low"] <= metrics["map"] <= metrics["map_high"] < 1
 
-    def test_nothing_is_left_to_do(self, run):
-        again = snakemake("-n", "--cores", "2", "--configfile", "configs/quick.yaml", folder=run)
-        assert "Nothing to be done" in again.stdout + again.stderr
+@pytest.mark.slow
+def test_the_score_stands_between_its_bounds(run):
+    metrics = json.loads((run / "results" / "demo" / "evaluate" / "tiny.json").read_text())
+    assert 0 < metrics["map_low"] <= metrics["map"] <= metrics["map_high"] < 1
 
-    def test_training_anew_gives_the_same_metrics_to_the_byte(self, run):
-        files = [run / "results" / "demo" / "evaluate" / f"{name}.json" for name in ("tiny", "tiny_single")]
-        before = [file.read_bytes() for file in files]
-        snakemake("--cores", "2", "--configfile", "configs/quick.yaml", "--forcerun", "train", folder=run)
-        assert [file.read_bytes() for file in files] == before
 
-    def test_an_edited_script_reruns_its_stage_and_what_follows(self, run):
-        script = run / "scripts" / "quantify.py"
-        text = script.read_text()
-        script.write_text(text + "\n# an edit\n")
-        edited = snakemake("-n", "--cores", "2", "--configfile", "configs/quick.yaml", folder=run).stdout
-        script.write_text(text)
-        assert set(re.findall(r"^([a-z]+) +\d+$", edited, re.MULTILINE)) == {"all", "quantify", "report", "total"}
+@pytest.mark.slow
+def test_nothing_is_left_to_do(run):
+    again = snakemake("-n", "--cores", "2", "--configfile", "configs/quick.yaml", folder=run)
+    assert "Nothing to be done" in again.stdout + again.stderr
+
+
+@pytest.mark.slow
+def test_training_anew_gives_the_same_metrics_to_the_byte(run):
+    files = [run / "results" / "demo" / "evaluate" / f"{name}.json" for name in ("tiny", "tiny_single")]
+    before = [file.read_bytes() for file in files]
+    snakemake("--cores", "2", "--configfile", "configs/quick.yaml", "--forcerun", "train", folder=run)
+    assert [file.read_bytes() for file in files] == before
+
+
+@pytest.mark.slow
+def test_an_edited_script_reruns_its_stage_and_what_follows(run):
+    script = run / "scripts" / "quantify.py"
+    text = script.read_text()
+    script.write_text(text + "\n# an edit\n")
+    edited = snakemake("-n", "--cores", "2", "--configfile", "configs/quick.yaml", folder=run).stdout
+    script.write_text(text)
+    assert set(re.findall(r"^([a-z]+) +\d+$", edited, re.MULTILINE)) == {"all", "quantify", "report", "total"}

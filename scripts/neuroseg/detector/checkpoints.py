@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from typing import Any
 import pandas as pd
 import torch
 
+from neuroseg.detector.progress import say
 from neuroseg.tables import DataError, replacing
 
 FORMAT = "neuroseg detector 1"
@@ -64,13 +64,9 @@ def newest_state(folder: Path, expected: str) -> dict | None:
     for path in sorted(folder.glob("iteration_*.pth"), reverse=True):
         state = _sound(path)
         if state is None:
-            print(f"passing over the damaged {path.name}", file=sys.stderr, flush=True)
+            say(f"passing over the damaged {path.name}")
         elif state["fingerprint"] != expected:
-            print(
-                f"not resuming from {path.name}: it is of another config, seed, fold or data; starting afresh",
-                file=sys.stderr,
-                flush=True,
-            )
+            say(f"not resuming from {path.name}: it is of another config, seed, fold or data; starting afresh")
             return None
         else:
             return state

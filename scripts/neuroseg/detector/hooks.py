@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import random
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import torch
 
 from neuroseg.detector.checkpoints import write_state
 from neuroseg.detector.openmmlab import EMAHook, Hook, Runner
+from neuroseg.detector.progress import clock, say
 from neuroseg.tables import DataError
 
 
@@ -47,6 +47,7 @@ class Journal(Hook):
         self.curve: dict[str, list[float]] = {"iteration": [], "lr": []}
         self.sums: dict[str, float] = {}
         self.summed = 0
+        self.heard: list[float] = []  # total losses since the last line
 
     def before_train(self, runner: Runner) -> None:
         """Start the clock."""
@@ -65,17 +66,13 @@ class Journal(Hook):
         for name, value in losses.items():
             self.sums[name] = self.sums.get(name, 0.0) + value
         self.summed += 1
-        done = runner.iter + 1
-        now = time.monotonic()
+        self.heard.append(losses["loss"])
+        done, now = runner.iter + 1, time.monotonic()
         if now - self.spoke >= self.pause or done == runner.max_iters:
-            self.spoke = now
             left = (now - self.began) / (done - self.first) * (runner.max_iters - done)
-            loss = self.sums["loss"] / self.summed
-            print(
-                f"iteration {done}/{runner.max_iters}, loss {loss:.3f}, {_clock(left)} left",
-                file=sys.stderr,
-                flush=True,
-            )
+            loss = sum(self.heard) / len(self.heard)
+            say(f"iteration {done}/{runner.max_iters}, loss {loss:.3f}, {clock(left)} left")
+            self.heard, self.spoke = [], now
         if done % self.every == 0 or done == runner.max_iters:
             self.curve["iteration"].append(done)
             self.curve["lr"].append(runner.optim_wrapper.get_lr()["lr"][0])
@@ -110,10 +107,10 @@ class WarmStart(Hook):
         if not fitting:
             raise DataError(f"{self.source}: none of its weights fits the model; take a checkpoint of the same model.")
         runner.model.load_state_dict(fitting, strict=False)
-        print(f"began with {len(fitting)} of {len(own)} weights from {self.source}", file=sys.stderr, flush=True)
+        say(f"began with {len(fitting)} of {len(own)} weights from {self.source}")
         layers = sorted({name.rpartition(".")[0] for name in own.keys() - fitting.keys()})
         if layers:
-            print(f"initialised anew: {', '.join(layers)}", file=sys.stderr, flush=True)
+            say(f"initialised anew: {', '.join(layers)}")
 
 
 class Keeper(Hook):
@@ -174,9 +171,3 @@ def fitted_weights(runner: Runner) -> dict[str, torch.Tensor]:
 
 def _averages(runner: Runner) -> list[torch.nn.Module]:
     return [hook.ema_model for hook in runner.hooks if isinstance(hook, EMAHook)]
-
-
-def _clock(seconds: float) -> str:
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {seconds:02d} s" if minutes else f"{seconds} s"

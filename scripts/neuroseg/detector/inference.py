@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from itertools import groupby, product
@@ -18,6 +17,7 @@ from neuroseg.detector.checkpoints import read_detector
 from neuroseg.detector.dataset import Load
 from neuroseg.detector.openmmlab import MODELS, Compose, Config, bbox2roi
 from neuroseg.detector.precision import choose_device, choose_dtype, place, stages
+from neuroseg.detector.progress import say
 from neuroseg.tables import PATCH, Coverage, DataError, patch_column
 
 VIEWS: dict[str, tuple[bool, bool]] = {
@@ -93,11 +93,7 @@ def predict(
         parts.append((image_id, sources[view], found))
         if time.monotonic() - spoke > 10 or done == len(images) * len(views):
             spoke = time.monotonic()
-            print(
-                f"image {-(-done // len(views))}/{len(images)}, {(spoke - began) / done:.2f} s a view",
-                file=sys.stderr,
-                flush=True,
-            )
+            say(f"image {-(-done // len(views))}/{len(images)}, {(spoke - began) / done:.2f} s a view")
     coverage = Coverage(tuple(images["image_id"]), tuple(sources.values()))
     return _table(parts, fitted["classes"]), coverage
 

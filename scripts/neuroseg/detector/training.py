@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from neuroseg.detector.dataset import CellDataset, Load, Numbers, named
 from neuroseg.detector.hooks import Journal, Keeper, Reseed, WarmStart, fitted_weights
 from neuroseg.detector.openmmlab import Config, Runner, pseudo_collate
 from neuroseg.detector.precision import choose_device, choose_dtype, place
+from neuroseg.detector.progress import say
 from neuroseg.tables import replacing
 
 
@@ -84,11 +84,9 @@ def train(
         hooks.append(WarmStart(checkpoints.read_weights(source), Path(source).name))
     dataset = CellDataset(images, instances, classes, pipeline=config.train_pipeline, seed=seed, load=load)
     runner = _runner(config, dataset, hooks, device, seed, work_dir)
-    print(
+    say(
         f"training {model.stem}, fold {fold}: {len(images)} images, {len(instances)} cells of {', '.join(classes)}, "
-        f"on {device.type}" + (f", from iteration {state['iteration']}" if state else ""),
-        file=sys.stderr,
-        flush=True,
+        f"on {device.type}" + (f", from iteration {state['iteration']}" if state else "")
     )
     if state is not None:
         runner.train_loop._iter = state["iteration"]

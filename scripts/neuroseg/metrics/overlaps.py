@@ -101,22 +101,23 @@ def _overlapping(p_ptr, p_start, p_length, p_box, p_area, t_ptr, t_start, t_leng
     for image in range(p_image.size - 1):
         begin, end = t_image[image], t_image[image + 1]
         order = begin + np.argsort(t_box[begin:end, 0], kind="mergesort")
-        left = t_box[order, 0]
-        widest = 0
-        for j in range(begin, end):
-            widest = max(widest, t_box[j, 2] - t_box[j, 0])
+        left, top, right, bottom = t_box[order, 0], t_box[order, 1], t_box[order, 2], t_box[order, 3]
+        widest = (right - left).max() if end > begin else 0
         for i in range(p_image[image], p_image[image + 1]):
-            x0, y0, x1, y1 = p_box[i]
+            x0, y0, x1, y1, area = p_box[i, 0], p_box[i, 1], p_box[i, 2], p_box[i, 3], np.int64(p_area[i])
             if n + end - begin > i_out.size:
                 more = i_out.size + end - begin
                 i_out, j_out = _grow(i_out, more), _grow(j_out, more)
                 intersection, union = _grow(intersection, more), _grow(union, more)
-            for k in range(np.searchsorted(left, x0 - widest), np.searchsorted(left, x1)):
+            for k in range(np.searchsorted(left, x0 - widest), left.size):
+                if left[k] >= x1:
+                    break
+                if right[k] <= x0 or bottom[k] <= y0 or top[k] >= y1:
+                    continue
                 j = order[k]
-                both = np.int64(p_area[i]) + t_area[j]
-                wide = min(x1, t_box[j, 2]) - max(x0, t_box[j, 0])
-                high = min(y1, t_box[j, 3]) - max(y0, t_box[j, 1])
-                if wide <= 0 or high <= 0 or 3 * min(np.int64(wide) * high, p_area[i], t_area[j]) <= both:
+                both = area + t_area[j]
+                box = np.int64(min(x1, right[k]) - max(x0, left[k])) * (min(y1, bottom[k]) - max(y0, top[k]))
+                if 3 * min(box, area, t_area[j]) <= both:
                     continue
                 shared = _shared(p_start, p_length, p_ptr[i], p_ptr[i + 1], t_start, t_length, t_ptr[j], t_ptr[j + 1])
                 if 3 * shared > both:  # IoU > 1/2
@@ -132,11 +133,15 @@ def _grow(array, more):
 
 @njit(cache=True, nogil=True)
 def _shared(a_start, a_length, a, a_end, b_start, b_length, b, b_end):
-    """Walk both masks' runs side by side, without a branch that depends on the data; return the pixels they share."""
+    """Walk both masks' runs side by side; return the pixels that they share."""
     shared = np.int64(0)
     while a < a_end and b < b_end:
         a_stop, b_stop = a_start[a] + a_length[a], b_start[b] + b_length[b]
-        shared += max(min(a_stop, b_stop) - max(a_start[a], b_start[b]), 0)
-        a += a_stop <= b_stop
-        b += b_stop <= a_stop
+        begin, stop = max(a_start[a], b_start[b]), min(a_stop, b_stop)
+        if stop > begin:
+            shared += stop - begin
+        if a_stop <= b_stop:
+            a += 1
+        else:
+            b += 1
     return shared

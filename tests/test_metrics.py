@@ -14,9 +14,11 @@ from hypothesis.extra.numpy import arrays
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from scipy.optimize import linear_sum_assignment
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import maximum_bipartite_matching
 
 from neuroseg import metrics, rle, tables
-from neuroseg.metrics import cocoeval
+from neuroseg.metrics import cocoeval, matching
 from neuroseg.tables import DataError
 
 HEIGHT, WIDTH = 9, 11
@@ -150,10 +152,24 @@ def test_images_neither_mix_nor_depend_on_the_rows_order(several, data):
 
 @pytest.mark.parametrize(("second", "passed"), [((10, 18), 6), ((9, 19), 7)])
 def test_a_match_is_handed_over_where_that_gains_another(second, passed):
-    """The first prediction suits both truths (9/11), the second only the first truth: greedy matching finds one pair."""
+    """The first prediction suits both truths (9/11), the second one of them: greedy matching finds one pair."""
     truth = instances(strips((10, 20), (12, 22)))
     predicted = instances(strips((11, 21), second))
     assert metrics.hits(predicted, truth, frames("a", height=1, width=40)).tolist() == [7, passed]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_tangled_graphs_are_matched_as_scipy_matches_them(seed):
+    """Pairs as no masks would have them: every prediction with several truths, at random IoUs."""
+    rng = np.random.default_rng(seed)
+    chosen = rng.random((60, 50)) < rng.uniform(0.01, 0.1)
+    rows, columns = np.nonzero(chosen)
+    passed = rng.integers(1, 11, len(rows))
+    found = matching._match(np.searchsorted(rows, np.arange(61)), columns, passed, 50)
+    for step in range(10):
+        above = csr_array((passed > step, (rows, columns)), shape=chosen.shape)
+        above.eliminate_zeros()
+        assert (found > step).sum() == (maximum_bipartite_matching(above) >= 0).sum()
 
 
 def test_a_true_mask_given_twice_asks_for_two_predictions():

@@ -184,4 +184,6 @@ def test_an_edited_script_reruns_its_stage_and_what_follows(run):
     script.write_text(text + "\n# an edit\n")
     edited = snakemake("-n", "--cores", "2", "--configfile", "configs/quick.yaml", folder=run).stdout
     script.write_text(text)
-    assert set(re.findall(r"^([a-z]+) +\d+$", edited, re.MULTILINE)) == {"all", "quantify", "report", "total"}
+    rerun = set(re.findall(r"^([a-z]+) +\d+$", edited, re.MULTILINE))
+    assert {"quantify", "report"} <= rerun
+    assert not {"validate", "train", "predict", "segment"} & rerun

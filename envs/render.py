@@ -23,8 +23,9 @@ POST_DEPLOY = """\
 # Snakemake runs this inside the conda environment that it has just made from mmdet.yaml.
 set -euo pipefail
 # A login node may have no GPU; the CUDA kernels are wanted all the same.
-export FORCE_CUDA="${{FORCE_CUDA:-$(python -c 'import torch; print(int(torch.version.cuda is not None))')}}"
-export CUDA_HOME="${{CUDA_HOME:-${{CONDA_PREFIX:-}}}}"
+FORCE_CUDA="${{FORCE_CUDA:-$(python -c 'import torch; print(int(torch.version.cuda is not None))')}}"
+CUDA_HOME="${{CUDA_HOME:-${{CONDA_PREFIX:-}}}}"
+export FORCE_CUDA CUDA_HOME
 # Without isolation, so that mmcv finds PyTorch and builds its operators; without dependencies, because conda brought
 # them; without cache, because pip would take a wheel that it once built for another PyTorch.
 python -m pip install --no-build-isolation --no-deps --no-cache-dir \\

@@ -12,7 +12,7 @@ def main(
     checkpoint: Path,
     images: Path,
     folds: Path | None = None,
-    fold: int | None = None,
+    fold: int | Literal["all"] | None = None,
     source_name: str,
     views: tuple[str, ...] = ("none",),
     batch_size: int = 4,
@@ -28,7 +28,7 @@ def main(
         checkpoint: The fitted detector.
         images: The images table.
         folds: The folds table; without it, all images are looked at.
-        fold: The detector's fold: the images it holds out are looked at, and those of no fold.
+        fold: The detector's fold: the images it holds out are looked at (all: none), and those of no fold.
         source_name: What to call the detector; its sources are <name>/<fold>/<view>.
         views: Ways to look at an image: none, hflip, vflip, hvflip.
         batch_size: Views that pass the network together.

@@ -6,7 +6,7 @@ from neuroseg import segmentation, tables
 from neuroseg.command import run
 
 
-def main(*, detections: Path, images: Path, folds: Path, thresholds: Path, instances: Path) -> None:
+def main(*, detections: Path, images: Path, folds: Path, thresholds: Path, threads: int = 1, instances: Path) -> None:
     """Turn soft detections into disjoint, scored instances, by the thresholds tuned for each fold and cell type.
 
     Args:
@@ -14,12 +14,13 @@ def main(*, detections: Path, images: Path, folds: Path, thresholds: Path, insta
         images: the images table of `validate`.
         folds: the folds table of `split`; it says which thresholds an image may be cut by.
         thresholds: what `tune` wrote: for each fold, those chosen on the other folds; for images of fold -1, on all.
+        threads: how many batches of images are in work side by side.
         instances: the instances, no two of which share a pixel.
     """
     listed, held_out = tables.read("images", images), tables.read("folds", folds)
     chosen = segmentation.read_thresholds(thresholds)
     with tables.writing("instances", instances) as append:
-        for part in segmentation.stream(detections, listed, held_out, chosen):
+        for part in segmentation.stream(detections, listed, held_out, chosen, threads):
             append(part)
 
 

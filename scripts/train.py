@@ -1,7 +1,7 @@
 """Train the detector of one fold."""
 
-import shutil
 from pathlib import Path
+from typing import Literal
 
 from neuroseg import detector, readers, tables
 from neuroseg.command import run
@@ -13,7 +13,7 @@ def main(
     images: Path,
     instances: Path,
     folds: Path,
-    fold: int = 0,
+    fold: int | Literal["all"] = 0,
     seed: int = 0,
     iterations: int | None = None,
     init_from: Path | None = None,
@@ -24,14 +24,14 @@ def main(
 ) -> None:
     """Train the detector of one fold, on the annotated images that the fold does not hold out.
 
-    Killed and started again with the same flags, it goes on from its newest state in the work folder.
+    Killed and started again, it goes on from its newest state. Under torchrun, processes train together, one a GPU.
 
     Args:
         model: The model file: architecture, augmentation and schedule.
         images: The images table.
         instances: The true instances.
         folds: The folds table.
-        fold: The fold held out.
+        fold: The fold held out; all for none.
         seed: Of the weights, the order of the images and the augmentation.
         iterations: Length of the training, if not the model file's own.
         init_from: Checkpoint of a detector to begin with, perhaps of another dataset.
@@ -52,8 +52,8 @@ def main(
         init_from=init_from,
         iterations=iterations,
     )
-    detector.save(trained, checkpoint, config_out, scalars)
-    shutil.rmtree(work_dir)
+    if trained is not None:
+        detector.save(trained, checkpoint, config_out, scalars, work_dir)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,18 @@ hypothesis.settings.load_profile("neuroseg")
 ROOT = Path(__file__).parents[1]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--slurm", action="store_true", help="run the tests on a Slurm cluster of this machine's own, too")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what installs packages and starts daemons, unless it is asked for."""
+    if not config.getoption("--slurm"):
+        for item in items:
+            if item.get_closest_marker("slurm"):
+                item.add_marker(pytest.mark.skip(reason="starts a Slurm cluster: --slurm runs it"))
+
+
 @pytest.fixture
 def root() -> Path:
     """The repository's root."""

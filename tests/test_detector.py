@@ -1,6 +1,7 @@
 """The detector, on discs: what it learns from, that it learns the same twice, and where it says that a cell lies."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -12,12 +13,22 @@ import pytest
 import torch
 
 from neuroseg import rle, tables
-from neuroseg.detector import checkpoints, configuration, precision, predict, progress, save, selection, train
+from neuroseg.detector import (
+    checkpoints,
+    configuration,
+    precision,
+    predict,
+    progress,
+    save,
+    selection,
+    train,
+    upsampling,
+)
 from neuroseg.detector.dataset import CellDataset
 from neuroseg.detector.inference import Looker
 from neuroseg.detector.masks import CellMasks
-from neuroseg.detector.openmmlab import MODELS, BitmapMasks, Compose, HorizontalBoxes, RoIAlign
-from neuroseg.detector.roi_align import BagRoIAlign
+from neuroseg.detector.openmmlab import MODELS, BitmapMasks, Compose, HorizontalBoxes, SingleRoIExtractor
+from neuroseg.detector.roi_align import BagExtractor
 from neuroseg.tables import DataError
 
 ROOT = Path(__file__).parents[1]
@@ -204,20 +215,44 @@ def test_a_transform_that_cell_masks_lack_is_named():
 
 
 @pytest.mark.parametrize("samples", [1, 2])
-def test_quick_roi_align_equals_mmcvs(samples):
+def test_the_quick_extractor_equals_mmdetections(samples):
     torch.manual_seed(0)
-    theirs = RoIAlign((7, 7), spatial_scale=0.25, sampling_ratio=samples)
-    ours = BagRoIAlign(theirs)
-    corners = torch.rand(40, 2) * 80 - 10  # some boxes stick out of the image
-    rois = torch.cat([torch.randint(0, 2, (40, 1)).float(), corners, corners + torch.rand(40, 2) * 40 + 1], 1)
+    theirs = SingleRoIExtractor({"type": "RoIAlign", "output_size": 7, "sampling_ratio": samples}, 6, [4, 8, 16])
+    corners = torch.rand(60, 2) * 80 - 10  # some boxes stick out of the image
+    rois = torch.cat([torch.randint(0, 2, (60, 1)).float(), corners, corners + torch.rand(60, 2) * 300 + 1], 1)
+    assert len(theirs.map_roi_levels(rois, 3).unique()) == 3
+    values, slopes = [], []
+    for extract in (theirs, BagExtractor(theirs)):
+        random = torch.Generator().manual_seed(1)
+        maps = [torch.randn(2, 6, 64 // k, 80 // k, generator=random, requires_grad=True) for k in (4, 8, 16)]
+        values.append(extract(maps, rois))
+        (values[-1] ** 2).sum().backward()
+        slopes.append([each.grad for each in maps])
+    assert torch.allclose(*values, atol=1e-5)
+    assert all(torch.allclose(one, other, atol=1e-3) for one, other in zip(*slopes, strict=True))
+
+
+def test_a_deconvolution_in_tiles_equals_pytorchs():
+    torch.manual_seed(0)
+    theirs = torch.nn.ConvTranspose2d(6, 5, 2, stride=2)
+    ours = torch.nn.ConvTranspose2d(6, 5, 2, stride=2)
+    ours.load_state_dict(theirs.state_dict())
+    upsampling.quicken(torch.nn.Sequential(ours))
+    assert type(ours) is upsampling.TiledDeconvolution
     values, slopes = [], []
     for layer in (theirs, ours):
-        features = torch.randn(2, 6, 16, 20, generator=torch.Generator().manual_seed(1), requires_grad=True)
-        values.append(layer(features, rois))
+        features = torch.randn(3, 6, 4, 7, generator=torch.Generator().manual_seed(1), requires_grad=True)
+        values.append(layer(features))
         (values[-1] ** 2).sum().backward()
-        slopes.append(features.grad)
+        slopes.append((features.grad, layer.weight.grad, layer.bias.grad))
     assert torch.allclose(*values, atol=1e-5)
-    assert torch.allclose(*slopes, atol=1e-4)
+    assert all(torch.allclose(one, other, atol=1e-4) for one, other in zip(*slopes, strict=True))
+
+
+def test_a_deconvolution_that_overlaps_itself_is_left_alone():
+    layer = torch.nn.ConvTranspose2d(6, 5, 4, stride=2, padding=1)
+    upsampling.quicken(torch.nn.Sequential(layer))
+    assert type(layer) is torch.nn.ConvTranspose2d
 
 
 # ----------------------------------------------------------------------------------------------- samples of a training
@@ -285,6 +320,13 @@ def test_a_fold_holds_out_its_own_images_and_those_of_no_fold(culture):
     assert images["image_id"].tolist() == ["image1", "image2"]
     assert set(cells["image_id"]) == {"image1", "image2"}
     assert selection.held_out(culture.images, folds, 0)["image_id"].tolist() == ["image0", "image3"]
+
+
+def test_the_fold_all_learns_from_every_fold_and_is_tried_on_none(culture):
+    folds = culture.folds.assign(fold=[0, 1, 1, -1])
+    images, _ = selection.held_in(culture.images, culture.instances, folds, "all")
+    assert images["image_id"].tolist() == ["image0", "image1", "image2"]
+    assert selection.held_out(culture.images, folds, "all")["image_id"].tolist() == ["image3"]
 
 
 def test_nothing_to_learn_from_is_said(culture):
@@ -682,3 +724,50 @@ def test_the_steps_train_and_predict(culture, micro, tmp_path, step):
         detections=tmp_path / "d.parquet",
     )
     assert tables.read_coverage(tmp_path / "d.parquet").images == ("image2", "image3")
+
+
+# ------------------------------------------------------------------------------------------------- several processes
+
+
+TOGETHER = """
+import json, pathlib, sys
+import numpy as np, pandas as pd
+from neuroseg.detector import train
+tables, micro, out = map(pathlib.Path, sys.argv[1:])
+images, instances, folds = (pd.read_pickle(tables / name) for name in ("images", "instances", "folds"))
+trained = train(micro, images, instances, folds, fold=0, seed=0, work_dir=out, load=np.load, iterations=8)
+if trained is not None:
+    print(json.dumps(trained.scalars["loss"]))
+"""
+
+
+def test_two_processes_learn_as_one_with_their_batches_together(culture, tmp_path):
+    for name in ("images", "instances", "folds"):
+        getattr(culture, name).to_pickle(tmp_path / name)
+    (tmp_path / "together.py").write_text(TOGETHER)
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    curves = {}
+    for processes, batch in ((1, 4), (2, 2)):
+        micro = tmp_path / f"micro_{processes}.py"
+        # Normalised by fixed figures, as gloo cannot normalise over processes.
+        micro.write_text(
+            MICRO + f"model['backbone']['norm_eval'] = True\ntrain_dataloader = dict(batch_size={batch})\n"
+        )
+        done = subprocess.run(
+            [
+                *launcher,
+                f"--nproc-per-node={processes}",
+                tmp_path / "together.py",
+                tmp_path,
+                micro,
+                tmp_path / f"of_{processes}",
+            ],
+            env={**os.environ, "PYTHONPATH": str(ROOT / "scripts"), "OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stderr.count("training micro") == 1
+        curves[processes] = json.loads(done.stdout)
+    assert np.allclose(curves[1], curves[2], rtol=0.03)

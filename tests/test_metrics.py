@@ -196,6 +196,13 @@ def test_of_disjoint_predictions_any_subset_keeps_its_hits(truth, predicted, dat
     assert (metrics.hits(table[kept], instances(truth), frames("a")) == whole[kept]).all()
 
 
+@given(scene=scenes())
+def test_hits_of_runs_are_those_of_tables(scene):
+    predicted, truth = scene
+    found = matching.hits_of_runs(rle.from_masks(predicted), rle.from_masks(truth), WIDTH)
+    assert [(found > step).sum() for step in range(10)] == oracle(predicted, truth)
+
+
 @given(truth=stacks(), predicted=stacks(disjoint=True))
 def test_hits_of_disjoint_predictions_are_the_thresholds_below_their_best_iou(truth, predicted):
     best = [max((Fraction(int((p & g).sum()), int((p | g).sum())) for g in truth), default=0) for p in predicted]
@@ -213,11 +220,10 @@ def test_a_pair_of_exactly_one_half_is_none_even_where_boxes_promise_more():
     """Four pixels shared, two more each, far off: 4/8."""
     shared, one, other = strips((0, 4), (10, 12), (20, 22))
     sides = instances(np.array([shared | one])), instances(np.array([shared | other]))
-    assert len(metrics.pairs(*sides, frames("a", height=1, width=40)).predicted) == 0
+    assert len(metrics.pairs(*sides, frames("a", height=1, width=40)).one) == 0
 
 
-def test_images_of_several_sizes_and_batches_are_scored_alike(monkeypatch):
-    monkeypatch.setattr("neuroseg.metrics.overlaps.BATCH", 3)
+def test_images_of_several_sizes_are_scored_alike():
     sizes = [(20, 40), (20, 40), (30, 50), (20, 40), (5, 90)]
     rng = np.random.default_rng(0)
     stacked = [rng.random((4, *size)) < 0.3 for size in sizes]
@@ -290,8 +296,12 @@ def test_without_a_held_out_image_there_is_nothing_to_score():
 @given(truth=stacks(), predicted=stacks(disjoint=True), data=st.data())
 def test_gains_down_to_a_threshold_add_up_to_the_score_of_what_reaches_it(truth, predicted, data):
     scores = data.draw(st.lists(st.sampled_from([0.1, 0.2, 0.5]), min_size=len(predicted), max_size=len(predicted)))
+    scores = np.sort(np.array(scores, np.float32))[::-1]
     table, true, held = instances(predicted, score=scores), instances(truth), frames("a")
-    gains = metrics.gains(table, true, held)
+    gained = metrics.gains([("a", 7, scores, rle.from_masks(predicted))], true, held)
+    assert gained["score"].tolist() == scores.tolist()
+    assert gained[["image_id", "point"]].drop_duplicates().to_numpy().tolist() == [["a", 7]] * bool(len(predicted))
+    gains = gained["gain"].to_numpy()
     bare = metrics.per_image(table.head(0), true, held)["ap"].sum()
     for threshold in (0.0, 0.2, 0.5, 0.6):
         reached = (table["score"] >= np.float32(threshold)).to_numpy()
@@ -374,7 +384,7 @@ def reference(
         sides = []
         for side in (truth, predicted):
             sides.append(COCO())
-            sides[-1].dataset = cocoeval._dataset(side, held, types)
+            sides[-1].dataset = cocoeval._dataset(side, held, types, kind)
             sides[-1].createIndex()
         evaluator = COCOeval(*sides, kind)
         evaluator.params.maxDets = [1, 10, 1000]

@@ -150,6 +150,81 @@ def test_no_text_crashes_the_reader(texts):
     ]
 
 
+# ---------------------------------------------------------------------------------------------------------- overlaps
+
+
+def blobs(seed: int, count: int, height: int, width: int, ragged: bool) -> np.ndarray:
+    """Masks of boxes anywhere in the frame, touching its edges and each other, some ragged, empty, or of one pixel."""
+    rng = np.random.default_rng(seed)
+    stack = np.zeros((count, height, width), bool)
+    for mask in stack:
+        y, x = rng.integers(0, height), rng.integers(0, width)
+        mask[y : y + rng.integers(0, height + 1), x : x + rng.integers(0, width + 1)] = True
+    return stack & (rng.random(stack.shape) < 0.8) if ragged else stack
+
+
+frames = st.sampled_from([(1, 1), (7, 200), (200, 7), (64, 64), (65, 130), (128, 129)])
+
+
+def pairs(one: np.ndarray, other: np.ndarray) -> list[tuple[int, ...]]:
+    """What overlaps by more than half, counted pixel by pixel."""
+    found = []
+    for i, a in enumerate(one):
+        for j, b in enumerate(other):
+            shared, union = int((a & b).sum()), int((a | b).sum())
+            if 2 * shared > union:
+                found.append((i, j, shared, union))
+    return found
+
+
+@given(st.integers(0, 2**32 - 1), frames, st.booleans())
+def test_large_masks_keep_their_pixels_through_every_conversion(seed, frame, ragged):
+    stack = blobs(seed, 5, *frame, ragged)
+    runs = rle.from_masks(stack)
+    counts = rle.to_coco(runs, *frame)
+    assert counts == reference(stack)
+    for found, expected in zip(rle.from_coco(counts, *frame), runs, strict=True):
+        assert found.tolist() == expected.tolist()
+    lying = rle.from_masks(stack.transpose(0, 2, 1))
+    for found, expected in zip(rle.from_coco_lying(counts, *frame), lying, strict=True):
+        assert found.tolist() == expected.tolist()
+
+
+@given(st.integers(0, 2**32 - 1), frames, st.booleans())
+def test_overlaps_are_those_counted_on_dense_masks(seed, frame, ragged):
+    one, other = blobs(seed, 6, *frame, ragged), blobs(seed + 1, 4, *frame, ragged)
+    other = np.concatenate([other, one[:3], np.roll(one[2:4], 1, axis=2), one[:1]])  # repeated, shifted
+    expected = pairs(one, other)
+    sides = [rle.from_masks(side) for side in (one, other)]
+    assert list(zip(*rle.overlaps_of_runs(*sides, frame[1]), strict=True)) == expected
+    counts = [rle.to_coco(side, *frame) for side in sides]
+    image = [np.zeros(len(side), np.int64) for side in sides]
+    found = rle.overlaps(counts[0], image[0], counts[1], image[1], np.array([frame]))
+    assert list(zip(*found, strict=True)) == expected
+
+
+def test_of_800_cells_each_overlaps_its_own_shifted_self_alone():
+    stack = np.zeros((800, 200, 400), bool)
+    for number in range(800):
+        y, x = divmod(number, 40)
+        stack[number, 10 * y : 10 * y + 8, 10 * x : 10 * x + 8] = True
+    runs, shifted = rle.from_masks(stack), rle.from_masks(np.roll(stack, 1, axis=2))
+    found = rle.overlaps_of_runs(runs, shifted, 400)
+    assert found.one.tolist() == found.other.tolist() == list(range(800))
+    assert set(found.intersection.tolist()) == {56}
+    assert set(found.union.tolist()) == {72}
+
+
+def test_masks_of_different_images_do_not_meet_and_frames_may_differ():
+    small, large = np.ones((1, 3, 4), bool), np.ones((1, 70, 80), bool)
+    counts = [*rle.to_coco(rle.from_masks(large), 70, 80), *rle.to_coco(rle.from_masks(small), 3, 4)]
+    image = np.array([1, 0])
+    found = rle.overlaps(counts, image, counts[::-1], image[::-1], np.array([[3, 4], [70, 80]]))
+    assert [field.tolist() for field in found] == [[0, 1], [1, 0], [5600, 12], [5600, 12]]
+    with pytest.raises(ValueError, match="mask 1 holds no run lengths of a frame of 70 x 80"):
+        rle.overlaps(counts, np.array([1, 1]), counts[:0], image[:0], np.array([[3, 4], [70, 80]]))
+
+
 def test_taking_and_joining_masks_keeps_them_whole():
     stack = np.eye(5, dtype=bool)[:, None, :].repeat(3, axis=1)
     runs = rle.from_masks(stack)

@@ -162,6 +162,22 @@ def test_cutting_at_a_score_afterwards_is_asking_for_it(seed, score, mask, min_a
     pd.testing.assert_frame_equal(whole[whole["score"] >= score], asked)
 
 
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), count=st.sampled_from([0, 1, 60]))
+def test_a_sweep_gives_at_each_point_what_rasterising_by_it_gives(seed, count):
+    found = pd.concat([crowd(seed, count), crowd(seed + 1, count).assign(image_id="b")], ignore_index=True)
+    listed = images("a", "b")
+    points = [(0.3, 0, False), (0.3, 40, True), (0.6, 40, False), (0.3, 40, False)]
+    cuts = list(segmentation.sweep(found, listed, points))
+    for number, point in enumerate(points):
+        expected = segmentation.rasterise(found, listed, *point)
+        for image in ("a", "b")[: 2 * bool(count)]:
+            _, _, scores, runs = next(cut for cut in cuts if cut[:2] == (image, number))
+            own = expected[expected["image_id"] == image]
+            assert scores.tolist() == own["score"].tolist()
+            assert rle.to_coco(runs, HEIGHT, WIDTH) == [bytes(counts) for counts in own["rle"]]
+
+
 # ---------------------------------------------------------------------------------------------------------- claiming
 
 

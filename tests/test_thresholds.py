@@ -32,8 +32,8 @@ def tallies(given: thresholds.Settings, images: pd.DataFrame, *points: dict[str,
     for number, found in enumerate(points):
         rows = [(image, score, gain) for image, pairs in found.items() for score, gain in pairs]
         table = pd.DataFrame(rows, columns=["image_id", "score", "gain"])
-        table["cell_type"] = table["image_id"].map(dict(zip(images["image_id"], images["cell_type"], strict=True)))
-        result.append(thresholds.tally(given, images, table, table["gain"].to_numpy(float)).assign(point=number))
+        table = table.astype({"image_id": "str", "score": np.float64, "gain": np.float64})
+        result.append(thresholds.tally(given, images, table.assign(point=number)))
     return result
 
 
@@ -188,8 +188,8 @@ def test_an_instance_that_equals_the_threshold_in_single_precision_counts():
     """0.3 in single precision is above 0.3 in double: what `segment` keeps at 0.3, the tally must count at 0.3."""
     images = held(("a", "cort", 0))
     for score in (0.3, 0.7, 0.001, 1.0):
-        given = pd.DataFrame({"image_id": ["a"], "cell_type": ["cort"], "score": np.float32([score])})
-        table = thresholds.tally(settings(), images, given, np.ones(1))
+        given = pd.DataFrame({"image_id": ["a"], "point": [0], "score": np.float32([score]), "gain": [1.0]})
+        table = thresholds.tally(settings(), images, given)
         assert table["step"].tolist() == [round(score * 1000)]
 
 

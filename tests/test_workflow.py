@@ -1,16 +1,13 @@
-"""The chain: what Snakemake plans, what DVC lists, and one real run from nothing to the report."""
+"""The chain: what Snakemake plans, what DVC lists, and what each agrees on with the scripts."""
 
-import json
-import os
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
-import pandas as pd
 import pytest
 import yaml
+from chain import copy, snakemake
 
 ROOT = Path(__file__).parents[1]
 STAGES = ["simulate", "validate", "split", "train", "predict", "ensemble", "tune", "segment"]
@@ -18,27 +15,6 @@ STAGES += ["evaluate", "submit", "quantify", "report"]
 
 sys.path.insert(0, str(ROOT))
 from workflow import plan  # noqa: E402
-
-
-def snakemake(*arguments: str, folder: Path = ROOT, check: bool = True) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "snakemake", "--nocolor", *arguments]
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-    if check and done.returncode:
-        raise AssertionError(f"{' '.join(arguments)}\n{done.stdout}\n{done.stderr}")
-    return done
-
-
-def copy(folder: Path) -> Path:
-    """A clone's files without its history: what Git knows or would add."""
-    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
-    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    for name in listed.stdout.splitlines():
-        if (ROOT / name).is_file() and not name.startswith(("tests/", "results/")):
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, folder / name)
-    shutil.copy(ROOT / "tests" / "quick.yaml", folder / "configs" / "quick.yaml")
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +32,24 @@ def test_a_fresh_clone_plans_every_stage(planned):
     assert int(counts["ensemble"]) == int(counts["evaluate"]) == len(config["ensembles"])
 
 
+def test_one_more_detector_a_model_learns_from_all_folds(tmp_path):
+    (tmp_path / "full.yaml").write_text("train: {full: true}\n")
+    planned = snakemake("-n", "--configfile", str(tmp_path / "full.yaml"), folder=copy(tmp_path)).stdout
+    assert re.search(r"--fold all", planned)
+    assert "predict/cascade_mask_rcnn_tiny/fold_all.parquet" in planned
+
+
+def test_the_slurm_profile_asks_for_gpus_whatever_the_submitting_machine_has_and_changes_no_command(planned, tmp_path):
+    elsewhere = ("--cores", "8", "--profile", "profiles/slurm", "--config", "gpus=0")
+    there = snakemake("-n", *elsewhere, folder=copy(tmp_path)).stdout
+    for rule in ("train", "predict"):
+        for resources in re.findall(rf"^rule {rule}:.*?resources: (.*?)$", there, re.MULTILINE | re.DOTALL):
+            assert {"gpu=1", "mem_mb=16000"} <= set(resources.split(", "))
+    commands = [sorted(re.findall(r"python scripts/.*", text)) for text in (planned, there)]
+    assert commands[0]
+    assert commands[0] == commands[1]
+
+
 def rules() -> dict[str, str]:
     text = "".join(file.read_text() for file in sorted((ROOT / "workflow" / "rules").glob("*.smk")))
     return dict(re.findall(r"^rule (\w+):\n(.*?)(?=^\S|\Z)", text, re.MULTILINE | re.DOTALL))
@@ -65,7 +59,7 @@ def rules() -> dict[str, str]:
 def test_a_rule_states_its_needs(stage):
     body = rules()[stage]
     assert re.match(r'\s+"""[A-Z].+\."""', body)
-    for key in ("output:", "log:", "conda:", "params:", "shell:"):
+    for key in ("output:", "log:", "conda:", "resources:", "mem_mb=", "runtime=", "params:", "shell:"):
         assert key in body, key
     assert "2>&1 | tee {log}" in body
 
@@ -105,7 +99,7 @@ def test_the_other_configs_are_valid_and_their_files_exist(config):
 
 def test_the_digest_of_a_stage_changes_with_its_modules_and_with_no_other():
     metrics = {file.relative_to(ROOT / "scripts").as_posix() for file in plan.sources("evaluate")}
-    assert {"evaluate.py", "neuroseg/tables.py", "neuroseg/rle.py"} <= metrics
+    assert {"evaluate.py", "neuroseg/tables.py", "neuroseg/rle/runs.py"} <= metrics
     assert not any("figures" in name or "detector" in name for name in metrics)
 
 
@@ -138,52 +132,3 @@ def test_dvc_depends_on_the_code_that_snakemake_digests(stage):
     covered = {file for file in used for dep in listed if file == dep or dep in file.parents}
     assert covered == used
     assert all(any(file == dep or dep in file.parents for file in used) for dep in listed)
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory) -> Path:
-    """One real run in a copy of the tree, from drawing the images to the report."""
-    folder = copy(tmp_path_factory.mktemp("run"))
-    snakemake("--cores", "2", "--configfile", "configs/quick.yaml", folder=folder)
-    return folder
-
-
-@pytest.mark.slow
-def test_it_ends_in_a_report_and_a_submission_of_every_test_image(run):
-    results = run / "results" / "demo"
-    assert (results / "report" / "report.html").stat().st_size > 20_000
-    images = pd.read_parquet(results / "validate" / "images.parquet")
-    submission = pd.read_csv(results / "submit" / "tiny.csv", keep_default_na=False)
-    assert set(submission["id"]) == set(images.loc[~images["annotated"], "image_id"])
-
-
-@pytest.mark.slow
-def test_the_score_stands_between_its_bounds(run):
-    metrics = json.loads((run / "results" / "demo" / "evaluate" / "tiny.json").read_text())
-    assert 0 <= metrics["map_low"] <= metrics["map"] <= metrics["map_high"] < 1
-
-
-@pytest.mark.slow
-def test_nothing_is_left_to_do(run):
-    again = snakemake("-n", "--cores", "2", "--configfile", "configs/quick.yaml", folder=run)
-    assert "Nothing to be done" in again.stdout + again.stderr
-
-
-@pytest.mark.slow
-def test_training_anew_gives_the_same_metrics_to_the_byte(run):
-    files = [run / "results" / "demo" / "evaluate" / f"{name}.json" for name in ("tiny", "tiny_single")]
-    before = [file.read_bytes() for file in files]
-    snakemake("--cores", "2", "--configfile", "configs/quick.yaml", "--forcerun", "train", folder=run)
-    assert [file.read_bytes() for file in files] == before
-
-
-@pytest.mark.slow
-def test_an_edited_script_reruns_its_stage_and_what_follows(run):
-    script = run / "scripts" / "quantify.py"
-    text = script.read_text()
-    script.write_text(text + "\n# an edit\n")
-    edited = snakemake("-n", "--cores", "2", "--configfile", "configs/quick.yaml", folder=run).stdout
-    script.write_text(text)
-    rerun = set(re.findall(r"^([a-z]+) +\d+$", edited, re.MULTILINE))
-    assert {"quantify", "report"} <= rerun
-    assert not {"validate", "train", "predict", "segment"} & rerun

@@ -8,9 +8,13 @@ _base_ = "mmdet::cascade_rcnn/cascade-mask-rcnn_r50_fpn_1x_coco.py"
 
 model = dict(
     data_preprocessor=dict(mean=[128.0] * 3, std=[25.0] * 3, bgr_to_rgb=False),
-    backbone=dict(frozen_stages=-1, norm_eval=False, init_cfg=None),
-    # Cells of 10-60 pixels, at the images' own scale; neurites are four times as long as wide.
-    rpn_head=dict(anchor_generator=dict(scales=[4], ratios=[0.25, 0.5, 1.0, 2.0, 4.0])),
+    # Cells of 10-60 pixels, at the images' own scale: maps of strides 2 to 32, anchors of 8 to 128 pixels.
+    backbone=dict(type="FineResNet", frozen_stages=-1, norm_eval=False, init_cfg=None),
+    rpn_head=dict(anchor_generator=dict(scales=[4], ratios=[0.25, 0.5, 1.0, 2.0, 4.0], strides=[2, 4, 8, 16, 32])),
+    roi_head=dict(
+        bbox_roi_extractor=dict(featmap_strides=[2, 4, 8, 16], finest_scale=28),
+        mask_roi_extractor=dict(featmap_strides=[2, 4, 8, 16], finest_scale=28),
+    ),
     train_cfg=dict(rpn_proposal=dict(nms_pre=2000, max_per_img=2000)),
     # Up to 790 cells in an image, and neighbours that touch.
     test_cfg=dict(
@@ -20,7 +24,7 @@ model = dict(
 )
 
 train_pipeline = [
-    dict(type="CropCells", size=512),
+    dict(type="CropCells", size=256),
     dict(type="RandomQuarterTurn"),
     dict(type="RandomFlip", prob=[0.25, 0.25, 0.25], direction=["horizontal", "vertical", "diagonal"]),
     dict(type="Microscope", contrast=0.3, brightness=10, slant=15, defocus=1.0, noise=4),

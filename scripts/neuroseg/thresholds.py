@@ -18,7 +18,7 @@ import pandas as pd
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from neuroseg.tables import DataError, replacing
+from neuroseg.tables import DataError, positions, replacing
 
 TOLERANCE = 0.0005
 """Mean ap that is not worth a rarer setting or an edge: changing a member of an ensemble moves the score by 0.002."""
@@ -44,7 +44,7 @@ Areas = Annotated[
 
 
 class Point(NamedTuple):
-    """One setting of all but the score threshold, as `segmentation.rasterise` takes them."""
+    """One setting of all but the score threshold, as `segmentation` takes them."""
 
     mask: float
     min_area: int
@@ -118,22 +118,23 @@ def grid(settings: Settings) -> list[Point]:
     return sorted(points, key=lambda point: (point.rescore, abs(point.mask - 0.5), point.min_area, point.mask))
 
 
-def tally(settings: Settings, images: pd.DataFrame, instances: pd.DataFrame, gains: np.ndarray) -> pd.DataFrame:
-    """Sum gains by cell type, fold and score: what is left of one point's instances once they are cut and scored.
+def tally(settings: Settings, images: pd.DataFrame, gains: pd.DataFrame) -> pd.DataFrame:
+    """Sum gains by cell type, fold, point and score: what is left of instances once they are cut and scored.
 
     Args:
         settings: Which score thresholds are tried.
-        images: The images, with their fold.
-        instances: Their instances, disjoint, with scores and their image's type.
-        gains: Of each instance, see `metrics.gains`.
+        images: The images, with their fold and cell_type (by vote).
+        gains: image_id, point (the position in `grid`), score and gain of each instance, see `metrics.gains`.
 
     Returns:
-        cell_type, fold, step and gain; `step` counts the score thresholds from the lowest: the last that was reached.
+        cell_type, fold, point, step and gain; `step` counts the score thresholds from the lowest: the last reached.
     """
-    reached = np.searchsorted(_steps(settings).astype(np.float32), instances["score"].to_numpy(np.float32), "right") - 1
-    fold = images["fold"].to_numpy()[pd.Index(images["image_id"]).get_indexer(instances["image_id"])]
-    table = pd.DataFrame({"cell_type": instances["cell_type"], "fold": fold, "step": reached, "gain": gains})
-    return table[reached >= 0].groupby(["cell_type", "fold", "step"], as_index=False)["gain"].sum()
+    reached = np.searchsorted(_steps(settings).astype(np.float32), gains["score"].to_numpy(np.float32), "right") - 1
+    image = positions(gains["image_id"], images["image_id"])
+    table = gains[["point", "gain"]].assign(
+        **{column: images[column].to_numpy()[image] for column in ("cell_type", "fold")}, step=reached
+    )
+    return table[reached >= 0].groupby(["cell_type", "fold", "point", "step"], as_index=False)["gain"].sum()
 
 
 def choose(
@@ -149,7 +150,7 @@ def choose(
     Args:
         settings: What to choose from.
         images: The held-out images: cell_type (by vote, or null), fold, and ap, the image's score without predictions.
-        tallies: What `tally` returned for all images and points, with a column `point`, the position in `grid`.
+        tallies: What `tally` returned for all images and points.
         types: The cell types to choose for.
 
     Returns:

@@ -1,10 +1,8 @@
-"""Learn cells, and find them: the one door to PyTorch and MMDetection.
+"""Learn cells, and find them: the one door to PyTorch and MMDetection, which are imported when first needed."""
 
-Their import takes seconds, so it waits until one of the functions is asked for: `--help` and the tables do without.
-"""
+from typing import TYPE_CHECKING
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from neuroseg.door import door
 
 if TYPE_CHECKING:
     from neuroseg.detector.inference import predict
@@ -13,17 +11,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Trained", "held_out", "predict", "save", "train"]
 
-_HOMES = {
-    "Trained": "training",
-    "held_out": "selection",
-    "predict": "inference",
-    "save": "training",
-    "train": "training",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Import the module that holds `name` when it is first asked for."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__ = door(
+    __name__,
+    {
+        "Trained": "training",
+        "held_out": "selection",
+        "predict": "inference",
+        "save": "training",
+        "train": "training",
+    },
+)

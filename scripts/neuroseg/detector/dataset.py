@@ -13,7 +13,7 @@ import pandas as pd
 from torch.utils.data import Sampler
 
 from neuroseg import rle
-from neuroseg.detector import transforms  # noqa: F401  they enter MMDetection's registry
+from neuroseg.detector import processes, transforms  # noqa: F401  they enter MMDetection's registry
 from neuroseg.detector.openmmlab import BaseDetDataset
 
 Load = Callable[[Path], np.ndarray]
@@ -92,14 +92,14 @@ class CellDataset(BaseDetDataset):
 
 
 class Numbers(Sampler):
-    """Counts the samples, from 0 or from where a resumed training goes on."""
+    """Counts the samples, from 0 or from where a resumed training goes on; several processes take turns."""
 
     def __init__(self, images: int) -> None:
         self.images, self.start = images, 0
 
     def skip(self, samples: int) -> None:
-        """Leave out the first samples: the name under which MMEngine resumes a sampler."""
-        self.start = samples
+        """Leave out the first samples of this process: the name under which MMEngine resumes a sampler."""
+        self.start = samples * processes.count()
 
     def __len__(self) -> int:
         """Return how many samples make a lap."""
@@ -107,7 +107,7 @@ class Numbers(Sampler):
 
     def __iter__(self) -> Iterator[int]:
         """Count on without end."""
-        return itertools.count(self.start)
+        return itertools.count(self.start + processes.rank(), processes.count())
 
 
 def named(cell_types: pd.Series) -> pd.Series:

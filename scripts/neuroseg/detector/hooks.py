@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from neuroseg.detector import processes
 from neuroseg.detector.checkpoints import write_state
 from neuroseg.detector.openmmlab import EMAHook, Hook, Runner
 from neuroseg.detector.progress import clock, say
@@ -28,7 +29,8 @@ class Reseed(Hook):
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
         """Seed the three generators that MMDetection draws from, on every device."""
-        state = int(np.random.SeedSequence((self.seed, 3, runner.iter)).generate_state(1)[0])
+        sequence = np.random.SeedSequence((self.seed, 3, runner.iter), spawn_key=(processes.rank(),))
+        state = int(sequence.generate_state(1)[0])
         random.seed(state)
         np.random.seed(state)  # noqa: NPY002
         torch.manual_seed(state)
@@ -57,7 +59,7 @@ class Journal(Hook):
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
         """Add the losses of an iteration to the curve."""
-        losses = {name: float(value.detach()) for name, value in outputs.items() if "loss" in name}
+        losses = processes.mean({name: float(value.detach()) for name, value in outputs.items() if "loss" in name})
         if not math.isfinite(losses["loss"]):
             raise DataError(
                 f"the loss is {losses['loss']} at iteration {runner.iter + 1}; "
@@ -102,11 +104,12 @@ class WarmStart(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Fill the model, and name the layers that start at random."""
-        own = runner.model.state_dict()
+        model = processes.bare(runner.model)
+        own = model.state_dict()
         fitting = {name: w for name, w in self.weights.items() if name in own and w.shape == own[name].shape}
         if not fitting:
             raise DataError(f"{self.source}: none of its weights fits the model; take a checkpoint of the same model.")
-        runner.model.load_state_dict(fitting, strict=False)
+        model.load_state_dict(fitting, strict=False)
         say(f"began with {len(fitting)} of {len(own)} weights from {self.source}")
         layers = sorted({name.rpartition(".")[0] for name in own.keys() - fitting.keys()})
         if layers:
@@ -133,7 +136,7 @@ class Keeper(Hook):
         """Take up the state, now that everything it fills is built."""
         if self.state is None:
             return
-        runner.model.load_state_dict(self.state["model"])
+        processes.bare(runner.model).load_state_dict(self.state["model"])
         for average, kept in zip(_averages(runner), self.state["averages"], strict=True):
             average.load_state_dict(kept)
         runner.optim_wrapper.load_state_dict(self.state["optimizer"])
@@ -145,14 +148,14 @@ class Keeper(Hook):
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
         """Keep the state at its time, and at the end."""
         done = runner.iter + 1
-        if done % self.every == 0 or done == runner.max_iters:
+        if processes.rank() == 0 and (done % self.every == 0 or done == runner.max_iters):
             write_state(self.folder, done, self._state(runner, done))
 
     def _state(self, runner: Runner, done: int) -> dict:
         return {
             "fingerprint": self.fingerprint,
             "iteration": done,
-            "model": runner.model.state_dict(),
+            "model": processes.bare(runner.model).state_dict(),
             "averages": [average.state_dict() for average in _averages(runner)],
             "optimizer": runner.optim_wrapper.state_dict(),
             "schedulers": [scheduler.state_dict() for scheduler in runner.param_schedulers],
@@ -162,7 +165,7 @@ class Keeper(Hook):
 
 def fitted_weights(runner: Runner) -> dict[str, torch.Tensor]:
     """Return the weights to predict with, on the CPU: the averaged ones where the model file averages."""
-    average = next((average.module for average in _averages(runner)), runner.model)
+    average = next((average.module for average in _averages(runner)), processes.bare(runner.model))
     return {
         name: weight.detach().cpu().clone(memory_format=torch.contiguous_format)
         for name, weight in average.state_dict().items()

@@ -12,12 +12,13 @@ import numpy as np
 import pandas as pd
 import torch
 
-from neuroseg.detector import transforms  # noqa: F401  they enter MMDetection's registry
+from neuroseg.detector import backbones, transforms  # noqa: F401  they enter MMDetection's registry
 from neuroseg.detector.checkpoints import read_detector
 from neuroseg.detector.dataset import Load
 from neuroseg.detector.openmmlab import MODELS, Compose, Config, bbox2roi
 from neuroseg.detector.precision import choose_device, choose_dtype, place, stages
 from neuroseg.detector.progress import say
+from neuroseg.detector.selection import Fold
 from neuroseg.tables import PATCH, Coverage, DataError, patch_column
 
 VIEWS: dict[str, tuple[bool, bool]] = {
@@ -28,8 +29,8 @@ VIEWS: dict[str, tuple[bool, bool]] = {
 }
 """Ways to look at an image: mirrored left to right, mirrored top to bottom."""
 
-AT_ONCE = 512
-"""Boxes whose masks are computed together: 0.8 GB of features in a full-size mask head."""
+AT_ONCE = {"cuda": 512, "cpu": 32}
+"""Boxes whose masks are computed together: 0.8 GB of features in a full-size mask head; or what a CPU's cache holds."""
 
 
 class Found(NamedTuple):
@@ -47,7 +48,7 @@ def predict(
     *,
     load: Load,
     source: str,
-    fold: int | None = None,
+    fold: Fold | None = None,
     views: Sequence[str] = ("none",),
     batch_size: int = 1,
     max_detections: int = 1000,
@@ -150,8 +151,8 @@ class Looker:
     def _patches(self, features: Sequence[torch.Tensor], rois: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         head = self.model.roi_head
         pairs = list(zip(stages(head.mask_roi_extractor), stages(head.mask_head), strict=True))
-        patches = [torch.empty((0, PATCH, PATCH), dtype=torch.uint8)]
-        for some, types in zip(rois.split(AT_ONCE), labels.split(AT_ONCE), strict=True):
+        patches, at_once = [torch.empty((0, PATCH, PATCH), dtype=torch.uint8)], AT_ONCE[rois.device.type]
+        for some, types in zip(rois.split(at_once), labels.split(at_once), strict=True):
             total = torch.zeros((len(some), PATCH, PATCH), device=rois.device)
             for extract, mask_head in pairs:
                 logits = mask_head(extract(features[: extract.num_inputs], some)).float()

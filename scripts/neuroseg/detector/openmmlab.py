@@ -13,6 +13,8 @@ with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
     from mmcv.transforms import BaseTransform, Compose
     from mmdet.datasets import BaseDetDataset
     from mmdet.datasets.transforms import PackDetInputs
+    from mmdet.models.backbones import ResNet, ResNeXt
+    from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor
     from mmdet.registry import MODELS, TRANSFORMS
     from mmdet.structures.bbox import HorizontalBoxes, bbox2roi
     from mmdet.structures.mask import BitmapMasks
@@ -38,8 +40,11 @@ __all__ = [
     "Hook",
     "HorizontalBoxes",
     "PackDetInputs",
+    "ResNeXt",
+    "ResNet",
     "RoIAlign",
     "Runner",
+    "SingleRoIExtractor",
     "bbox2roi",
     "init_default_scope",
     "mmdet",

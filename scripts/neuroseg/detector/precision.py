@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from neuroseg.detector.roi_align import quicken
+from neuroseg.detector import roi_align, upsampling
 from neuroseg.tables import DataError
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -15,14 +15,15 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 def place(model: torch.nn.Module, device: torch.device) -> None:
     """Bring a two-stage detector to a device, in the shape that suits it there."""
-    model.to(device, memory_format=torch.channels_last)
+    model.to(device, memory_format=torch.channels_last if _bears_channels_last(model) else torch.contiguous_format)
     if device.type == "cpu":
-        quicken(model)
+        roi_align.quicken(model)
+        upsampling.quicken(model)
     _keep_boxes_in_float(model)
 
 
-def choose_device(name: str = "auto") -> torch.device:
-    """Return the device of a name: auto (a GPU where there is one), cpu, cuda, cuda:1, ...
+def choose_device(name: str = "auto", number: int = 0) -> torch.device:
+    """Return the device of a name: auto (GPU `number` where there is one), cpu, cuda, cuda:1, ...
 
     On a CPU, PyTorch then takes the threads that OMP_NUM_THREADS grants, one if it is unset: on a busy machine two
     threads that wait for each other are many times slower than one.
@@ -30,7 +31,7 @@ def choose_device(name: str = "auto") -> torch.device:
     there = torch.cuda.is_available()
     if name.startswith("cuda") and not there:
         raise DataError(f"device {name}: PyTorch finds no GPU here; choose auto or cpu.")
-    device = torch.device(("cuda" if there else "cpu") if name == "auto" else name)
+    device = torch.device((f"cuda:{number}" if there else "cpu") if name == "auto" else name)
     if device.type == "cpu":
         torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1").split(",")[0]))
         torch.utils.deterministic.fill_uninitialized_memory = False  # 6 % of a training, to guard against nothing here
@@ -44,6 +45,16 @@ def choose_dtype(name: str, device: torch.device) -> torch.dtype:
     if device.type != "cuda":
         return torch.float32
     return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+
+
+def _bears_channels_last(model: torch.nn.Module) -> bool:
+    """Tell whether oneDNN can be trusted with channels that lie side by side.
+
+    Under torch 2.13 (oneDNN 3.12) the backward pass of a strided 1 x 1 convolution of fewer than 16 channels writes
+    beyond its memory: "double free or corruption".
+    """
+    convolutions = (part for part in model.modules() if isinstance(part, torch.nn.Conv2d))
+    return not any(max(each.stride) > max(each.kernel_size) and each.in_channels < 16 for each in convolutions)
 
 
 def _keep_boxes_in_float(model: torch.nn.Module) -> None:

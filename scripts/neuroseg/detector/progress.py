@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import sys
 
+from neuroseg.detector import processes
+
 
 def say(line: str) -> None:
-    """Write a line to the log, at once even where the log is a file."""
-    print(line, file=sys.stderr, flush=True)
+    """Write a line to the log, at once even where the log is a file; of several processes the first speaks."""
+    if processes.rank() == 0:
+        print(line, file=sys.stderr, flush=True)
 
 
 def clock(seconds: float) -> str:

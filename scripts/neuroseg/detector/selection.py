@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pandas as pd
 
 from neuroseg.tables import NEVER_TRAINED, DataError
 
+Fold = int | Literal["all"]
+"""The fold that a detector holds out; "all" holds out none: it learns from every fold."""
+
 
 def held_in(
-    images: pd.DataFrame, instances: pd.DataFrame, folds: pd.DataFrame, fold: int
+    images: pd.DataFrame, instances: pd.DataFrame, folds: pd.DataFrame, fold: Fold
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the annotated images of all other folds, and their instances.
+    """Return the annotated images of all other folds, of fold "all" those of every one, and their instances.
 
     Raises:
         DataError: there is none, or they show no cell.
@@ -25,8 +30,8 @@ def held_in(
     return chosen, cells
 
 
-def held_out(images: pd.DataFrame, folds: pd.DataFrame, fold: int) -> pd.DataFrame:
-    """Return the images of `fold`, and those that no fold trains on."""
+def held_out(images: pd.DataFrame, folds: pd.DataFrame, fold: Fold) -> pd.DataFrame:
+    """Return the images of `fold`, none if it is "all", and those that no fold trains on."""
     at = _fold_of(images, folds)
     return images[(at == fold) | (at == NEVER_TRAINED)].reset_index(drop=True)
 

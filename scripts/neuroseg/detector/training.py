@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ import pandas as pd
 import torch
 from torch.utils.data import DataLoader
 
-from neuroseg.detector import checkpoints, configuration, selection
+from neuroseg.detector import backbones, checkpoints, configuration, processes, selection  # noqa: F401  for backbones
 from neuroseg.detector.dataset import CellDataset, Load, Numbers, named
 from neuroseg.detector.hooks import Journal, Keeper, Reseed, WarmStart, fitted_weights
 from neuroseg.detector.openmmlab import Config, Runner, pseudo_collate
@@ -35,34 +36,38 @@ def train(
     instances: pd.DataFrame,
     folds: pd.DataFrame,
     *,
-    fold: int,
+    fold: selection.Fold,
     seed: int,
     work_dir: Path,
     load: Load,
     init_from: Path | None = None,
     iterations: int | None = None,
-) -> Trained:
+) -> Trained | None:
     """Train the model of a file on the annotated images of all folds but `fold`.
 
     It keeps its state in `work_dir` every now and then and, killed and called again with the same arguments, goes on
     from the newest; the weights at the end are, on a CPU, bit for bit those of a training that was never stopped.
+    Processes that torchrun has started train together, each with a batch of its own.
 
     Args:
         model: A model file.
         images: The images table.
         instances: The true instances.
         folds: The folds table.
-        fold: The fold held out.
+        fold: The fold held out; "all" for none.
         seed: Of the weights, the order of the images, the augmentation and the sampling of proposals.
         work_dir: Folder of the states; yours to remove afterwards.
         load: Reads an image.
         init_from: A fitted detector to begin with; it goes before the model file's `load_from`.
         iterations: Length of the training; None for the model file's own.
 
+    Returns:
+        The fitted detector; None in all but the first of several processes.
+
     Raises:
         DataError: nothing to learn from, or a model file, image or checkpoint that cannot be used.
     """
-    device = choose_device()
+    device = choose_device(number=processes.device_number())
     images, instances = selection.held_in(images, instances, folds, fold)
     classes = sorted(named(instances["cell_type"]).unique())
     config = configuration.fit(configuration.read(model), classes, iterations)
@@ -74,6 +79,7 @@ def train(
         seed=seed,
         fold=fold,
         device=device.type,
+        processes=processes.count(),
         init_from=checkpoints.digest(init_from) if init_from else None,
     )
     work_dir.mkdir(parents=True, exist_ok=True)
@@ -83,14 +89,18 @@ def train(
     if source and state is None:
         hooks.append(WarmStart(checkpoints.read_weights(source), Path(source).name))
     dataset = CellDataset(images, instances, classes, pipeline=config.train_pipeline, seed=seed, load=load)
+    processes.meet(device)
     runner = _runner(config, dataset, hooks, device, seed, work_dir)
     say(
         f"training {model.stem}, fold {fold}: {len(images)} images, {len(instances)} cells of {', '.join(classes)}, "
-        f"on {device.type}" + (f", from iteration {state['iteration']}" if state else "")
+        f"on {processes.count()} {device.type}" + (f", from iteration {state['iteration']}" if state else "")
     )
     if state is not None:
         runner.train_loop._iter = state["iteration"]
     runner.train()
+    processes.part()
+    if processes.rank():
+        return None
     detector = {
         "model": model.stem,
         "classes": classes,
@@ -101,13 +111,15 @@ def train(
     return Trained(detector, config.pretty_text, _scalars(detector, journal.curve))
 
 
-def save(trained: Trained, checkpoint: Path, config: Path, scalars: Path) -> None:
-    """Write the detector, its config as text, and its curves as JSON."""
+def save(trained: Trained, checkpoint: Path, config: Path, scalars: Path, work_dir: Path | None = None) -> None:
+    """Write the detector, its config as text, and its curves as JSON; then remove the states in `work_dir`."""
     checkpoints.write_detector(checkpoint, trained.detector)
     with replacing(config) as temporary:
         temporary.write_text(trained.config_text)
     with replacing(scalars) as temporary:
         temporary.write_text(json.dumps(trained.scalars, indent=2) + "\n")
+    if work_dir is not None:
+        shutil.rmtree(work_dir)
 
 
 def _runner(
@@ -137,14 +149,23 @@ def _runner(
         default_hooks={"timer": None, "logger": None, "checkpoint": None},
         custom_hooks=[*config.custom_hooks, *hooks],
         env_cfg={"cudnn_benchmark": gpu},
+        launcher="pytorch" if processes.count() > 1 else "none",
+        cfg=_together(gpu),
         visualizer={"type": "Visualizer", "vis_backends": []},
         log_level="WARNING",
         default_scope="mmdet",
         randomness={"seed": seed, "deterministic": not gpu},
         experiment_name=str(uuid.uuid4()),  # MMEngine keeps what bears one name apart from the rest of the process
     )
-    place(runner.model, device)
+    place(processes.bare(runner.model), device)
     return runner
+
+
+def _together(gpu: bool) -> dict:
+    """Return how several processes share a model; PyTorch can normalise over all their batches on GPUs only."""
+    if gpu:
+        return {"sync_bn": "torch"}
+    return {"model_wrapper_cfg": {"device_ids": None, "broadcast_buffers": False}}
 
 
 def _interval(config: Config) -> int:

@@ -19,7 +19,7 @@ POINTS = 160
 def training_charts(runs: Sequence[dict]) -> list[tuple[str, Markup, Markup]]:
     """Return for each model its name, its loss and learning rate by fold, and its loss's parts, mean of the folds."""
     models: dict[str, list[dict]] = {}
-    for run in sorted(runs, key=lambda run: (run["model"], run["fold"])):
+    for run in sorted(runs, key=lambda run: (run["model"], str(run["fold"]))):
         models.setdefault(run["model"], []).append(run)
     return [(model, _loss_chart(model, folds), _parts_chart(model, folds)) for model, folds in models.items()]
 
@@ -27,8 +27,8 @@ def training_charts(runs: Sequence[dict]) -> list[tuple[str, Markup, Markup]]:
 def _loss_chart(model: str, folds: Sequence[dict]) -> Markup:
     def paint(figure: Figure) -> None:
         loss, rate = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
-        for run in folds:
-            colour = SERIES[run["fold"] % len(SERIES)]
+        for number, run in enumerate(folds):
+            colour = SERIES[number % len(SERIES)]
             loss.plot(*_thin(run["iteration"], run["loss"]), color=colour, label=f"fold {run['fold']}", linewidth=1.3)
         rate.plot(*_thin(folds[0]["iteration"], folds[0]["lr"]), color=MUTED, linewidth=1.2)
         loss.set_title("loss")

@@ -17,8 +17,9 @@ from neuroseg.fusion.methods import METHODS, Candidates, Fused
 from neuroseg.fusion.patches import average
 from neuroseg.fusion.recipe import Fusion, Recipe
 from neuroseg.tables import DataError
+from neuroseg.threads import in_order
 
-BATCH = 8
+BATCH = 16
 """Images held at a time."""
 
 
@@ -78,7 +79,9 @@ def gather(paths: Sequence[Path], recipe: Recipe) -> tuple[list[Member], tuple[s
     return members, images
 
 
-def stream(members: Sequence[Member], images: Sequence[str], settings: Fusion, name: str) -> Iterator[pd.DataFrame]:
+def stream(
+    members: Sequence[Member], images: Sequence[str], settings: Fusion, name: str, threads: int = 1
+) -> Iterator[pd.DataFrame]:
     """Fuse images in order, a few at a time, so that memory does not grow with their number; see `fuse`.
 
     Yields:
@@ -86,13 +89,14 @@ def stream(members: Sequence[Member], images: Sequence[str], settings: Fusion, n
     """
     with ExitStack() as opened:
         files = [opened.enter_context(tables.reading("detections", member.path)) for member in members]
-        for begin in tqdm(range(0, len(images), BATCH), desc=name, unit="batch", disable=None):
-            batch = images[begin : begin + BATCH]
-            parts = [
-                rows_of([image for image in batch if image in member.images])
-                for member, rows_of in zip(members, files, strict=True)
-            ]
-            yield fuse(parts, members, batch, settings, name)
+
+        def read(batch: Sequence[str]) -> tuple[Sequence[str], list[pd.DataFrame]]:
+            pairs = zip(members, files, strict=True)
+            return batch, [rows_of([image for image in batch if image in member.images]) for member, rows_of in pairs]
+
+        begins = tqdm(range(0, len(images), BATCH), desc=name, unit="batch", disable=None)
+        batches = (read(images[begin : begin + BATCH]) for begin in begins)
+        yield from in_order(lambda piece: fuse(piece[1], members, piece[0], settings, name), batches, threads)
 
 
 def fuse(
@@ -151,16 +155,18 @@ def _pool(parts: Sequence[pd.DataFrame], members: Sequence[Member]) -> tuple[pd.
     """Return all finds that take part, and the list of each, numbered through the members' sources."""
     places, first = [], 0
     for part, member in zip(parts, members, strict=True):
-        place = pd.Index(list(member.weights), dtype=object).get_indexer(part["source"].astype(object))
+        place = tables.positions(part["source"], list(member.weights))
         places.append(np.where(place >= 0, place + first, -1))
         first += len(member.weights)
-    lists = np.concatenate(places)
-    return pd.concat(parts, ignore_index=True)[lists >= 0], lists[lists >= 0]
+    lists, finds = np.concatenate(places), pd.concat(parts, ignore_index=True)
+    if (lists >= 0).all():  # the rule; choosing rows would copy every patch
+        return finds, lists
+    return finds[lists >= 0], lists[lists >= 0]
 
 
 def _rows_by(ids: pd.Series, images: Sequence[str]) -> list[np.ndarray]:
     """Return for each image its rows, in their order."""
-    places = pd.Index(images, dtype=object).get_indexer(ids.astype(object))
+    places = tables.positions(ids, images)
     order = np.argsort(places, kind="stable")
     return np.split(order, np.searchsorted(places[order], np.arange(1, len(images))))
 

@@ -39,6 +39,7 @@ def _average(patches, boxes, weights, ptr, members, fused):
     """Blend a patch's rows, turn it on its side, blend its columns as rows: both steps run along memory."""
     one, none = np.float32(1), np.zeros(PATCH, np.uint8)
     out = np.zeros((fused.shape[0], PATCH, PATCH), np.uint8)
+    centre_x, centre_y = np.empty(PATCH), np.empty(PATCH)
     field = np.empty((PATCH, PATCH), np.float32)  # column by column
     turned = np.zeros((PATCH + 3, PATCH), np.float32)  # a patch's columns, one of zeros before them and two behind
     row, down = np.empty(PATCH, np.int64), np.empty(PATCH, np.float32)
@@ -46,12 +47,14 @@ def _average(patches, boxes, weights, ptr, members, fused):
     for k in range(fused.shape[0]):
         field[:] = 0
         whole = 0.0
+        _centres(fused[k, 0], fused[k, 2], centre_x)
+        _centres(fused[k, 1], fused[k, 3], centre_y)
         for m in range(ptr[k], ptr[k + 1]):
             i = members[m]
             whole += weights[i]
             weight = np.float32(weights[i])
-            _places(fused[k, 0], fused[k, 2], boxes[i, 0], boxes[i, 2], column, along)
-            _places(fused[k, 1], fused[k, 3], boxes[i, 1], boxes[i, 3], row, down)
+            _places(centre_x, boxes[i, 0], boxes[i, 2], column, along)
+            _places(centre_y, boxes[i, 1], boxes[i, 3], row, down)
             for y in range(PATCH):
                 above = patches[i, row[y] - 1] if 0 < row[y] <= PATCH else none
                 below = patches[i, row[y]] if row[y] < PATCH else none
@@ -70,11 +73,17 @@ def _average(patches, boxes, weights, ptr, members, fused):
 
 
 @njit(cache=True, nogil=True)
-def _places(low, high, own_low, own_high, sample, share):
-    """Write where the fused box's sample centres lie among a patch's: after which, padding being 0, and how far on."""
-    scale = PATCH / (own_high - own_low)
+def _centres(low, high, centre):
+    """Write where the samples of a side lie."""
     for j in range(PATCH):
-        place = (low + (j + 0.5) * (high - low) / PATCH - own_low) * scale + 0.5
-        place = min(max(place, 0.0), PATCH + 1.0)
+        centre[j] = low + (j + 0.5) * (high - low) / PATCH
+
+
+@njit(cache=True, nogil=True)
+def _places(centre, low, high, sample, share):
+    """Write where points lie among the samples of a side: after which, padding being 0, and how far on."""
+    scale = PATCH / (high - low)
+    for j in range(PATCH):
+        place = min(max((centre[j] - low) * scale + 0.5, 0.0), PATCH + 1.0)
         sample[j] = int(place)
         share[j] = place - sample[j]

@@ -8,6 +8,6 @@ found on run lengths, and on integers: whether an IoU exceeds 0.85 is asked as 2
 from neuroseg.metrics.cocoeval import coco
 from neuroseg.metrics.competition import gains, held_out, per_image, summarise
 from neuroseg.metrics.matching import THRESHOLDS, hits
-from neuroseg.metrics.overlaps import Pairs, pairs
+from neuroseg.metrics.overlaps import pairs
 
-__all__ = ["THRESHOLDS", "Pairs", "coco", "gains", "held_out", "hits", "pairs", "per_image", "summarise"]
+__all__ = ["THRESHOLDS", "coco", "gains", "held_out", "hits", "pairs", "per_image", "summarise"]

@@ -27,7 +27,7 @@ def coco(predicted: pd.DataFrame, truth: pd.DataFrame, held: pd.DataFrame) -> di
     types = sorted({*sides[0]["cell_type"], *sides[1]["cell_type"]} if typed else ()) or ["cell"]
     figures = {}
     for kind, name in (("segm", "mask"), ("bbox", "box")):
-        precision = _precision(*(_dataset(side, held, types) for side in sides), kind)
+        precision = _precision(*(_dataset(side, held, types, kind) for side in sides), kind)
         for suffix, part in (("", precision), ("50", precision[0]), ("75", precision[5])):
             counted = part[part > -1]
             figures[f"{name}_ap{suffix}"] = float(counted.mean()) if counted.size else -1.0
@@ -45,8 +45,11 @@ def _precision(truth: dict[str, Any], predicted: dict[str, Any], kind: str) -> n
     return np.asarray(evaluator.eval["precision"])[:, :, :, 0, 0]
 
 
-def _dataset(instances: pd.DataFrame, held: pd.DataFrame, types: list[str]) -> dict[str, Any]:
-    """Return instances as a COCO data set of its own dicts: the evaluator writes into what it is given."""
+def _dataset(instances: pd.DataFrame, held: pd.DataFrame, types: list[str], kind: str) -> dict[str, Any]:
+    """Return instances as a COCO data set of its own dicts: the evaluator writes into what it is given.
+
+    It unpacks every mask that it sees, even to compare boxes, which therefore come without.
+    """
     image = pd.Index(held["image_id"]).get_indexer(instances["image_id"])
     category = pd.Index(types).get_indexer(instances["cell_type"]) if len(types) > 1 else np.zeros(len(instances), int)
     sizes = held[["height", "width"]].to_numpy().tolist()
@@ -60,14 +63,14 @@ def _dataset(instances: pd.DataFrame, held: pd.DataFrame, types: list[str]) -> d
             {
                 "id": number + 1,
                 "image_id": i + 1,
-                "category_id": kind + 1,
+                "category_id": cell_type + 1,
                 "iscrowd": 0,
                 "bbox": box,
                 "area": area,
                 "score": score,
-                "segmentation": {"size": sizes[i], "counts": counts},
+                **({"segmentation": {"size": sizes[i], "counts": counts}} if kind == "segm" else {}),
             }
-            for number, (i, kind, box, area, score, counts) in enumerate(
+            for number, (i, cell_type, box, area, score, counts) in enumerate(
                 zip(
                     image.tolist(),
                     category.tolist(),

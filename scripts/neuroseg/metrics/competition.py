@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import groupby
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from neuroseg.metrics.matching import THRESHOLDS, hits
+from neuroseg import rle, tables
+from neuroseg.metrics.matching import THRESHOLDS, hits, hits_of_runs
 from neuroseg.tables import DataError
 
 AP_COLUMNS = tuple(f"ap_{100 * threshold:.0f}" for threshold in THRESHOLDS)
@@ -16,6 +19,7 @@ UNTYPED = "unknown"
 """Under what images of no known cell type are listed."""
 
 _STEPS = np.arange(len(THRESHOLDS))
+_NO_GAINS = np.zeros(0, np.int64), np.zeros(0, np.float32), np.zeros(0)
 
 
 def held_out(images: pd.DataFrame, folds: pd.DataFrame) -> pd.DataFrame:
@@ -65,29 +69,36 @@ def per_image(predicted: pd.DataFrame, truth: pd.DataFrame, held: pd.DataFrame) 
     )
 
 
-def gains(predicted: pd.DataFrame, truth: pd.DataFrame, held: pd.DataFrame) -> np.ndarray:
+def gains(
+    cuts: Iterable[tuple[str, int, np.ndarray, rle.Runs]], truth: pd.DataFrame, images: pd.DataFrame
+) -> pd.DataFrame:
     """Return what accepting each instance, after those of its image with higher scores, adds to its image's ap.
 
     Under a score threshold an image's ap is that of no prediction (0, or 1 without truth) plus the gains of its
-    instances that reach the threshold: one pass of geometry serves every threshold. Instances must be disjoint within
-    their image (see `hits` for why) and all lie in images of `held`; of equal scores the first in the table enters
-    first.
+    instances that reach the threshold: one pass of geometry serves every threshold.
+
+    Args:
+        cuts: image_id, a number of the caller's, and that image's instances, best first and disjoint (see `hits` for
+            why): their scores and canonical runs. Those of one image follow each other.
+        truth: True instances.
+        images: The frames of all images: image_id, height, width.
 
     Returns:
-        Shape (predicted,), float64, in the order of `predicted`.
+        A row for each instance: image_id, point (the caller's number), score and gain.
     """
-    truth = _of(truth, held)
-    image = _rows(predicted, held)
-    n_truth = np.bincount(_rows(truth, held), minlength=len(held))
-    order = np.lexsort((-predicted["score"].to_numpy(np.float64), image))
-    matched, image = hits(predicted, truth, held)[order], image[order]
-    first = np.searchsorted(image, image)  # where each one's image begins
-    rank = np.arange(1, len(order) + 1) - first
-    total = np.concatenate([np.zeros((1, len(THRESHOLDS)), np.int64), (matched[:, None] > _STEPS).cumsum(axis=0)])
-    ap = _average_precision(total[1:] - total[first], rank, n_truth[image]).mean(axis=1)
-    gain = np.empty(len(order))
-    gain[order] = ap - np.where(rank == 1, n_truth[image] == 0, np.roll(ap, 1))
-    return gain
+    sizes = images.set_index("image_id")[["height", "width"]]
+    counts = dict(list(truth.groupby("image_id")["rle"]))
+    empty = truth["rle"].iloc[:0]
+    names, parts = [], []
+    for name, of_image in groupby(cuts, key=lambda cut: cut[0]):
+        height, width = sizes.loc[name]
+        true = rle.from_coco(counts.get(name, empty), height, width)
+        for _, point, scores, runs in of_image:
+            names.append(np.full(len(scores), sizes.index.get_loc(name)))
+            parts.append((np.full(len(scores), point), scores, _gains(hits_of_runs(runs, true, width), len(true))))
+    point, score, gain = (np.concatenate(column) for column in zip(_NO_GAINS, *parts, strict=True))
+    image_id = images["image_id"].to_numpy()[np.concatenate([_NO_GAINS[0], *names])]
+    return pd.DataFrame({"image_id": image_id, "point": point, "score": score, "gain": gain})
 
 
 def summarise(table: pd.DataFrame, bootstrap: int, seed: int) -> dict[str, Any]:
@@ -114,17 +125,25 @@ def summarise(table: pd.DataFrame, bootstrap: int, seed: int) -> dict[str, Any]:
 
 
 def _of(instances: pd.DataFrame, held: pd.DataFrame) -> pd.DataFrame:
-    return instances[instances["image_id"].isin(held["image_id"])]
+    known = tables.positions(instances["image_id"], held["image_id"]) >= 0
+    return instances if known.all() else instances[known]
 
 
 def _rows(instances: pd.DataFrame, held: pd.DataFrame) -> np.ndarray:
-    return pd.Index(held["image_id"]).get_indexer(instances["image_id"])
+    return tables.positions(instances["image_id"], held["image_id"])
 
 
 def _average_precision(tp: np.ndarray, predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """Return TP / (TP + FP + FN), shape (n, thresholds), from counts (n, thresholds), (n,), (n,); 1 where all are 0."""
     union = (predicted + truth)[:, None] - tp
     return np.where(union == 0, 1.0, tp / np.maximum(union, 1))
+
+
+def _gains(matched: np.ndarray, truth: int) -> np.ndarray:
+    """Return how ap grows as an image's instances enter in turn, from their hits and the number of true masks."""
+    tp = (matched[:, None] > _STEPS).cumsum(axis=0)
+    ap = _average_precision(tp, np.arange(1, len(tp) + 1), np.full(len(tp), truth)).mean(axis=1)
+    return np.diff(ap, prepend=float(truth == 0))
 
 
 def _part(table: pd.DataFrame, bootstrap: int, seed: int) -> dict[str, Any]:

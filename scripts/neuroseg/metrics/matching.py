@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 from numba import njit
 
-from neuroseg.metrics.overlaps import Pairs, pairs
+from neuroseg.metrics.overlaps import pairs
+from neuroseg.rle import Pairs, Runs, overlaps_of_runs
 
 THRESHOLDS = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))
 """IoU thresholds 0.50, 0.55, ..., 0.95; a hit lies strictly above."""
@@ -38,13 +39,18 @@ def hits(predicted: pd.DataFrame, truth: pd.DataFrame, images: pd.DataFrame) -> 
     return _match(*_graph(found, len(predicted)), len(truth))
 
 
+def hits_of_runs(predicted: Runs, truth: Runs, width: int) -> np.ndarray:
+    """Return what `hits` does, of the masks of one image, given as canonical runs of its frame."""
+    return _match(*_graph(overlaps_of_runs(predicted, truth, width), len(predicted)), len(truth))
+
+
 def _graph(found: Pairs, predictions: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return where each prediction's pairs begin, their truths, and how many thresholds they pass.
 
     The k-th threshold is (9 + k) / 20: an IoU exceeds it while 20 x intersection > (9 + k) x union, in integers.
     """
-    ptr = np.searchsorted(found.predicted, np.arange(predictions + 1))
-    return ptr, found.truth, (20 * found.intersection - 1) // found.union - 9
+    ptr = np.searchsorted(found.one, np.arange(predictions + 1))
+    return ptr, found.other, (20 * found.intersection - 1) // found.union - 9
 
 
 @njit(cache=True, nogil=True)
@@ -55,14 +61,25 @@ def _match(ptr, truths, passed, count):
     matching changes, so `search` counts changes: many copies of one mask stay cheap.
     """
     hits = np.zeros(ptr.size - 1, np.uint8)
+    rivals = np.zeros(count, np.int64)
+    for truth in truths:
+        rivals[truth] += 1
+    roots, contested = np.empty(ptr.size, np.int64), 0
+    for root in range(ptr.size - 1):
+        pairs = ptr[root + 1] - ptr[root]
+        if pairs == 1 and rivals[truths[ptr[root]]] == 1:  # nearly all: a pair of which neither suits another
+            hits[root] = passed[ptr[root]]
+        elif pairs:
+            roots[contested] = root
+            contested += 1
     mate_of_truth, mate = np.full(count, -1, np.int64), np.full(ptr.size - 1, -1, np.int64)
     seen, reached_from = np.zeros(count, np.int64), np.empty(count, np.int64)
     queue = np.empty(ptr.size, np.int64)
     search = 0
     for least in range(10, 0, -1):
         search += 1
-        for root in range(ptr.size - 1):
-            if hits[root] or ptr[root] == ptr[root + 1]:
+        for root in roots[:contested]:
+            if hits[root]:
                 continue
             queue[0], head, tail, end = root, 0, 1, np.int64(-1)
             while head < tail and end < 0:

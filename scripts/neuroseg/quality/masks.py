@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numba import njit
-from scipy import ndimage
 
 from neuroseg import rle
 from neuroseg.quality.checks import Limits, Settings
@@ -96,7 +95,7 @@ def _mend(masks: rle.Runs, findings: list[Finding], width: int, settings: Settin
     for at in broken:
         mask, left, top = rle.crop(masks, at, width)
         for check in (finding.check for finding in repairs if finding.at == at):
-            mask = _largest_piece(mask) if check == "fragments" else ndimage.binary_fill_holes(mask)
+            mask = _largest_piece(mask) if check == "fragments" else _filled(mask)
         mended.append(_placed(mask, left, top, width))
     order = np.arange(len(masks))
     order[broken] = len(masks) + np.arange(len(broken))
@@ -104,8 +103,16 @@ def _mend(masks: rle.Runs, findings: list[Finding], width: int, settings: Settin
 
 
 def _largest_piece(mask: np.ndarray) -> np.ndarray:
+    from scipy import ndimage  # here and below: its import takes long, and `--help` need not wait for it
+
     pieces, _ = ndimage.label(mask, _EIGHT)
     return pieces == np.bincount(pieces.ravel())[1:].argmax() + 1
+
+
+def _filled(mask: np.ndarray) -> np.ndarray:
+    from scipy import ndimage
+
+    return ndimage.binary_fill_holes(mask)
 
 
 def _placed(mask: np.ndarray, left: int, top: int, width: int) -> rle.Runs:

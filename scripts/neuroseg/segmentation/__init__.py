@@ -5,7 +5,7 @@ and `cutting` does all of it to tables, image by image.
 """
 
 from neuroseg.segmentation.claiming import claim
-from neuroseg.segmentation.cutting import disjoint, instances, rasterise, stream, vote
+from neuroseg.segmentation.cutting import disjoint, instances, rasterise, stream, sweep, vote
 from neuroseg.segmentation.pasting import paste
 from neuroseg.segmentation.settings import Thresholds, read_thresholds
 
@@ -18,5 +18,6 @@ __all__ = [
     "rasterise",
     "read_thresholds",
     "stream",
+    "sweep",
     "vote",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from neuroseg.segmentation.claiming import claim
 from neuroseg.segmentation.pasting import paste
 from neuroseg.segmentation.settings import Thresholds
 from neuroseg.tables import DataError
+from neuroseg.threads import in_order
 
 LOST = 0.5
 """An instance of which better ones hold more than this share is dropped."""
@@ -69,6 +70,37 @@ def rasterise(
     return _segment(detections, images, settled)
 
 
+def sweep(
+    detections: pd.DataFrame, images: pd.DataFrame, points: Sequence[tuple[float, int, bool]]
+) -> Iterator[tuple[str, int, np.ndarray, rle.Runs]]:
+    """Turn detections into disjoint instances by many settings, as `rasterise` does by one, but paste far less often.
+
+    Masks depend on the probability at which they are cut, their order on rescoring, and only claims on all three.
+
+    Args:
+        detections: of any number of images.
+        images: the images table; it gives the frames' sizes.
+        points: of each setting mask, min_area and rescore, as `rasterise` takes them.
+
+    Yields:
+        For each image and point: image_id, the point's position, and its instances, best first: scores (float32) and
+        canonical runs.
+    """
+    sizes = _sizes(detections, images)
+    patches, boxes = tables.patches(detections), tables.boxes(detections)
+    scores = detections["score"].to_numpy(np.float32)
+    for image, rows in _by_image(detections):
+        height, width = sizes[image]
+        for mask in dict.fromkeys(mask for mask, _, _ in points):
+            *runs, mean = paste(patches, boxes, rows, height, width, mask)
+            for number, (own, min_area, rescore) in enumerate(points):
+                if own == mask:
+                    final = (scores[rows] * mean).astype(np.float32) if rescore else scores[rows]
+                    order = np.argsort(-final, kind="stable")
+                    kept, *claimed = claim(*runs, order, height, width, min_area, LOST)
+                    yield image, number, final[kept], rle.Runs(*claimed)
+
+
 def instances(
     detections: pd.DataFrame, images: pd.DataFrame, thresholds: Mapping[str, Thresholds | Mapping]
 ) -> pd.DataFrame:
@@ -88,7 +120,11 @@ def instances(
 
 
 def stream(
-    path: str | Path, images: pd.DataFrame, folds: pd.DataFrame, thresholds: Mapping[int, Mapping[str, Thresholds]]
+    path: str | Path,
+    images: pd.DataFrame,
+    folds: pd.DataFrame,
+    thresholds: Mapping[int, Mapping[str, Thresholds]],
+    threads: int = 1,
 ) -> Iterator[pd.DataFrame]:
     """Turn a detections file into instances, a few images at a time; an image of fold k by the thresholds for k.
 
@@ -97,6 +133,7 @@ def stream(
         images: the images table.
         folds: the folds table.
         thresholds: of each fold and cell type, as `read_thresholds` returns them.
+        threads: how many batches are in work side by side.
 
     Yields:
         Instances tables, each of some whole images, in the file's order.
@@ -114,14 +151,17 @@ def stream(
             raise DataError(
                 f"{path}: image {image} is of fold {fold_of[image]}, thresholds are for {known}; tune again."
             )
+
+    def cut(found: pd.DataFrame) -> pd.DataFrame:
+        fold = found["image_id"].map(fold_of)
+        settled = {}
+        for number in fold.unique():
+            settled |= _settle(found.loc[fold == number, ["image_id", "cell_type", "score"]], thresholds[number])
+        return _segment(found, images, settled)
+
     with tables.reading("detections", path) as rows_of:
-        for begin in tqdm(range(0, len(covered), BATCH), unit="batch", disable=None):
-            found = rows_of(covered[begin : begin + BATCH])
-            folds_here = found["image_id"].map(fold_of)
-            settled = {}
-            for fold in folds_here.unique():
-                settled |= _settle(found.loc[folds_here == fold, ["image_id", "cell_type", "score"]], thresholds[fold])
-            yield _segment(found, images, settled)
+        begins = tqdm(range(0, len(covered), BATCH), unit="batch", disable=None)
+        yield from in_order(cut, (rows_of(covered[begin : begin + BATCH]) for begin in begins), threads)
 
 
 def disjoint(masks: pd.DataFrame, images: pd.DataFrame, min_area: int = 1, lost: float = LOST) -> pd.DataFrame:
@@ -187,13 +227,12 @@ def _segment(
 
 
 def _sizes(frame: pd.DataFrame, images: pd.DataFrame) -> dict[str, tuple[int, int]]:
-    sizes = dict(zip(images["image_id"], zip(images["height"], images["width"], strict=True), strict=True))
-    for image in frame["image_id"].unique():
-        if image not in sizes:
-            raise DataError(
-                f"image {image} is not in the images table; give the one that the detections were made with."
-            )
-    return sizes
+    ids = frame["image_id"].drop_duplicates()
+    at = tables.positions(ids, images["image_id"])
+    for image in ids[at < 0]:
+        raise DataError(f"image {image} is not in the images table; give the one that the detections were made with.")
+    sizes = images[["height", "width"]].to_numpy()[at]
+    return dict(zip(ids, map(tuple, sizes.tolist()), strict=True))
 
 
 def _by_image(frame: pd.DataFrame) -> Iterator[tuple[str, np.ndarray]]:

@@ -1,0 +1,413 @@
+"""The loops between rows and columns, compiled: COCO's numbers, runs turned on their side, and masks as bits.
+
+A line is a row of the frame, or a column where masks lie on their side. On its way each mask is taken apart into
+`lines`, `firsts` and `lengths`: of each run the line, the first pixel on it and the length, int32, with room for more.
+Then it is *bits*: a mask owns words offset[i]:offset[i + 1] (uint64), those of its box's lines in turn, each line
+beginning at the box's edge; boxes (n, 4) are first line, first pixel on a line, and exclusive last ones, 0 if empty.
+
+The loops stay in one file because numba keeps what it compiled until the file of the calling loop changes; they pass
+plain arrays because a tuple's are counted at every call, which takes longer than a cell.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+EVERY = np.uint64(0xFFFFFFFFFFFFFFFF)
+
+
+@njit(cache=True, nogil=True)
+def decompress(
+    data: np.ndarray, ends: np.ndarray, height: int, width: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+    """Return column-major runs, cut at columns' ends, and the first mask whose counts do not fill the frame, or -1."""
+    ptr = np.zeros(ends.size + 1, np.int64)
+    start, length = np.empty(data.size // 2 + 1024, np.int32), np.empty(data.size // 2 + 1024, np.int32)
+    lines, firsts, lengths = _runs(1024)
+    runs, at = 0, 0
+    for i in range(ends.size):
+        if lines.size < (ends[i] - at) // 2 + width:
+            lines, firsts, lengths = _runs(ends[i] - at + width)
+        count = _decode(data, at, ends[i], height, width, lines, firsts, lengths)
+        if count < 0:
+            return ptr, start, length, i
+        if runs + count > start.size:
+            start = np.concatenate((start, np.empty(runs + count, np.int32)))
+            length = np.concatenate((length, np.empty(runs + count, np.int32)))
+        for r in range(count):
+            start[runs + r], length[runs + r] = lines[r] * height + firsts[r], lengths[r]
+        runs, at = runs + count, ends[i]
+        ptr[i + 1] = runs
+    return ptr, start[:runs].copy(), length[:runs].copy(), -1
+
+
+@njit(cache=True, nogil=True)
+def overlaps(
+    a_data: np.ndarray,
+    a_offset: np.ndarray,
+    a_rows: np.ndarray,
+    a_image: np.ndarray,
+    b_data: np.ndarray,
+    b_offset: np.ndarray,
+    b_rows: np.ndarray,
+    b_image: np.ndarray,
+    sizes: np.ndarray,
+) -> tuple[np.ndarray, int, int]:
+    """Find the pairs of masks of one image whose IoU exceeds 1/2: of each both rows, the pixels shared, and the union.
+
+    Args:
+        a_data: the compressed counts of one side, end to end.
+        a_offset: where those of each row begin, and the last end.
+        a_rows: the rows, image by image.
+        a_image: where the rows of each image begin among them, and the last end.
+        b_data: the same of the other side.
+        b_offset: the same.
+        b_rows: the same.
+        b_image: the same.
+        sizes: (images, 2), height and width.
+
+    Returns:
+        Pairs, int64 (n, 4); the first side's and the other side's first broken row, or -1.
+    """
+    found, n = np.empty((a_rows.size + 16, 4), np.int64), 0
+    a_words, b_words = np.empty(4096, np.uint64), np.empty(4096, np.uint64)
+    for image in range(sizes.shape[0]):
+        height, width = sizes[image]
+        of_a, of_b = a_rows[a_image[image] : a_image[image + 1]], b_rows[b_image[image] : b_image[image + 1]]
+        a_at, a_words, a_box, a_area, a_broken = _bits_of_counts(a_data, a_offset, of_a, height, width, a_words)
+        b_at, b_words, b_box, b_area, b_broken = _bits_of_counts(b_data, b_offset, of_b, height, width, b_words)
+        if a_broken >= 0 or b_broken >= 0:
+            return found[:0], a_broken, b_broken
+        first = n
+        found, n = _search(a_at, a_words, a_box, a_area, b_at, b_words, b_box, b_area, found, n)
+        for k in range(first, n):
+            found[k, 0], found[k, 1] = of_a[found[k, 0]], of_b[found[k, 1]]
+    return found[:n].copy(), -1, -1
+
+
+@njit(cache=True, nogil=True)
+def overlaps_of_runs(
+    a_ptr: np.ndarray,
+    a_start: np.ndarray,
+    a_length: np.ndarray,
+    b_ptr: np.ndarray,
+    b_start: np.ndarray,
+    b_length: np.ndarray,
+    width: int,
+) -> np.ndarray:
+    """Find the pairs of one image's masks, given as canonical runs: (n, 4) as `overlaps` does."""
+    a_at, a_words, a_box, a_area = _bits_of_runs(a_ptr, a_start, a_length, width)
+    b_at, b_words, b_box, b_area = _bits_of_runs(b_ptr, b_start, b_length, width)
+    found = np.empty((a_ptr.size + 16, 4), np.int64)
+    found, n = _search(a_at, a_words, a_box, a_area, b_at, b_words, b_box, b_area, found, 0)
+    return found[:n].copy()
+
+
+@njit(cache=True, nogil=True)
+def turn(
+    ptr: np.ndarray, start: np.ndarray, length: np.ndarray, height: int, width: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the canonical runs of the transposed frame.
+
+    Where a line's bits differ from those of the line before, runs across the lines begin and end.
+    """
+    new_ptr = np.zeros(ptr.size, np.int64)
+    new_start, new_length = np.empty(start.size + 1024, np.int32), np.empty(start.size + 1024, np.int32)
+    lines, firsts, lengths = _runs(start.size)
+    box, area = np.zeros((1, 4), np.int32), np.zeros(1, np.int32)
+    words, slot, zero = np.empty(1024, np.uint64), np.zeros(width + 64, np.int64), np.uint64(0)
+    for i in range(ptr.size - 1):
+        count = _take_apart(start, length, ptr[i], ptr[i + 1], width, lines, firsts, lengths)
+        size = _measure(lines, firsts, lengths, count, 0, box, area)
+        words = _with_room(words, size)
+        _lay(lines, firsts, lengths, count, 0, box, words, 0)
+        wide = _wide(box, 0)
+
+        slot[: 64 * wide] = 0
+        for w in range(size):
+            fresh = words[w] & ~(words[w - wide] if w >= wide else zero)
+            while fresh:
+                slot[64 * (w % wide) + _lowest(fresh)] += 1
+                fresh &= fresh - np.uint64(1)
+        runs = new_ptr[i]
+        for x in range(64 * wide):
+            slot[x], runs = runs, runs + slot[x]
+        new_ptr[i + 1] = runs
+        if runs > new_start.size:
+            new_start = np.concatenate((new_start, np.empty(runs, np.int32)))
+            new_length = np.concatenate((new_length, np.empty(runs, np.int32)))
+        for w in range(size + wide):
+            now, before = words[w] if w < size else zero, words[w - wide] if w >= wide else zero
+            edges = now ^ before
+            while edges:
+                bit = _lowest(edges)
+                x = 64 * (w % wide) + bit
+                place = (box[0, 1] + x) * height + box[0, 0] + w // wide
+                if now >> np.uint64(bit) & np.uint64(1):
+                    new_start[slot[x]] = place
+                else:
+                    new_length[slot[x]] = place - new_start[slot[x]]
+                    slot[x] += 1
+                edges &= edges - np.uint64(1)
+    runs = new_ptr[-1]
+    return new_ptr, new_start[:runs].copy(), new_length[:runs].copy()
+
+
+@njit(cache=True, nogil=True)
+def compress(ptr: np.ndarray, start: np.ndarray, length: np.ndarray, pixels: int) -> tuple[np.ndarray, np.ndarray]:
+    """Write the counts of column-major runs, and where each mask's end."""
+    out, ends = np.empty(14 * start.size + 7 * ptr.size, np.uint8), np.empty(ptr.size - 1, np.int64)
+    at = 0
+    for i in range(ptr.size - 1):
+        settled, gap, run, pairs = 0, 0, 0, 0
+        r = ptr[i]
+        while r < ptr[i + 1]:
+            begin, end = start[r], start[r] + length[r]
+            r += 1
+            while r < ptr[i + 1] and start[r] == end:  # a column's end is no end to COCO
+                end += length[r]
+                r += 1
+            at = _put_count(begin - settled - (gap if pairs > 1 else 0), out, at)
+            at = _put_count(end - begin - (run if pairs > 0 else 0), out, at)
+            gap, run, settled = begin - settled, end - begin, end
+            pairs += 1
+        if settled < pixels:
+            at = _put_count(pixels - settled - (gap if pairs > 1 else 0), out, at)
+        ends[i] = at
+    return out[:at].copy(), ends
+
+
+@njit(cache=True, nogil=True)
+def _put_count(value, out, at):
+    """COCO's variable-length number: five bits a byte, low bits first, a sixth says that more follow."""
+    while True:
+        byte = value & 0x1F
+        value >>= 5
+        more = value != -1 if byte & 0x10 else value != 0
+        out[at] = 48 + (byte | 0x20 if more else byte)
+        at += 1
+        if not more:
+            return at
+
+
+@njit(cache=True, nogil=True)
+def _count(data, at, end):
+    """Return the number at `at` and where the next one begins, -1 where there is none."""
+    value, shift = np.int64(0), 0
+    while at < end and shift < 45:
+        byte = np.int64(data[np.uint64(at)]) - 48
+        at += 1
+        if byte < 0 or byte > 63:
+            break
+        value |= (byte & 0x1F) << shift
+        shift += 5
+        if byte < 32:
+            sign = np.int64(1) << (shift - 1)
+            return (value ^ sign) - sign, at
+    return np.int64(0), -1
+
+
+@njit(cache=True, nogil=True)
+def _decode(data, at, end, height, width, lines, firsts, lengths):
+    """Read one mask's counts into runs, cut at columns' ends; return how many, -1 where they do not fill the frame."""
+    pixels = np.int64(height) * width
+    position, column, line = np.int64(0), np.int64(0), np.int64(0)  # column: where the line begins
+    gap, run, pairs, count = np.int64(0), np.int64(0), 0, 0
+    while at < end:
+        value, at = _count(data, at, end)
+        gap = value + gap if pairs > 1 else value
+        position += gap
+        if at < 0 or gap < 0 or position > pixels:
+            return -1
+        if at == end:
+            break
+        value, at = _count(data, at, end)
+        run = value + run if pairs > 0 else value
+        pairs += 1
+        if at < 0 or run < 0 or run > pixels - position:
+            return -1
+        first, left = position - column, run
+        position += run
+        if first >= height:
+            first -= height
+            line += 1
+            if first >= height:  # rare: runs of a mask mostly lie on neighbouring lines
+                line += first // height
+                first %= height
+            column = line * height
+        elif gap == 0 and count and left:  # no background between them: one run after all
+            count -= 1
+            first, left = np.int64(firsts[count]), left + lengths[count]
+        while first + left > height:
+            place = np.uint64(count)  # never negative, which a signed index would be checked for
+            lines[place], firsts[place], lengths[place] = line, first, height - first
+            count += 1
+            left -= height - first
+            line, column, first = line + 1, column + height, np.int64(0)
+        if left:
+            place = np.uint64(count)
+            lines[place], firsts[place], lengths[place] = line, first, left
+            count += 1
+    return count if position == pixels else -1
+
+
+@njit(cache=True, nogil=True)
+def _take_apart(start, length, first, end, width, lines, firsts, lengths):
+    """Take apart runs first to end; return how many they are."""
+    line, edge = -1, np.int64(0)  # edge: where the next line begins
+    for r in range(first, end):
+        if start[r] >= edge + width:
+            line, edge = start[r] // width, (start[r] // width + 1) * np.int64(width)
+        elif start[r] >= edge:
+            line, edge = line + 1, edge + width
+        lines[r - first], firsts[r - first], lengths[r - first] = line, start[r] - edge + width, length[r]
+    return end - first
+
+
+@njit(cache=True, nogil=True)
+def _measure(lines, firsts, lengths, count, i, box, area):
+    """Write mask i's box and area; return how many words it takes."""
+    box[i], area[i] = 0, 0
+    if not count:
+        return 0
+    low, high, pixels = firsts[0], np.int32(0), np.int32(0)
+    for r in range(count):
+        low, high = min(low, firsts[r]), max(high, firsts[r] + lengths[r])
+        pixels += lengths[r]
+    box[i, 0], box[i, 1], box[i, 2], box[i, 3] = lines[0], low, lines[count - 1] + 1, high
+    area[i] = pixels
+    return (box[i, 2] - box[i, 0]) * _wide(box, i)
+
+
+@njit(cache=True, nogil=True)
+def _lay(lines, firsts, lengths, count, i, box, words, at):
+    """Write the bits of mask i into its words, which begin at `at`."""
+    top, low, wide = box[i, 0], box[i, 1], _wide(box, i)
+    words[at : at + (box[i, 2] - top) * wide] = np.uint64(0)
+    if wide == 1:
+        for r in range(count):
+            words[at + lines[r] - top] |= (EVERY >> np.uint64(64 - lengths[r])) << np.uint64(firsts[r] - low)
+        return
+    for r in range(count):
+        row, first, last = at + (lines[r] - top) * wide, firsts[r] - low, firsts[r] - low + lengths[r] - 1
+        for w in range(first >> 6, (last >> 6) + 1):
+            bits = EVERY << np.uint64(first & 63) if w == first >> 6 else EVERY
+            words[row + w] |= bits & (EVERY >> np.uint64(63 - (last & 63)) if w == last >> 6 else EVERY)
+
+
+@njit(cache=True, nogil=True)
+def _wide(box, i):
+    """Return how many words a line of mask i takes."""
+    return np.int64((box[i, 3] - box[i, 1] + 63) >> 6)
+
+
+@njit(cache=True, nogil=True)
+def _lowest(word):
+    """Return the place of the lowest bit that is set: how many bits lie below it."""
+    return _ones((word & (~word + np.uint64(1))) - np.uint64(1))
+
+
+@njit(cache=True, nogil=True)
+def _bits_of_counts(data, offset, rows, height, width, words):
+    """Return the masks of some rows as bits, written over `words`, and the first broken row, or -1."""
+    at, box, area = np.zeros(rows.size + 1, np.int64), np.zeros((rows.size, 4), np.int32), np.zeros(rows.size, np.int32)
+    longest = 0
+    for row in rows:
+        longest = max(longest, offset[row + 1] - offset[row])
+    lines, firsts, lengths = _runs(longest // 2 + width)
+    for i in range(rows.size):
+        begin, end = offset[rows[i]], offset[rows[i] + 1]
+        count = _decode(data, begin, end, height, width, lines, firsts, lengths)
+        if count < 0:
+            return at, words, box, area, rows[i]
+        at[i + 1] = at[i] + _measure(lines, firsts, lengths, count, i, box, area)
+        words = _with_room(words, at[i + 1])
+        _lay(lines, firsts, lengths, count, i, box, words, at[i])
+    return at, words, box, area, np.int64(-1)
+
+
+@njit(cache=True, nogil=True)
+def _bits_of_runs(ptr, start, length, width):
+    count = ptr.size - 1
+    at, box, area = np.zeros(count + 1, np.int64), np.zeros((count, 4), np.int32), np.zeros(count, np.int32)
+    words = np.empty(32 * count + 1024, np.uint64)
+    lines, firsts, lengths = _runs(start.size)
+    for i in range(count):
+        runs = _take_apart(start, length, ptr[i], ptr[i + 1], width, lines, firsts, lengths)
+        at[i + 1] = at[i] + _measure(lines, firsts, lengths, runs, i, box, area)
+        words = _with_room(words, at[i + 1])
+        _lay(lines, firsts, lengths, runs, i, box, words, at[i])
+    return at, words, box, area
+
+
+@njit(cache=True, nogil=True)
+def _search(a_at, a_words, a_box, a_area, b_at, b_words, b_box, b_area, found, n):
+    """Look at masks whose edges lie near, then at boxes, and at bits where boxes would allow; append to `found`."""
+    order = np.argsort(b_box[:, 0], kind="mergesort")
+    top, left, bottom, right = b_box[order, 0], b_box[order, 1], b_box[order, 2], b_box[order, 3]
+    area = b_area[order].astype(np.int64)
+    highest = (bottom - top).max() if order.size else 0
+    for i in range(a_area.size):
+        y0, x0, y1, x1, own = a_box[i, 0], a_box[i, 1], a_box[i, 2], a_box[i, 3], np.int64(a_area[i])
+        if n + order.size > found.shape[0]:
+            found = np.concatenate((found, np.empty((found.shape[0] + order.size, 4), np.int64)))
+        for k in range(np.searchsorted(top, y0 - highest), order.size):
+            if top[k] >= y1:
+                break
+            down, across = min(y1, bottom[k]) - max(y0, top[k]), min(x1, right[k]) - max(x0, left[k])
+            if min(down, across) <= 0:
+                continue
+            both = own + area[k]
+            if 3 * min(np.int64(down) * across, own, area[k]) <= both:
+                continue
+            j = order[k]
+            if x0 <= left[k]:
+                shared = _shared(a_words, a_at[i], a_box, i, b_words, b_at[j], b_box, j, down)
+            else:
+                shared = _shared(b_words, b_at[j], b_box, j, a_words, a_at[i], a_box, i, down)
+            if 3 * shared > both:  # IoU > 1/2
+                found[n, 0], found[n, 1], found[n, 2], found[n, 3] = i, j, shared, both - shared
+                n += 1
+    return found, n
+
+
+@njit(cache=True, nogil=True)
+def _shared(a_words, a, a_box, i, b_words, b, b_box, j, lines):
+    """Return how many pixels two masks share on their `lines` common lines; b's begins no further left than a's."""
+    a_wide, b_wide, apart = _wide(a_box, i), _wide(b_box, j), b_box[j, 1] - a_box[i, 1]
+    a += max(b_box[j, 0] - a_box[i, 0], 0) * a_wide
+    b += max(a_box[i, 0] - b_box[j, 0], 0) * b_wide
+    shift, skip, pixels = np.uint64(apart & 63), np.int64(apart >> 6), np.int64(0)
+    if a_wide == 1 and b_wide == 1:
+        for line in range(lines):  # one stretch of memory on both sides, which the compiler takes eight at a time
+            pixels += _ones((a_words[a + line] >> shift) & b_words[b + line])
+        return pixels
+    for _ in range(lines):
+        for w in range(min(a_wide - skip, b_wide)):
+            word = a_words[a + skip + w] >> shift
+            if skip + w + 1 < a_wide:
+                word |= (a_words[a + skip + w + 1] << np.uint64(1)) << (np.uint64(63) - shift)
+            pixels += _ones(word & b_words[b + w])
+        a += a_wide
+        b += b_wide
+    return pixels
+
+
+@njit(cache=True, nogil=True)
+def _ones(word):
+    """Return how many bits are set; the compiler knows this way of adding them up and takes one instruction for it."""
+    word -= (word >> np.uint64(1)) & np.uint64(0x5555555555555555)
+    word = (word & np.uint64(0x3333333333333333)) + ((word >> np.uint64(2)) & np.uint64(0x3333333333333333))
+    word = (word + (word >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
+    return np.int64((word * np.uint64(0x0101010101010101)) >> np.uint64(56))
+
+
+@njit(cache=True, nogil=True)
+def _runs(room):
+    return np.empty(room, np.int32), np.empty(room, np.int32), np.empty(room, np.int32)
+
+
+@njit(cache=True, nogil=True)
+def _with_room(words, size):
+    return words if words.size >= size else np.concatenate((words, np.empty(size, np.uint64)))

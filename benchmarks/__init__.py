@@ -1,0 +1,1 @@
+"""How fast fusing, segmenting and scoring are, beside what others offer: `python -m benchmarks`."""

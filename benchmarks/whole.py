@@ -1,0 +1,108 @@
+"""Everything from detections files to the score, and how it grows with the images."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmarks import data, measuring, scenes
+from benchmarks.measuring import ROOT, Row
+from neuroseg import fusion, metrics, segmentation, tables
+from neuroseg.fusion import Recipe
+from neuroseg.threads import in_order
+
+BATCH = 16
+"""Images held at a time."""
+
+LINEAR = 3
+"""Sets of the run that grows."""
+
+
+def rows(images: int, rounds: int) -> Iterator[Row]:
+    """Yield the rows of the whole, each run in a process of its own."""
+    one, two = measured(data.folder(images), data.SETS, 1), measured(data.folder(images), data.SETS, 2)
+    note = f"ap {one['ap']:.6f}; with reading {one['cpu'] + one['reading']:.2f} CPU s"
+    name = f"{images} images x {data.SETS} sets: fuse, segment, score"
+    yield Row(name, "", None, one["cpu"], "<= 4 CPU s after loading", f"{one['cpu']:.2f} s", note)
+    yield Row("its memory, reading and libraries included", "", None, None, "< 1 GiB", f"{one['peak'] / 1024:.2f} GiB")
+    share = two["wall"] / one["wall"]
+    note = f"needs an idle machine: load {os.getloadavg()[0]:.1f}"
+    yield Row("two threads beside one, wall", "", None, None, "<= 0.65x", f"{share:.2f}x", note)
+    ten = scenes.repeat(data.folder(images), data.FOLDER / f"{images}x10x{LINEAR}", 10, LINEAR)
+    few, many = measured(data.folder(images), LINEAR, 1), measured(ten, LINEAR, 1)
+    grown = many["cpu"] / few["cpu"]
+    yield Row(f"{10 * images} images x {LINEAR} sets beside {images}", "", few["cpu"], many["cpu"], "10x, memory flat",
+              f"{grown:.1f}x", f"peak {few['peak']:.0f} and {many['peak']:.0f} MiB")  # fmt: skip
+
+
+def fused(images: int) -> Path:
+    """Return a file of fused detections, made where it is not there yet."""
+    path = data.folder(images) / "fused.parquet"
+    if not path.exists():
+        members, names, settings = gathered(data.folder(images), data.SETS)
+        with tables.writing("detections", path, tables.Coverage(names, ("all",))) as append:
+            for part in fusion.stream(members, names, settings, "all"):
+                append(part)
+    return path
+
+
+def gathered(folder: Path, sets: int) -> tuple:
+    """Return members, images and settings of a WBF of `sets` detectors."""
+    recipe = Recipe(members={f"m{m}": 1.0 for m in range(sets)})
+    return *fusion.gather([folder / f"set_{m:02d}.parquet" for m in range(sets)], recipe), recipe.fusion
+
+
+def measured(folder: Path, sets: int, threads: int) -> dict:
+    """Return what `run` says in a fresh process."""
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'scripts'}{os.pathsep}{ROOT}", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "benchmarks.whole", str(folder), str(sets), str(threads)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def run(folder: Path, sets: int, threads: int) -> dict:
+    """Fuse, segment and score a few images at a time; with one thread, CPU seconds of reading are counted apart."""
+    images = tables.read("images", folder / "images.parquet")
+    truth = tables.read("instances", folder / "instances.parquet")
+    rows_of = truth.groupby("image_id").indices
+    members, names, settings = gathered(folder, sets)
+    thresholds = {kind: {"score": 0.3, "mask": 0.5, "min_area": 30, "rescore": False} for kind in scenes.KINDS}
+    reading = 0.0
+
+    def work(piece: tuple[list[str], list[pd.DataFrame]]) -> list[float]:
+        batch, parts = piece
+        cells = segmentation.instances(fusion.fuse(parts, members, batch, settings, "all"), images, thresholds)
+        held = images.iloc[tables.positions(pd.Series(batch), images["image_id"])].assign(fold=0)
+        true = truth.iloc[np.concatenate([rows_of[name] for name in batch])]
+        return metrics.per_image(cells, true, held)["ap"].tolist()
+
+    with ExitStack() as stack:
+        files = [stack.enter_context(tables.reading("detections", member.path)) for member in members]
+
+        def read(batch: list[str]) -> tuple[list[str], list[pd.DataFrame]]:
+            nonlocal reading
+            begin = time.process_time()
+            parts = [rows_of_file(batch) for rows_of_file in files]
+            reading += time.process_time() - begin
+            return batch, parts
+
+        work(read(list(names[:BATCH])))  # compiled
+        reading, cpu, wall = 0.0, time.process_time(), time.perf_counter()
+        pieces = (read(list(names[begin : begin + BATCH])) for begin in range(0, len(names), BATCH))
+        ap = [each for part in in_order(work, pieces, threads) for each in part]
+        cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    peak = measuring.high_water()
+    return {"cpu": cpu - reading, "reading": reading, "wall": wall, "peak": peak, "ap": float(np.mean(ap))}
+
+
+if __name__ == "__main__":
+    print(json.dumps(run(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))))

@@ -3,6 +3,7 @@ VENV ?= .venv
 CORES ?= 8
 WORKERS ?= 2
 PYTEST_ARGS ?=
+PART ?=
 
 # Every recipe finds the environment's commands first, as after `. .venv/bin/activate`.
 export PATH := $(abspath $(VENV))/bin:$(PATH)
@@ -22,7 +23,7 @@ endef
 export SHOW_DEMO
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test coverage lint format conda-files clean clean-venv
+.PHONY: help setup demo adopt record sync reproduce test coverage benchmark lint format conda-files clean clean-venv
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -34,11 +35,26 @@ demo: setup ## run the whole pipeline on drawn cells, and say how well it did an
 	snakemake --cores $(CORES)
 	@python -c "$$SHOW_DEMO"
 
+adopt: setup ## make configs/pipeline.yaml ask for another run, to be committed and recorded (CONFIG=configs/sartorius.yaml)
+	@python -m workflow.ledger adopt $(or $(CONFIG),$(error Which? make adopt CONFIG=configs/sartorius.yaml))
+
+record: setup ## run everything, record it with DVC and Git as a line of the leaderboard (NAME=two-views; ARGS="--profile …")
+	@python -m workflow.ledger record $(or $(NAME),$(error Give the run a name: make record NAME=two-views)) $(ARGS)
+
+sync: setup ## after `dvc pull` or `dvc checkout`: have DVC vouch for the files, so that Snakemake computes nothing again
+	@python -m workflow.ledger sync
+
+reproduce: setup ## compute a recorded run again in a worktree of its own, and compare (RUN=two-views; ARGS=--force)
+	@python -m workflow.ledger reproduce $(or $(RUN),$(error Which run? make reproduce RUN=two-views)) $(ARGS)
+
 test: setup ## run the tests (WORKERS=2 side by side; PYTEST_ARGS="-k rle" chooses)
 	OMP_NUM_THREADS=1 pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 coverage: setup ## run the tests and tell which lines of the library none of them reaches
 	OMP_NUM_THREADS=1 pytest -n $(WORKERS) --dist loadfile --cov --cov-report=term-missing:skip-covered $(PYTEST_ARGS)
+
+benchmark: setup ## race the library with its peers and write docs/benchmarks.md (PART="fusion score" chooses, and writes nothing)
+	OMP_NUM_THREADS=1 PYTHONPATH=scripts python -m benchmarks $(PART) $(if $(PART),,--write)
 
 lint: setup ## check style, formatting and the workflow
 	ruff check .

@@ -2,7 +2,7 @@
 
 import ast
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -41,11 +41,11 @@ def detectors(dataset: str) -> str:
     return read("datasets", dataset).get("detectors", dataset)
 
 
-def folds(dataset: str, n_folds: int) -> list[int]:
-    """Return the folds of which `dataset` has detectors: one where it comes with a split of its own, else all."""
+def folds(dataset: str, names: Sequence[int | str]) -> list[int | str]:
+    """Return the folds of which `dataset` has detectors: one where it comes with a split of its own, else `names`."""
     annotations = read("datasets", dataset).get("annotations")
     predefined = isinstance(annotations, list) and any(entry.get("subset") in ("val", "test") for entry in annotations)
-    return [0] if predefined else list(range(n_folds))
+    return [0] if predefined else list(names)
 
 
 def models(ensembles: Iterable[str]) -> list[str]:
@@ -53,6 +53,8 @@ def models(ensembles: Iterable[str]) -> list[str]:
     found: dict[str, None] = {}
     for ensemble in ensembles:
         for member in read("ensembles", ensemble)["members"]:
+            if member == ensemble:
+                raise WorkflowError(f"configs/ensembles/{ensemble}.yaml names itself as a member; rename the file.")
             found |= dict.fromkeys(models([member])) if is_ensemble(member) else {member: None}
     return list(found)
 
@@ -62,7 +64,7 @@ def is_ensemble(member: str) -> bool:
     return (ROOT / "configs" / "ensembles" / f"{member}.yaml").is_file()
 
 
-def detections(dataset: str, ensemble: str, n_folds: int) -> list[str]:
+def detections(dataset: str, ensemble: str, names: Sequence[int | str]) -> list[str]:
     """Return the detections that `ensemble` fuses: each member model's folds, or a member ensemble's own."""
     files = []
     for member in read("ensembles", ensemble)["members"]:
@@ -70,18 +72,35 @@ def detections(dataset: str, ensemble: str, n_folds: int) -> list[str]:
             files.append(f"results/{dataset}/ensemble/{member}.parquet")
         else:
             files += [
-                f"results/{dataset}/predict/{member}/fold_{fold}.parquet" for fold in folds(detectors(dataset), n_folds)
+                f"results/{dataset}/predict/{member}/fold_{fold}.parquet" for fold in folds(detectors(dataset), names)
             ]
     return files
 
 
+def bases(model: str) -> list[str]:
+    """Return the model files of this repository that a model's file builds on, the nearest first."""
+    found, pending = [], [Path("configs/models") / f"{model}.py"]
+    while pending:
+        path = pending.pop()
+        tree = ast.parse((ROOT / path).read_bytes()) if (ROOT / path).is_file() else ast.Module([], [])
+        for node in tree.body:
+            if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "_base_":
+                named = ast.literal_eval(node.value)
+                names = [named] if isinstance(named, str) else named
+                pending += [path.parent / name for name in names if "::" not in name]  # mmdet::… is MMDetection's own
+        found.append(path.as_posix())
+    return found[1:]
+
+
 def initial(dataset: str, model: str, init_from: dict[str, str]) -> list[str]:
-    """Return the checkpoint that a training starts from, none or one."""
-    source = init_from.get(dataset)
+    """Return the checkpoint that a training starts from, none or one: a file, or another dataset's first."""
+    source = init_from.get(dataset, "")
+    if source.endswith(".pth"):
+        return [source.replace("{model}", model)]
     return [f"results/{source}/train/{model}/fold_0/model.pth"] if source else []
 
 
-def scored(dataset: str, ensembles: list[str], n_folds: int) -> dict[str, list[str]]:
+def scored(dataset: str, ensembles: list[str], names: Sequence[int | str]) -> dict[str, list[str]]:
     """Return the report's inputs that only a dataset with truth and detectors of its own has."""
     if detectors(dataset) != dataset:
         return {"scalars": [], "metrics": [], "per_image": []}
@@ -90,17 +109,17 @@ def scored(dataset: str, ensembles: list[str], n_folds: int) -> dict[str, list[s
         "scalars": [
             f"{results}/train/{model}/fold_{fold}/scalars.json"
             for model in models(ensembles)
-            for fold in folds(dataset, n_folds)
+            for fold in folds(dataset, names)
         ],
         "metrics": [f"{results}/evaluate/{ensemble}.json" for ensemble in ensembles],
         "per_image": [f"{results}/evaluate/{ensemble}.parquet" for ensemble in ensembles],
     }
 
 
-def targets(dataset: str, ensembles: list[str], n_folds: int) -> dict[str, list[str]]:
+def targets(dataset: str, ensembles: list[str], names: Sequence[int | str]) -> dict[str, list[str]]:
     """Return, for each stage that DVC lists, the files that make it complete."""
     results = f"results/{dataset}"
-    pairs = [(model, fold) for model in models(ensembles) for fold in folds(detectors(dataset), n_folds)]
+    pairs = [(model, fold) for model in models(ensembles) for fold in folds(detectors(dataset), names)]
     return {
         "simulate": [SIMULATED],
         "validate": [f"{results}/validate/images.parquet"],
@@ -122,9 +141,14 @@ def flag(name: str, value: object) -> str:
     return f"{name} {value}" if value else ""
 
 
-def has_gpu() -> bool:
-    """Tell whether this machine has an NVIDIA GPU, by its device file, so that nothing need be imported or called."""
-    return any(Path("/dev").glob("nvidia[0-9]*"))
+def launcher(processes: int) -> str:
+    """Return what starts a script: Python, or torchrun where several processes share its work."""
+    return "python" if processes == 1 else f"torchrun --standalone --nproc-per-node {processes}"
+
+
+def growing(mem_mb: int) -> Callable[..., int]:
+    """Return a rule's memory in MB: so much at first, and as much again each time that the job is tried anew."""
+    return lambda wildcards, attempt: mem_mb * attempt
 
 
 def sources(script: str) -> list[Path]:

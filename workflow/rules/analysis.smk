@@ -15,6 +15,10 @@ rule tune:
         "logs/{dataset}/tune/{ensemble}.log",
     conda:
         "../../envs/analysis.yaml"
+    threads: 4
+    resources:
+        mem_mb=plan.growing(16000),
+        runtime="4h",
     params:
         code=plan.code("tune"),
     shell:
@@ -25,6 +29,7 @@ rule tune:
             --images {input.images} \
             --instances {input.truth} \
             --folds {input.folds} \
+            --threads {threads} \
             --thresholds {output.thresholds} \
             2>&1 | tee {log}
         """
@@ -45,6 +50,10 @@ rule segment:
         "logs/{dataset}/segment/{ensemble}.log",
     conda:
         "../../envs/analysis.yaml"
+    threads: 4
+    resources:
+        mem_mb=plan.growing(8000),
+        runtime="4h",
     params:
         code=plan.code("segment"),
     shell:
@@ -54,6 +63,7 @@ rule segment:
             --images {input.images} \
             --folds {input.folds} \
             --thresholds {input.thresholds} \
+            --threads {threads} \
             --instances {output.instances} \
             2>&1 | tee {log}
         """
@@ -73,6 +83,9 @@ rule evaluate:
         "logs/{dataset}/evaluate/{ensemble}.log",
     conda:
         "../../envs/analysis.yaml"
+    resources:
+        mem_mb=plan.growing(8000),
+        runtime="2h",
     params:
         bootstrap=config["evaluate"]["bootstrap"],
         seed=config["seed"],
@@ -103,6 +116,9 @@ rule submit:
         "logs/{dataset}/submit/{ensemble}.log",
     conda:
         "../../envs/analysis.yaml"
+    resources:
+        mem_mb=plan.growing(4000),
+        runtime="30m",
     params:
         code=plan.code("submit"),
     shell:
@@ -127,6 +143,9 @@ rule quantify:
         "logs/{dataset}/quantify/{ensemble}.log",
     conda:
         "../../envs/analysis.yaml"
+    resources:
+        mem_mb=plan.growing(8000),
+        runtime="2h",
     params:
         code=plan.code("quantify"),
     shell:
@@ -143,7 +162,7 @@ rule quantify:
 rule report:
     """Gather scores, curves, overlays, problems and counts into one page that opens offline."""
     input:
-        unpack(lambda wildcards: plan.scored(wildcards.dataset, ENSEMBLES, N_FOLDS)),
+        unpack(lambda wildcards: plan.scored(wildcards.dataset, ENSEMBLES, FOLDS)),
         images=rules.validate.output.images,
         truth=rules.validate.output.instances,
         problems=rules.validate.output.problems,
@@ -163,6 +182,9 @@ rule report:
         "logs/{dataset}/report.log",
     conda:
         "../../envs/analysis.yaml"
+    resources:
+        mem_mb=plan.growing(8000),
+        runtime="1h",
     params:
         code=plan.code("report"),
     shell:

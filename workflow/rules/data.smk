@@ -9,6 +9,9 @@ rule simulate:
         "logs/demo/simulate.log",
     conda:
         "../../envs/analysis.yaml"
+    resources:
+        mem_mb=plan.growing(4000),
+        runtime="1h",
     params:
         seed=config["seed"],
         train_images=config["simulate"]["train_images"],
@@ -38,6 +41,9 @@ rule validate:
         "logs/{dataset}/validate.log",
     conda:
         "../../envs/analysis.yaml"
+    resources:
+        mem_mb=plan.growing(8000),
+        runtime="4h",
     params:
         code=plan.code("validate"),
     shell:
@@ -63,6 +69,9 @@ rule split:
         "logs/{dataset}/split.log",
     conda:
         "../../envs/analysis.yaml"
+    resources:
+        mem_mb=plan.growing(4000),
+        runtime="30m",
     params:
         n_folds=N_FOLDS,
         seed=config["seed"],

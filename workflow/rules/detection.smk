@@ -5,7 +5,7 @@ rule train:
     """Train a model on all folds but one. A killed training goes on from its newest checkpoint when started again."""
     input:
         model="configs/models/{model}.py",
-        base="configs/models/_base_.py",
+        bases=lambda wildcards: plan.bases(wildcards.model),
         images="results/{dataset}/validate/images.parquet",
         instances="results/{dataset}/validate/instances.parquet",
         folds="results/{dataset}/split/folds.parquet",
@@ -25,10 +25,11 @@ rule train:
         "../../envs/mmdet.yaml"
     threads: 1
     resources:
-        gpu=GPU,
+        gpu=GPU * PROCESSES,
         mem_mb=16000,
         runtime="24h",
     params:
+        launcher=plan.launcher(PROCESSES),
         seed=config["seed"],
         version=config["train"]["version"],
         iterations=plan.flag("--iterations", config["train"]["iterations"]),
@@ -36,7 +37,7 @@ rule train:
         work_dir="logs/{dataset}/train/{model}/fold_{fold}",
     shell:
         """
-        OMP_NUM_THREADS={threads} python scripts/train.py \
+        OMP_NUM_THREADS={threads} python workflow/gpu.py {resources.gpu} {params.launcher} scripts/train.py \
             --model {input.model} \
             --images {input.images} \
             --instances {input.instances} \
@@ -79,7 +80,7 @@ rule predict:
         code=plan.code("predict"),
     shell:
         """
-        OMP_NUM_THREADS={threads} python scripts/predict.py \
+        OMP_NUM_THREADS={threads} python workflow/gpu.py {resources.gpu} python scripts/predict.py \
             --checkpoint {input.checkpoint} \
             --images {input.images} \
             --folds {input.folds} \
@@ -100,7 +101,7 @@ rule ensemble:
     input:
         recipe="configs/ensembles/{ensemble}.yaml",
         members=lambda wildcards: plan.detections(
-            wildcards.dataset, wildcards.ensemble, N_FOLDS
+            wildcards.dataset, wildcards.ensemble, FOLDS
         ),
     output:
         detections="results/{dataset}/ensemble/{ensemble}.parquet",
@@ -108,6 +109,10 @@ rule ensemble:
         "logs/{dataset}/ensemble/{ensemble}.log",
     conda:
         "../../envs/analysis.yaml"
+    threads: 4
+    resources:
+        mem_mb=plan.growing(16000),
+        runtime="4h",
     params:
         code=plan.code("ensemble"),
     shell:
@@ -116,6 +121,7 @@ rule ensemble:
             --recipe {input.recipe} \
             --members {input.members} \
             --name {wildcards.ensemble} \
+            --threads {threads} \
             --detections {output.detections} \
             2>&1 | tee {log}
         """

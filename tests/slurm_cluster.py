@@ -29,7 +29,9 @@ SlurmctldHost={host}(127.0.0.1)
 SlurmUser={user}
 SlurmdUser={user}
 AuthType=auth/munge
-AuthInfo=socket={folder}/munge.sock
+# Seconds that a job's credential is good for, and so how long Slurm holds back a job whose node died (120 by default).
+# Whoever lets it start sooner (scontrol update StartTime=now) has the node refuse it, and Slurm hold it for ever.
+AuthInfo=socket={folder}/munge.sock,cred_expire=30
 SlurmctldPort={port}
 StateSaveLocation={folder}/state
 SlurmctldPidFile={folder}/slurmctld.pid

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
@@ -285,6 +286,32 @@ def test_a_sample_shows_its_masks_where_its_cells_are(culture, number):
     assert set(truth.labels.tolist()) in ({0}, {1})
 
 
+@pytest.mark.parametrize("number", range(8))
+def test_a_zoomed_sample_is_as_large_and_its_boxes_fit_its_masks(culture, number):
+    sample = sample_of(
+        culture, [{"type": "CropCells", "size": 96, "zoom": 1.5}, *GEOMETRY[1:], {"type": "PackCells"}], number
+    )
+    truth = sample["data_samples"].gt_instances
+    scale = np.tile(np.float32(truth.masks.scale), 2)
+    assert sample["inputs"].shape == (3, 96, 96)
+    assert (scale >= 0.66).all()
+    assert (scale <= 1.51).all()
+    assert not np.allclose(scale, 1)
+    corners = np.column_stack([truth.masks.corners, truth.masks.ends])
+    np.testing.assert_allclose(truth.bboxes.tensor.numpy(), corners * scale, atol=1e-3)
+    cells = roi_of(truth.masks, truth.bboxes.tensor)
+    bright = sample["inputs"][0].numpy() > 150
+    for mask, box in zip(cells, truth.bboxes.tensor.round().int().tolist(), strict=True):
+        x1, y1, x2, y2 = box
+        shown = cv2.resize(bright[y1:y2, x1:x2].astype(np.float32), (28, 28)) > 0.5
+        assert (shown[mask]).mean() > 0.9
+
+
+def roi_of(masks, boxes) -> np.ndarray:
+    """The masks over their boxes, as the mask head is taught them, bool (n, 28, 28)."""
+    return masks.crop_and_resize(boxes, (28, 28), np.arange(len(masks))).masks.astype(bool)
+
+
 def test_a_small_image_is_taken_whole(culture):
     sample = sample_of(culture, [{"type": "CropCells", "size": 500}, {"type": "PackCells"}])
     assert sample["inputs"].shape == (3, 128, 160)
@@ -312,6 +339,19 @@ def test_each_lap_shows_every_image_once(culture):
     places = [tuple(map(id, (dataset[number]["labels"],))) for number in range(8)]
     assert len(set(places[:4])) == 4
     assert set(places[:4]) == set(places[4:])
+
+
+def test_balanced_laps_show_every_type_equally_often_and_all_its_images(culture):
+    # Of nine images, one shows astro; a lap of nine samples shows it four or five times.
+    few = ["astro"] + ["cort"] * 8
+    images = pd.concat([culture.images.iloc[[0]]] * 9, ignore_index=True)
+    images["image_id"] = [f"copy{i}" for i in range(9)]
+    cells = culture.instances[culture.instances["image_id"] == "image0"].iloc[:1]
+    cells = pd.concat([cells] * 9, ignore_index=True).assign(image_id=images["image_id"], cell_type=few)
+    dataset = CellDataset(images, cells, ["astro", "cort"], pipeline=[], seed=0, load=np.load, type_balance=1.0)
+    shown = np.array([dataset[number]["labels"][0] for number in range(90)])
+    assert set((shown.reshape(10, 9) == 0).sum(axis=1)) <= {4, 5}
+    assert {dataset.order(lap)[i] for lap in range(10) for i in range(9)} == set(range(9))
 
 
 def test_a_fold_holds_out_its_own_images_and_those_of_no_fold(culture):

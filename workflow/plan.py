@@ -94,7 +94,7 @@ def bases(model: str) -> list[str]:
 
 def initial(dataset: str, model: str, init_from: dict[str, str]) -> list[str]:
     """Return the checkpoint that a training starts from, none or one: a file, or another dataset's first."""
-    source = init_from.get(dataset, "")
+    source = init_from.get(f"{dataset}/{model}", init_from.get(dataset, ""))
     if source.endswith(".pth"):
         return [source.replace("{model}", model)]
     return [f"results/{source}/train/{model}/fold_0/model.pth"] if source else []

@@ -40,7 +40,8 @@ def read(path: Path) -> Config:
     if missing:
         raise DataError(f"{path}: the model file lacks {missing[0]!r}; begin it with _base_ = './_base_.py'.")
     used = {section: config[section] for section in SECTIONS}
-    used["train_dataloader"] = {key: used["train_dataloader"][key] for key in ("batch_size", "num_workers")}
+    loader = ("batch_size", "num_workers", "type_balance")
+    used["train_dataloader"] = {key: used["train_dataloader"][key] for key in loader}
     used["default_hooks"] = {"checkpoint": {"interval": used["default_hooks"]["checkpoint"]["interval"]}}
     return Config(used)
 

@@ -88,7 +88,15 @@ def train(
     hooks = [Reseed(seed), journal, Keeper(work_dir, _interval(config), fingerprint, journal, state)]
     if source and state is None:
         hooks.append(WarmStart(checkpoints.read_weights(source), Path(source).name))
-    dataset = CellDataset(images, instances, classes, pipeline=config.train_pipeline, seed=seed, load=load)
+    dataset = CellDataset(
+        images,
+        instances,
+        classes,
+        pipeline=config.train_pipeline,
+        seed=seed,
+        load=load,
+        type_balance=config.train_dataloader.type_balance,
+    )
     processes.meet(device)
     runner = _runner(config, dataset, hooks, device, seed, work_dir)
     say(

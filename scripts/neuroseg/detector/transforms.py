@@ -1,7 +1,8 @@
 """What a model file may do to an image before the network sees it, beyond MMDetection's own transforms.
 
 Each draws from `results["random"]`, the sample's own generator, so that an augmentation depends on the seed and the
-sample's number alone. All are exact on the pixel grid, so a mask is never resampled.
+sample's number alone. A mask is never resampled: all but a zoom keep to the pixel grid, and of a zoom the masks only
+note the scale.
 """
 
 from __future__ import annotations
@@ -20,17 +21,22 @@ class CropCells(BaseTransform):
 
     Args:
         size: Side of the window in pixels; a smaller image is taken whole.
+        zoom: The largest magnification, and the inverse of the smallest; what is drawn between them, evenly in its
+            logarithm, decides how large a window is cut and then resized to `size`.
         min_visible: Share of a cell's area that must lie within the window for it to count as a cell there.
         attempts: Windows tried until one shows a cell.
     """
 
-    def __init__(self, size: int, min_visible: float = 0.1, attempts: int = 10) -> None:
-        self.size, self.min_visible, self.attempts = size, min_visible, attempts
+    def __init__(self, size: int, zoom: float = 1.0, min_visible: float = 0.1, attempts: int = 10) -> None:
+        self.size, self.zoom, self.min_visible, self.attempts = size, zoom, min_visible, attempts
 
     def transform(self, results: dict) -> dict:
         """Turn `img` (H, W), `runs` and `cell_boxes` into the window and its `gt_*`."""
         height, width = results["img"].shape
-        h, w = min(self.size, height), min(self.size, width)
+        drawn = results["random"].uniform(-1, 1) if self.zoom > 1 else 0.0
+        zoom = self.zoom**drawn
+        cut = round(self.size / zoom)
+        h, w = min(cut, height), min(cut, width)
         for _ in range(self.attempts):
             top, left = results["random"].integers(0, (height - h + 1, width - w + 1))
             inside = _touching(results["cell_boxes"], left, top, left + w, top + h)
@@ -47,7 +53,7 @@ class CropCells(BaseTransform):
                 kept.append(i)
         masks = CellMasks(windows, np.array(corners), h, w)
         boxes = np.column_stack([masks.corners, masks.ends]).astype(np.float32)
-        return {
+        window = {
             **results,
             "img": results["img"][top : top + h, left : left + w],
             "img_shape": (h, w),
@@ -56,6 +62,9 @@ class CropCells(BaseTransform):
             "gt_bboxes_labels": results["labels"][kept],
             "gt_ignore_flags": np.zeros(len(kept), bool),
         }
+        if zoom == 1:
+            return window
+        return _resize(window, tuple(self.size if side == cut else round(side * zoom) for side in (h, w)))
 
 
 @TRANSFORMS.register_module()
@@ -128,6 +137,21 @@ class PackCells(PackDetInputs):
         """Pack, with the image as uint8 of shape (channels, H, W)."""
         image = np.repeat(results["img"][..., None], self.channels, axis=2)
         return super().transform({"scale_factor": (1.0, 1.0), **results, "img": image})
+
+
+def _resize(results: dict, shape: tuple[int, int]) -> dict:
+    """Return a sample resized to (height, width)."""
+    height, width = results["img_shape"]
+    method = cv2.INTER_AREA if shape[0] < height else cv2.INTER_LINEAR
+    boxes = results["gt_bboxes"].clone()
+    boxes.rescale_((shape[1] / width, shape[0] / height))
+    return {
+        **results,
+        "img": cv2.resize(results["img"], shape[::-1], interpolation=method),
+        "img_shape": shape,
+        "gt_masks": results["gt_masks"].resize(shape),
+        "gt_bboxes": boxes,
+    }
 
 
 def _touching(boxes: np.ndarray, left: int, top: int, right: int, bottom: int) -> np.ndarray:

@@ -23,7 +23,7 @@ endef
 export SHOW_DEMO
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo adopt record sync reproduce test coverage benchmark lint format conda-files clean clean-venv
+.PHONY: help setup demo adopt record sync reproduce test coverage benchmark accuracy lint format conda-files clean clean-venv
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -55,6 +55,9 @@ coverage: setup ## run the tests and tell which lines of the library none of the
 
 benchmark: setup ## race the library with its peers and write docs/benchmarks.md (PART="fusion score" chooses, and writes nothing)
 	OMP_NUM_THREADS=1 PYTHONPATH=scripts python -m benchmarks $(PART) $(if $(PART),,--write)
+
+accuracy: setup ## write docs/accuracy.md's table of what each part of the recipe is worth, from recorded runs
+	PYTHONPATH=scripts python -m benchmarks.accuracy --write
 
 lint: setup ## check style, formatting and the workflow
 	ruff check .

@@ -21,7 +21,6 @@ PARTS = {
     "start": starting,
 }
 PAGE = ROOT / "docs" / "benchmarks.md"
-BEGIN, END = "<!-- table: begin -->\n", "<!-- table: end -->\n"
 
 
 def main() -> None:
@@ -40,7 +39,7 @@ def main() -> None:
     text = f"{measuring.table(found)}\n\n{machine()}\n"
     print(f"\n{text}")
     if given.write:
-        write(PAGE, text)
+        measuring.insert(PAGE, text)
 
 
 def machine() -> str:
@@ -49,13 +48,6 @@ def machine() -> str:
                   if line.startswith("model name")), platform.processor())  # fmt: skip
     load = f"load {os.getloadavg()[0]:.1f} at the end"
     return f"{model}, {os.cpu_count()} cores, Python {platform.python_version()}, {load}."
-
-
-def write(page: Path, text: str) -> None:
-    """Put the table between its marks."""
-    before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
-    _, _, after = rest.partition(END)
-    page.write_text(f"{before}{BEGIN}{text}{END}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parents[1]
+BEGIN, END = "<!-- table: begin -->\n", "<!-- table: end -->\n"
 
 
 class Row(NamedTuple):
@@ -59,6 +60,13 @@ def agree(condition: object, what: str) -> None:
     """Stop where results differ: a wrong result has no speed."""
     if not bool(condition):
         raise SystemExit(f"benchmark stopped: {what} differ between the contenders")
+
+
+def insert(page: Path, text: str) -> None:
+    """Put a text between a page's marks, in place of what stands there."""
+    before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
+    _, _, after = rest.partition(END)
+    page.write_text(f"{before}{BEGIN}{text}{END}{after}", encoding="utf-8")
 
 
 def ratio(peer: float, ours: float) -> str:

@@ -15,6 +15,7 @@ import csv
 import hashlib
 import io
 import json
+import math
 import re
 import shlex
 import shutil
@@ -47,6 +48,7 @@ COLUMNS = (
     "public",  # Kaggle's scores, to be filled in by hand
     "private",
     "submission",  # SHA-256 of the file
+    "train_cpu_s",  # CPU seconds that its models' trainings took, all folds; empty where they ran elsewhere
 )
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -187,8 +189,27 @@ def _line(root: Path, name: str, parent: str, dataset: str, ensemble: str) -> di
         "public": "",
         "private": "",
         "submission": hashlib.sha256(submission).hexdigest(),
+        "train_cpu_s": _cpu_seconds(root, dataset, ensemble),
     }
     return line | {f"map_{cell_type}": part["map"] for cell_type, part in metrics["per_type"].items()}
+
+
+def _cpu_seconds(root: Path, dataset: str, ensemble: str) -> int | str:
+    """Return what Snakemake's notes say of the trainings behind an ensemble, nothing where one of them is missing."""
+    members = yaml.safe_load((root / f"configs/ensembles/{ensemble}.yaml").read_text())["members"]
+    seconds = 0.0
+    for member in members:
+        if (root / f"configs/ensembles/{member}.yaml").is_file():
+            seconds += float(_cpu_seconds(root, dataset, member) or "nan")
+            continue
+        trained = sorted((root / f"results/{dataset}/train/{member}").glob("fold_*/model.pth"))
+        notes = [root / f"logs/{dataset}/train/{member}_{path.parent.name}.tsv" for path in trained]
+        if not notes or not all(note.is_file() for note in notes):
+            return ""
+        for note in notes:
+            (row,) = csv.DictReader(note.read_text().splitlines(), delimiter="\t")
+            seconds += float(row["cpu_time"])
+    return "" if math.isnan(seconds) else round(seconds)
 
 
 def _append(path: Path, lines: Sequence[dict[str, object]]) -> None:

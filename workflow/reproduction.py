@@ -42,12 +42,7 @@ def reproduce(name: str, root: Path, force: bool = False) -> bool:
     Raises:
         RunError: there is no such run, or a command failed.
     """
-    tag = f"run/{name}"
-    if not git("tag", "--list", tag, root=root):
-        known = ", ".join(git("tag", "--list", "run/*", root=root).split()).replace("run/", "") or "none"
-        raise RunError(
-            f"run {name}: there is no tag {tag}; recorded are: {known}. (`git fetch --tags` brings others'.)"
-        )
+    tag = find(name, root)
     tree = root / FOLDER / name
     if tree.is_dir():
         print(f"going on in {tree.relative_to(root)}, as it is")

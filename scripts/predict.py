@@ -30,7 +30,7 @@ def main(
         folds: The folds table; without it, all images are looked at.
         fold: The detector's fold: the images it holds out are looked at (all: none), and those of no fold.
         source_name: What to call the detector; its sources are <name>/<fold>/<view>.
-        views: Ways to look at an image: none, hflip, vflip, hvflip.
+        views: Ways to look at an image: none, hflip, vflip, hvflip, magnified (x1.5), or both (hflip_x1.5).
         batch_size: Views that pass the network together.
         max_detections: The best are kept of each view.
         min_score: Detections below are left out.

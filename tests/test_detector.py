@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+import yaml
 
 from neuroseg import rle, tables
 from neuroseg.detector import (
@@ -24,6 +26,7 @@ from neuroseg.detector import (
     selection,
     train,
     upsampling,
+    views,
 )
 from neuroseg.detector.dataset import CellDataset
 from neuroseg.detector.inference import Looker
@@ -63,6 +66,10 @@ train_pipeline = [
 train_cfg = dict(max_iters=6)
 default_hooks = dict(checkpoint=dict(interval=2))
 """
+
+
+METHODS = {True: cv2.INTER_LINEAR, False: cv2.INTER_AREA}
+"""How an image is made larger, and smaller."""
 
 
 class Culture:
@@ -647,6 +654,52 @@ def test_a_mirrored_image_gives_the_mirrored_detections(checkpoint, culture, tmp
     assert np.array_equal(there["score"], mirrored["score"])
 
 
+def test_an_image_magnified_and_looked_at_from_afar_gives_the_same_detections_magnified(checkpoint, culture, tmp_path):
+    """The mean of four equal pixels is each of them: the network sees the very same image; boxes are twice as large."""
+    image = culture.images.head(1)
+    np.save(tmp_path / "twice.npy", np.kron(np.load(image["path"][0]), np.ones((2, 2), np.uint8)))
+    plain, _ = look(checkpoint, image)
+    afar, _ = look(checkpoint, image.assign(path=str(tmp_path / "twice.npy")), views=("x0.5",))
+    large = afar[(afar["x2"] - afar["x1"] >= 2) & (afar["y2"] - afar["y1"] >= 2)]  # the others are less than a pixel
+    np.testing.assert_allclose(tables.boxes(large), 2 * tables.boxes(plain), atol=1e-4)
+    assert np.array_equal(large["score"], plain["score"])
+    assert np.array_equal(tables.patches(large), tables.patches(plain))
+
+
+@pytest.mark.parametrize(("view", "scale"), [("x2", 2), ("hflip_x1.5", 1.5), ("vflip_x0.75", 0.75)])
+def test_a_magnified_view_is_told_in_pixels_of_the_image(checkpoint, culture, tmp_path, view, scale):
+    image = culture.images.head(1)
+    shown = cv2.resize(np.load(image["path"][0]), None, fx=scale, fy=scale, interpolation=METHODS[scale > 1])
+    axis = {"hflip": 1, "vflip": 0}.get(view.split("_")[0])
+    np.save(tmp_path / "shown.npy", shown if axis is None else np.flip(shown, axis))
+    there, coverage = look(checkpoint, image, views=(view,))
+    apart, _ = look(checkpoint, image.assign(path=str(tmp_path / "shown.npy")))
+    boxes = tables.boxes(apart) / scale
+    if axis is not None:
+        sides, length = ([2, 0], 160) if axis else ([3, 1], 128)
+        boxes[:, sides[::-1]] = length - boxes[:, sides]
+    assert coverage.sources == (f"micro/0/{view}",)
+    nearest = np.abs(tables.boxes(there)[:100, None] - boxes).max(axis=2).min(axis=1)
+    assert nearest.max() < 1e-3
+    assert (boxes[:100] <= [160.001, 128.001] * 2).all()
+
+
+def test_no_magnification_changes_nothing(checkpoint, culture):
+    plain, _ = look(checkpoint, culture.images.head(1), views=("none", "hflip"))
+    same, _ = look(checkpoint, culture.images.head(1), views=("x1", "hflip_x1.0"))
+    pd.testing.assert_frame_equal(plain.drop(columns="source"), same.drop(columns="source"))
+
+
+def test_sides_that_scale_to_no_whole_number_keep_boxes_in_the_frame(checkpoint, tmp_path):
+    odd = Culture(tmp_path, count=1, size=(97, 131))
+    boxes = tables.boxes(look(checkpoint, odd.images, views=("x0.3",))[0])
+    assert len(boxes)
+    assert (boxes >= 0).all()
+    assert (boxes <= [131, 97] * 2).all()
+    assert boxes[:, 2].max() > 120  # 131 pixels became 39, not 39.3
+    assert boxes[:, 3].max() > 90
+
+
 def paste(patch: np.ndarray, box: np.ndarray, height: int, width: int) -> np.ndarray:
     """Sample a patch at pixel centres, bilinearly between the centres of its parts, nothing outside the box."""
     x1, y1, x2, y2 = box.astype(np.float64)
@@ -722,9 +775,24 @@ def test_a_detector_of_another_fold_is_refused(checkpoint, culture):
         look(checkpoint, culture.images, fold=1)
 
 
-def test_an_unknown_view_is_refused(checkpoint, culture):
-    with pytest.raises(DataError, match="view sideways"):
-        look(checkpoint, culture.images, views=("sideways",))
+NO_VIEWS = ["sideways", "x0", "x0.2", "x4.5", "x", "1.5", "none_x2", "hflip_", "x1.5_hflip", "x-1", "x1.", "x22"]
+
+
+def test_the_schema_of_the_pipeline_knows_the_same_views():
+    schema = yaml.safe_load((ROOT / "workflow/schemas/pipeline.schema.yaml").read_text())
+    pattern = schema["properties"]["predict"]["properties"]["views"]["items"]["pattern"]
+    for name in ("none", "hflip", "vflip", "hvflip", "x0.25", "x0.3", "x1", "x1.5", "x4.0", "hvflip_x0.75", "vflip_x2"):
+        assert re.search(pattern, name), name
+        views.read_view(name)
+    assert not [name for name in NO_VIEWS if re.search(pattern, name)]
+
+
+@pytest.mark.parametrize("view", NO_VIEWS)
+def test_an_unknown_view_is_refused(checkpoint, culture, view):
+    with pytest.raises(
+        DataError, match=f"view {view}: there is no such view; choose among none, hflip, .* x0.25 to x4"
+    ):
+        look(checkpoint, culture.images, views=(view,))
 
 
 def test_a_gpu_that_is_not_there_is_said(monkeypatch):

@@ -312,7 +312,7 @@ def write(tmp_path):
     """A function that writes a detections file: its images, then each source's rows."""
 
     def write(name: str, images: str, **sources: list[tuple]):
-        parts = {source.replace("_", "/"): rows for source, rows in sources.items()}
+        parts = {source.replace("_", "/", 2): rows for source, rows in sources.items()}
         frame = pd.concat([detections(rows, source) for source, rows in parts.items()], ignore_index=True)
         tables.write("detections", frame, tmp_path / name, tables.Coverage(tuple(images), tuple(parts)))
         return tmp_path / name
@@ -357,6 +357,12 @@ def test_views_can_be_left_out(write, ensemble):
     one = write("0", "a", m_0_none=[("a", *CELL)], m_0_hflip=[("a", *SHIFTED)])
     fused = ensemble("members: {m: 1}\nfusion: {views: [none]}", one)
     assert fused[["score", "x1"]].to_numpy().tolist() == [[np.float32(0.8), 10]]
+
+
+def test_magnified_views_are_chosen_by_their_names(write, ensemble):
+    finds = {"m_0_none": [("a", *CELL)], "m_0_hflip_x1.5": [("a", *SHIFTED)], "m_0_x1.5": [("a", *CELL)]}
+    fused = ensemble("members: {m: 1}\nfusion: {views: [hflip_x1.5]}", write("0", "a", **finds))
+    assert fused[["score", "x1"]].to_numpy().tolist() == [[np.float32(0.4), 13]]
 
 
 def test_a_members_weight_is_that_of_all_its_folds_and_views(write, ensemble):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from itertools import groupby, product
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,15 +19,8 @@ from neuroseg.detector.openmmlab import MODELS, Compose, Config, bbox2roi
 from neuroseg.detector.precision import choose_device, choose_dtype, place, stages
 from neuroseg.detector.progress import say
 from neuroseg.detector.selection import Fold
+from neuroseg.detector.views import View, mirror, read_view, show
 from neuroseg.tables import PATCH, Coverage, DataError, patch_column
-
-VIEWS: dict[str, tuple[bool, bool]] = {
-    "none": (False, False),
-    "hflip": (True, False),
-    "vflip": (False, True),
-    "hvflip": (True, True),
-}
-"""Ways to look at an image: mirrored left to right, mirrored top to bottom."""
 
 AT_ONCE = {"cuda": 512, "cpu": 32}
 """Boxes whose masks are computed together: 0.8 GB of features in a full-size mask head; or what a CPU's cache holds."""
@@ -40,6 +33,13 @@ class Found(NamedTuple):
     scores: np.ndarray  # float32 (n,)
     labels: np.ndarray  # int64 (n,)
     patches: np.ndarray  # uint8 (n, 28, 28): 255 times the probability
+
+
+class _Job(NamedTuple):
+    image_id: str
+    view: str
+    image: np.ndarray  # as the view shows it
+    frame: tuple[int, int]  # height and width of the image itself
 
 
 def predict(
@@ -68,7 +68,7 @@ def predict(
         load: Reads an image.
         source: First part of the sources' names.
         fold: The fold that the checkpoint must be of; None if any will do.
-        views: Of VIEWS.
+        views: Names of views, see `views.read_view`.
         batch_size: Views that pass the network together; only equally large ones do, so the batch changes nothing.
         max_detections: The best are kept of each view.
         min_score: Detections below are left out.
@@ -78,9 +78,7 @@ def predict(
     Raises:
         DataError: the checkpoint cannot be used, or a view is unknown.
     """
-    unknown = [view for view in views if view not in VIEWS]
-    if unknown:
-        raise DataError(f"view {unknown[0]}: there is no such view; choose among {', '.join(VIEWS)}.")
+    seen = {name: read_view(name) for name in views}
     fitted, where = read_detector(checkpoint), choose_device(device)
     if fold not in (None, fitted["fold"]):
         raise DataError(
@@ -90,11 +88,11 @@ def predict(
     look = Looker(fitted, where, choose_dtype(precision, where), max_detections, min_score)
     sources = {view: f"{source}/{fitted['fold']}/{view}" for view in views}
     parts, began, spoke = [], time.monotonic(), time.monotonic()
-    for done, (image_id, view, found) in enumerate(_look(look, images, views, load, batch_size), 1):
+    for done, (image_id, view, found) in enumerate(_look(look, images, seen, load, batch_size), 1):
         parts.append((image_id, sources[view], found))
-        if time.monotonic() - spoke > 10 or done == len(images) * len(views):
+        if time.monotonic() - spoke > 10 or done == len(images) * len(sources):
             spoke = time.monotonic()
-            say(f"image {-(-done // len(views))}/{len(images)}, {(spoke - began) / done:.2f} s a view")
+            say(f"image {-(-done // len(sources))}/{len(images)}, {(spoke - began) / done:.2f} s a view")
     coverage = Coverage(tuple(images["image_id"]), tuple(sources.values()))
     return _table(parts, fitted["classes"]), coverage
 
@@ -125,8 +123,14 @@ class Looker:
         self.device, self.dtype = device, dtype
 
     @torch.inference_mode()
-    def __call__(self, images: Sequence[np.ndarray]) -> list[Found]:
-        """Return what is found in grey images of one size, uint8 (height, width)."""
+    def __call__(self, images: Sequence[np.ndarray], frames: Sequence[tuple[int, int]] | None = None) -> list[Found]:
+        """Return what is found in grey images of one size, uint8 (height, width).
+
+        Args:
+            images: As the network sees them.
+            frames: Height and width of what each of them shows, in whose pixels boxes are told; None for its own.
+        """
+        frames = frames or [image.shape for image in images]
         packed = [self.prepare({"img": image, "ori_shape": image.shape, "img_shape": image.shape}) for image in images]
         data = {key: [pack[key] for pack in packed] for key in ("inputs", "data_samples")}
         data = self.model.data_preprocessor(data, training=False)
@@ -142,10 +146,9 @@ class Looker:
             labels = torch.cat([each.labels for each in found])
             patches = self._patches(features, rois, labels)
         counts = [len(each) for each in found]
-        scales = [meta["scale_factor"] for meta in metas]
         return [
-            _in_image(each.bboxes.cpu().numpy(), each.scores, each.labels, part, scale, image.shape)
-            for each, part, scale, image in zip(found, patches.split(counts), scales, images, strict=True)
+            _in_image(each.bboxes.cpu().numpy(), each.scores, each.labels, part, _scale(meta, frame), frame)
+            for each, part, meta, frame in zip(found, patches.split(counts), metas, frames, strict=True)
         ]
 
     def _patches(self, features: Sequence[torch.Tensor], rois: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -163,20 +166,21 @@ class Looker:
 
 
 def _look(
-    look: Looker, images: pd.DataFrame, views: Sequence[str], load: Load, batch_size: int
+    look: Looker, images: pd.DataFrame, views: Mapping[str, View], load: Load, batch_size: int
 ) -> Iterator[tuple[str, str, Found]]:
     """Look at every view of every image in order, equally large neighbours together."""
-    loaded = ((row.image_id, load(Path(row.path))) for row in images.itertuples())
-    jobs = ((image_id, view, image) for (image_id, image), view in _pairs(loaded, views))
-    for _, alike in groupby(jobs, key=lambda job: job[2].shape):
+    for _, alike in groupby(_shown(images, views, load), key=lambda job: job.image.shape):
         for batch in _batches(alike, batch_size):
-            found = look([_mirror(image, view) for _, view, image in batch])
-            for (image_id, view, image), each in zip(batch, found, strict=True):
-                yield image_id, view, _upright(each, view, *image.shape)
+            found = look([job.image for job in batch], [job.frame for job in batch])
+            for job, each in zip(batch, found, strict=True):
+                yield job.image_id, job.view, _upright(each, views[job.view], *job.frame)
 
 
-def _pairs(loaded: Iterator, views: Sequence[str]) -> Iterator:
-    return (pair for each in loaded for pair in product([each], views))
+def _shown(images: pd.DataFrame, views: Mapping[str, View], load: Load) -> Iterator[_Job]:
+    for row in images.itertuples():
+        image = load(Path(row.path))
+        for name, view in views.items():
+            yield _Job(row.image_id, name, show(image, view), image.shape)
 
 
 def _batches(jobs: Iterator, size: int) -> Iterator[list]:
@@ -190,20 +194,20 @@ def _batches(jobs: Iterator, size: int) -> Iterator[list]:
         yield batch
 
 
-def _mirror(array: np.ndarray, view: str) -> np.ndarray:
-    """Mirror the last two axes as the view does."""
-    across, down = VIEWS[view]
-    return np.ascontiguousarray(array[..., :: -1 if down else 1, :: -1 if across else 1])
-
-
-def _upright(found: Found, view: str, height: int, width: int) -> Found:
+def _upright(found: Found, view: View, height: int, width: int) -> Found:
     """Turn the detections of a mirrored image back."""
-    (x1, y1, x2, y2), (across, down) = found.boxes.T, VIEWS[view]
-    if across:
+    x1, y1, x2, y2 = found.boxes.T
+    if view.across:
         x1, x2 = width - x2, width - x1
-    if down:
+    if view.down:
         y1, y2 = height - y2, height - y1
-    return found._replace(boxes=np.column_stack([x1, y1, x2, y2]), patches=_mirror(found.patches, view))
+    return found._replace(boxes=np.column_stack([x1, y1, x2, y2]), patches=mirror(found.patches, view))
+
+
+def _scale(meta: dict, frame: tuple[int, int]) -> np.ndarray:
+    """Return how many of the network's pixels make one of the frame, across and down, float32."""
+    height, width = meta["ori_shape"]
+    return np.float32(meta["scale_factor"]) * np.float32([width / frame[1], height / frame[0]])
 
 
 def _in_image(
@@ -211,11 +215,11 @@ def _in_image(
     scores: torch.Tensor,
     labels: torch.Tensor,
     patches: torch.Tensor,
-    scale: tuple[float, float],
+    scale: np.ndarray,
     shape: tuple[int, int],
 ) -> Found:
     """Return detections in pixels of the image; boxes of less than a pixel are left out."""
-    boxes = boxes / np.tile(np.float32(scale), 2)
+    boxes = boxes / np.tile(scale, 2)
     boxes = np.clip(boxes, 0, np.float32([shape[1], shape[0]] * 2))
     kept = ((boxes[:, 2:] - boxes[:, :2]) >= 1).all(axis=1)
     return Found(boxes[kept], scores.cpu().numpy()[kept], labels.cpu().numpy()[kept], patches.numpy()[kept])

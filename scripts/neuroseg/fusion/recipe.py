@@ -31,7 +31,7 @@ class Fusion(BaseModel):
     floor: Annotated[float, Field(ge=0)] = 0.001
     """What soft_nms has lowered to this or less is dropped."""
     views: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
-    """Which test-time views take part; all of them where this is not given."""
+    """Which test-time views take part, by their names, such as hflip_x1.5; all of them where this is not given."""
     cross_type_iou: Annotated[float, Field(gt=0, le=1)] = 0.6
     """Of fused boxes of different types that overlap by more than this, the best scored stays."""
     max_detections: Annotated[int, Field(ge=1)] = 1000

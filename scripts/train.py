@@ -17,6 +17,7 @@ def main(
     seed: int = 0,
     iterations: int | None = None,
     init_from: Path | None = None,
+    pseudo_instances: Path | None = None,
     work_dir: Path,
     checkpoint: Path,
     config_out: Path,
@@ -35,22 +36,17 @@ def main(
         seed: Of the weights, the order of the images and the augmentation.
         iterations: Length of the training, if not the model file's own.
         init_from: Checkpoint of a detector to begin with, perhaps of another dataset.
+        pseudo_instances: What `pseudo_label` has found in images without annotation, to be learnt from as well.
         work_dir: Folder of the training's state, removed when it has ended well.
         checkpoint: Where the fitted detector goes, with its classes and config.
         config_out: Where its config goes as a Python file.
         scalars: Where the losses go, as JSON.
     """
+    listed = (tables.read("images", images), tables.read("instances", instances), tables.read("folds", folds))
+    pseudo = tables.read("instances", pseudo_instances) if pseudo_instances else None
+    settings = {"fold": fold, "seed": seed, "iterations": iterations, "init_from": init_from, "pseudo": pseudo}
     trained = detector.train(
-        model,
-        tables.read("images", images),
-        tables.read("instances", instances),
-        tables.read("folds", folds),
-        fold=fold,
-        seed=seed,
-        work_dir=work_dir,
-        load=lambda path: readers.to_uint8(readers.read_image(path)),
-        init_from=init_from,
-        iterations=iterations,
+        model, *listed, work_dir=work_dir, load=lambda path: readers.to_uint8(readers.read_image(path)), **settings
     )
     if trained is not None:
         detector.save(trained, checkpoint, config_out, scalars, work_dir)

@@ -384,6 +384,77 @@ def test_nothing_to_learn_from_is_said(culture):
         selection.held_in(culture.images, culture.instances.iloc[:0], culture.folds, 0)
 
 
+# ------------------------------------------------------------------------------------------------------- pseudo-labels
+
+
+def partly_annotated(culture: Culture) -> pd.DataFrame:
+    """The images, of which the last two lack annotation: the third is of the first one's well, the fourth is a test image."""
+    return culture.images.assign(
+        annotated=[True, True, False, False], subset=["train", "train", "train", "test"], group=["w", "v", "w", "t"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("fold", "kinds", "expected"),
+    [
+        (1, ["unlabelled"], ["image2"]),
+        (1, ["test"], ["image3"]),
+        ("all", ["unlabelled", "test"], ["image2", "image3"]),
+        (0, ["unlabelled", "test"], ["image3"]),  # image2 is of the well of image0, which fold 0 holds out
+    ],
+)
+def test_images_to_pseudo_label_are_not_annotated_and_of_no_group_that_is_held_out(culture, fold, kinds, expected):
+    folds = culture.folds.assign(fold=[0, 1, -1, -1])
+    assert selection.unannotated(partly_annotated(culture), folds, fold, kinds)["image_id"].tolist() == expected
+
+
+def test_images_that_there_are_not_cannot_be_pseudo_labelled(culture):
+    with pytest.raises(DataError, match="there is no image of unlabelled"):
+        selection.unannotated(culture.images, culture.folds, 0, ["unlabelled"])
+    with pytest.raises(DataError, match="blurred: there are no such images; choose among unlabelled, test"):
+        selection.unannotated(culture.images, culture.folds, 0, ["blurred"])
+
+
+def taught(culture: Culture, micro: Path, work_dir: Path, fold: int, labelled: list[str], **changes):
+    """Train on the first two images' truth and on the pseudo-labels of others, which here are their truth."""
+    truth = culture.instances[culture.instances["image_id"].isin(["image0", "image1"])]
+    labels = culture.instances[culture.instances["image_id"].isin(labelled)].assign(**changes)
+    folds = culture.folds.assign(fold=[0, 1, -1, -1])
+    settings = {"fold": fold, "seed": 0, "work_dir": work_dir, "load": np.load, "iterations": 2}
+    return train(micro, partly_annotated(culture), truth, folds, **settings, pseudo=labels)
+
+
+def test_a_student_learns_from_pseudo_labels_and_says_so(culture, micro, tmp_path, capfd):
+    more = taught(culture, micro, tmp_path / "more", 1, ["image2", "image3"], cell_type="astro")
+    log = capfd.readouterr().err
+    assert "fold 1: 3 images, 36 cells of astro" in log
+    assert "of these, 2 images and 24 cells are pseudo-labelled" in log
+    assert not same_weights(more, taught(culture, micro, tmp_path / "less", 1, ["image2"]))
+
+
+def test_without_pseudo_labels_a_student_learns_what_its_teacher_did(culture, micro, tmp_path):
+    plain = learn(culture, micro, tmp_path / "plain", iterations=2)
+    nothing = learn(culture, micro, tmp_path / "nothing", iterations=2, pseudo=culture.instances.iloc[:0])
+    assert same_weights(plain, nothing)
+
+
+@pytest.mark.parametrize("labelled", ["image0", "image1", "image2"])
+def test_pseudo_labels_of_annotated_images_and_of_held_out_groups_are_refused(culture, micro, tmp_path, labelled):
+    with pytest.raises(DataError, match=f"fold 0: image {labelled} is pseudo-labelled, but"):
+        taught(culture, micro, tmp_path, 0, [labelled])
+
+
+def test_pseudo_labels_of_a_type_that_is_nowhere_true_are_refused(culture, micro, tmp_path):
+    with pytest.raises(DataError, match="pseudo-labels hold cells of neuron, the true instances only of"):
+        taught(culture, micro, tmp_path, 1, ["image2"], cell_type="neuron")
+
+
+def test_another_rounds_pseudo_labels_are_another_training(culture, micro, tmp_path):
+    config = configuration.fit(configuration.read(micro), ["astro", "cort"]).to_dict()
+    both, one = culture.instances, culture.instances.iloc[1:]
+    assert checkpoints.fingerprint(config, culture.images, both) != checkpoints.fingerprint(config, culture.images, one)
+
+
 # --------------------------------------------------------------------------------------------------------- model files
 
 
@@ -780,7 +851,7 @@ NO_VIEWS = ["sideways", "x0", "x0.2", "x4.5", "x", "1.5", "none_x2", "hflip_", "
 
 def test_the_schema_of_the_pipeline_knows_the_same_views():
     schema = yaml.safe_load((ROOT / "workflow/schemas/pipeline.schema.yaml").read_text())
-    pattern = schema["properties"]["predict"]["properties"]["views"]["items"]["pattern"]
+    pattern = schema["$defs"]["view"]["pattern"]
     for name in ("none", "hflip", "vflip", "hvflip", "x0.25", "x0.3", "x1", "x1.5", "x4.0", "hvflip_x0.75", "vflip_x2"):
         assert re.search(pattern, name), name
         views.read_view(name)

@@ -433,3 +433,23 @@ def test_an_image_in_no_fold_is_named(step, files):
     tables.write("folds", folds(a=0), files / "folds.parquet")
     with pytest.raises(DataError, match=r"detections\.parquet: image b is not in the folds table"):
         segment(step, files)
+
+
+# ------------------------------------------------------------------------------------------------- untuned thresholds
+
+
+def test_untuned_thresholds_are_a_score_of_each_type():
+    chosen = segmentation.untuned({"default": 0.5, "astro": 0.25}, ["astro", "cort"])
+    assert {name: each.score for name, each in chosen.items()} == {"astro": 0.25, "cort": 0.5}
+    found = detections([[0, 0, 10, 10], [20, 0, 30, 10], [40, 0, 44, 4]], [0.6, 0.4, 0.9])
+    kept = segmentation.instances(found, images("a"), chosen)
+    assert kept["score"].tolist() == [np.float32(0.6)]  # the second scores less, the third has 16 pixels
+
+
+@pytest.mark.parametrize(
+    ("scores", "complaint"),
+    [({"default": 0.5, "neuron": 0.5}, "no cell type neuron; name astro"), ({"astro": 0.5}, "cort has none; add it")],
+)
+def test_untuned_thresholds_that_miss_or_mistake_a_type_are_refused(scores, complaint):
+    with pytest.raises(DataError, match=complaint):
+        segmentation.untuned(scores, ["astro", "cort"])

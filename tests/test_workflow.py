@@ -12,6 +12,8 @@ from chain import copy, snakemake
 ROOT = Path(__file__).parents[1]
 STAGES = ["simulate", "validate", "split", "train", "predict", "ensemble", "tune", "segment"]
 STAGES += ["evaluate", "submit", "quantify", "report"]
+STEPS = [*STAGES, "pseudo_label"]
+"""What the rules run; pseudo-labels are part of DVC's stage train, since a teacher and its student are both trained."""
 
 sys.path.insert(0, str(ROOT))
 from workflow import plan  # noqa: E402
@@ -50,12 +52,74 @@ def test_the_slurm_profile_asks_for_gpus_whatever_the_submitting_machine_has_and
     assert commands[0] == commands[1]
 
 
+ROUNDS = {"second": "first", "first": "teacher"}
+
+
+def test_teachers_are_found_round_by_round_and_trained_once():
+    assert plan.teachers("second", ROUNDS) == ["first", "teacher"]
+    assert plan.teachers("teacher", ROUNDS) == []
+    assert plan.trained(["second", "other", "teacher"], ROUNDS) == ["second", "first", "teacher", "other"]
+
+
+def test_pseudo_labels_are_of_the_runs_own_data_set():
+    assert plan.pseudo("demo", "second", "all", ROUNDS, "demo") == ["results/demo/train/second/fold_all/pseudo.parquet"]
+    assert plan.pseudo("livecell", "second", "0", ROUNDS, "demo") == []
+    assert plan.pseudo("demo", "teacher", "0", ROUNDS, "demo") == []
+
+
+STUDENT = "cascade_mask_rcnn_tiny_student"
+STUDENTS = f"""
+ensembles: [tiny_student]
+train:
+  full: true
+  pseudo_label:
+    students: {{{STUDENT}: cascade_mask_rcnn_tiny}}
+    images: [unlabelled, test]
+    min_score: {{astro: 0.25}}
+"""
+
+
+def test_a_students_teacher_is_trained_and_labels_fold_by_fold(tmp_path):
+    (tmp_path / "students.yaml").write_text(STUDENTS)
+    folder = copy(tmp_path / "neuroseg")
+    planned = snakemake("-n", "--configfile", str(tmp_path / "students.yaml"), folder=folder).stdout
+    counts = dict(re.findall(r"^([a-z_]+) +(\d+)$", planned, re.MULTILINE))
+    assert (counts["train"], counts["pseudo_label"], counts["predict"]) == ("6", "3", "3")
+    for fold in ("0", "1", "all"):
+        (command,) = re.findall(rf"scripts/pseudo_label.py.*--fold {fold} .*", planned)
+        assert f"--checkpoint results/demo/train/cascade_mask_rcnn_tiny/fold_{fold}/model.pth" in command
+        assert "--kinds unlabelled test" in command
+        assert {"astro 0.25", "default 0.5"} <= set(re.findall(r"(?:astro|default) [0-9.]+", command))
+        (command,) = re.findall(rf"scripts/train.py.*{STUDENT}.py.*--fold {fold} .*", planned)
+        assert f"--pseudo-instances results/demo/train/{STUDENT}/fold_{fold}/pseudo.parquet" in command
+    assert planned.count("--pseudo-instances") == 3
+
+
+def test_the_ledgers_stage_train_holds_the_pseudo_labels():
+    command = ledger()["train"]["cmd"]
+    allowed = command.split(" -- ")[0].split()
+    assert {"train", "pseudo_label", "all_train"} <= set(allowed)
+    made = plan.targets("demo", ["tiny_student"], [0], {STUDENT: "cascade_mask_rcnn_tiny"})
+    assert made["train"] == [f"results/demo/train/{model}/fold_0/model.pth" for model in (STUDENT, STUDENT[:-8])]
+    assert made["predict"] == [f"results/demo/predict/{STUDENT}/fold_0.parquet"]
+
+
+def test_teachers_that_learn_from_their_students_are_refused(tmp_path):
+    circle = STUDENTS.replace("tiny}", f"tiny, cascade_mask_rcnn_tiny: {STUDENT}}}")
+    (tmp_path / "circle.yaml").write_text(circle)
+    done = snakemake("-n", "--cores", "1", "--configfile", str(tmp_path / "circle.yaml"), check=False)
+    assert done.returncode == 1
+    assert f"{STUDENT} learns from cascade_mask_rcnn_tiny learns from {STUDENT}, which is a circle" in (
+        done.stdout + done.stderr
+    )
+
+
 def rules() -> dict[str, str]:
     text = "".join(file.read_text() for file in sorted((ROOT / "workflow" / "rules").glob("*.smk")))
     return dict(re.findall(r"^rule (\w+):\n(.*?)(?=^\S|\Z)", text, re.MULTILINE | re.DOTALL))
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", STEPS)
 def test_a_rule_states_its_needs(stage):
     body = rules()[stage]
     assert re.match(r'\s+"""[A-Z].+\."""', body)
@@ -64,7 +128,7 @@ def test_a_rule_states_its_needs(stage):
     assert "2>&1 | tee {log}" in body
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", STEPS)
 def test_a_rules_flags_are_its_scripts_arguments(stage, step):
     import inspect
 

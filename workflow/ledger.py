@@ -27,7 +27,8 @@ from pathlib import Path
 
 import yaml
 from ruamel.yaml import YAML
-from workflow import reproduction, surroundings
+from snakemake.utils import update_config
+from workflow import plan, reproduction, surroundings
 from workflow.commands import RunError, answer, dvc, git, run, unrecorded, write
 
 ROOT = Path(__file__).parents[1]
@@ -69,11 +70,7 @@ def adopt(source: Path, root: Path = ROOT) -> None:
         raise RunError(f"{source}: there is no such file; in configs/ there are: {known}.")
     path, editor = root / "configs" / "pipeline.yaml", YAML()
     config = editor.load(path)
-    for key, value in editor.load(source).items():
-        if isinstance(value, dict):
-            config[key].update(value)
-        else:
-            config[key] = value
+    update_config(config, editor.load(source))  # as Snakemake does with a --configfile
     text = io.StringIO()
     editor.dump(config, text)
     write(path, text.getvalue())
@@ -142,19 +139,8 @@ def sync(root: Path = ROOT) -> None:
         RunError: a file is not the recorded one; all are named, and Snakemake is left to compute them again.
     """
     try:
-        run(
-            "snakemake",
-            "--touch",
-            "--forceall",
-            "--cores",
-            "1",
-            "--quiet",
-            "all",
-            "--",
-            "all",
-            "all_simulate",
-            root=root,
-        )
+        flags = ("--touch", "--forceall", "--cores", "1", "--quiet", "all")
+        run("snakemake", *flags, "--", *TARGETS, root=root)
         differing = unrecorded(root)
     except RunError:
         shutil.rmtree(root / ".snakemake" / "metadata", ignore_errors=True)
@@ -195,15 +181,22 @@ def _line(root: Path, name: str, parent: str, dataset: str, ensemble: str) -> di
 
 
 def _cpu_seconds(root: Path, dataset: str, ensemble: str) -> int | str:
-    """Return what Snakemake's notes say of the trainings behind an ensemble, nothing where one of them is missing."""
+    """Return what Snakemake's notes say of the trainings behind an ensemble, nothing where one of them is missing.
+
+    A student's teachers count too.
+    """
+    config = yaml.safe_load((root / "configs" / "pipeline.yaml").read_text())
     members = yaml.safe_load((root / f"configs/ensembles/{ensemble}.yaml").read_text())["members"]
     seconds = 0.0
     for member in members:
         if (root / f"configs/ensembles/{member}.yaml").is_file():
             seconds += float(_cpu_seconds(root, dataset, member) or "nan")
             continue
-        trained = sorted((root / f"results/{dataset}/train/{member}").glob("fold_*/model.pth"))
-        notes = [root / f"logs/{dataset}/train/{member}_{path.parent.name}.tsv" for path in trained]
+        notes = [
+            root / f"logs/{dataset}/train/{model}_{path.parent.name}.tsv"
+            for model in plan.trained([member], config["train"]["pseudo_label"]["students"])
+            for path in sorted((root / f"results/{dataset}/train/{model}").glob("fold_*/model.pth"))
+        ]
         if not notes or not all(note.is_file() for note in notes):
             return ""
         for note in notes:

@@ -100,6 +100,33 @@ def initial(dataset: str, model: str, init_from: dict[str, str]) -> list[str]:
     return [f"results/{source}/train/{model}/fold_0/model.pth"] if source else []
 
 
+def teachers(model: str, students: dict[str, str]) -> list[str]:
+    """Return who teaches a model by pseudo-labels, its teacher first, then that one's, round by round back."""
+    line = [model]
+    while line[-1] in students:
+        line.append(students[line[-1]])
+        if line[-1] in line[:-1]:
+            raise WorkflowError(
+                f"train/pseudo_label/students: {' learns from '.join(line)}, which is a circle; "
+                "give each round's student a model file of its own."
+            )
+    return line[1:]
+
+
+def trained(members: Iterable[str], students: dict[str, str]) -> list[str]:
+    """Return the models to train: the ensembles' members and their teachers, each once."""
+    return list(dict.fromkeys(name for model in members for name in (model, *teachers(model, students))))
+
+
+def pseudo(dataset: str, model: str, fold: str, students: dict[str, str], home: str) -> list[str]:
+    """Return the pseudo-labels that a training takes in, none or one; of datasets, `home` alone is pseudo-labelled.
+
+    Without that, a dataset that another's training starts from would have to be pseudo-labelled as well.
+    """
+    labelled = dataset == home and teachers(model, students)
+    return [f"results/{dataset}/train/{model}/fold_{fold}/pseudo.parquet"] if labelled else []
+
+
 def scored(dataset: str, ensembles: list[str], names: Sequence[int | str]) -> dict[str, list[str]]:
     """Return the report's inputs that only a dataset with truth and detectors of its own has."""
     if detectors(dataset) != dataset:
@@ -116,16 +143,20 @@ def scored(dataset: str, ensembles: list[str], names: Sequence[int | str]) -> di
     }
 
 
-def targets(dataset: str, ensembles: list[str], names: Sequence[int | str]) -> dict[str, list[str]]:
+def targets(
+    dataset: str, ensembles: list[str], names: Sequence[int | str], students: dict[str, str]
+) -> dict[str, list[str]]:
     """Return, for each stage that DVC lists, the files that make it complete."""
-    results = f"results/{dataset}"
-    pairs = [(model, fold) for model in models(ensembles) for fold in folds(detectors(dataset), names)]
+    results, members, known = f"results/{dataset}", models(ensembles), folds(detectors(dataset), names)
+    detected = [(model, fold) for model in members for fold in known]
     return {
         "simulate": [SIMULATED],
         "validate": [f"{results}/validate/images.parquet"],
         "split": [f"{results}/split/folds.parquet"],
-        "train": [f"{results}/train/{model}/fold_{fold}/model.pth" for model, fold in pairs],
-        "predict": [f"{results}/predict/{model}/fold_{fold}.parquet" for model, fold in pairs],
+        "train": [
+            f"{results}/train/{model}/fold_{fold}/model.pth" for model in trained(members, students) for fold in known
+        ],
+        "predict": [f"{results}/predict/{model}/fold_{fold}.parquet" for model, fold in detected],
         "ensemble": [f"{results}/ensemble/{ensemble}.parquet" for ensemble in ensembles],
         "tune": [f"{results}/tune/{ensemble}.yaml" for ensemble in ensembles],
         "segment": [f"{results}/segment/{ensemble}.parquet" for ensemble in ensembles],
@@ -139,6 +170,11 @@ def targets(dataset: str, ensembles: list[str], names: Sequence[int | str]) -> d
 def flag(name: str, value: object) -> str:
     """Return a command's flag with its value, or nothing where there is no value."""
     return f"{name} {value}" if value else ""
+
+
+def pairs(values: dict[str, object]) -> str:
+    """Return keys and values in turn, as a command takes a mapping."""
+    return " ".join(f"{key} {value}" for key, value in values.items())
 
 
 def launcher(processes: int) -> str:

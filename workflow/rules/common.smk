@@ -9,6 +9,8 @@ DATASET = config["dataset"]
 ENSEMBLES = config["ensembles"]
 N_FOLDS = config["split"]["n_folds"]
 FOLDS = [*range(N_FOLDS), *(["all"] if config["train"]["full"] else [])]
+HOME = plan.detectors(DATASET)
+STUDENTS = config["train"]["pseudo_label"]["students"]
 PROCESSES = config["train"]["processes"]
 GPU = int(gpu.count() > 0) if config["gpus"] == "auto" else config["gpus"]
 

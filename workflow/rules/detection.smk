@@ -12,6 +12,9 @@ rule train:
         init_from=lambda wildcards: plan.initial(
             wildcards.dataset, wildcards.model, config["train"]["init_from"]
         ),
+        pseudo=lambda wildcards: plan.pseudo(
+            wildcards.dataset, wildcards.model, wildcards.fold, STUDENTS, HOME
+        ),
     output:
         checkpoint="results/{dataset}/train/{model}/fold_{fold}/model.pth",
         config="results/{dataset}/train/{model}/fold_{fold}/config.py",
@@ -34,6 +37,7 @@ rule train:
         version=config["train"]["version"],
         iterations=plan.flag("--iterations", config["train"]["iterations"]),
         init_from=lambda wildcards, input: plan.flag("--init-from", input.init_from),
+        pseudo=lambda wildcards, input: plan.flag("--pseudo-instances", input.pseudo),
         work_dir="logs/{dataset}/train/{model}/fold_{fold}",
     shell:
         """
@@ -46,10 +50,52 @@ rule train:
             --seed {params.seed} \
             {params.iterations} \
             {params.init_from} \
+            {params.pseudo} \
             --work-dir {params.work_dir} \
             --checkpoint {output.checkpoint} \
             --config-out {output.config} \
             --scalars {output.scalars} \
+            2>&1 | tee {log}
+        """
+
+
+rule pseudo_label:
+    """Let a fold's teacher label the images without annotation, for the fold's student to learn from them as well."""
+    input:
+        checkpoint=lambda wildcards: (
+            f"results/{wildcards.dataset}/train/{STUDENTS[wildcards.model]}/fold_{wildcards.fold}/model.pth"
+        ),
+        images="results/{dataset}/validate/images.parquet",
+        folds="results/{dataset}/split/folds.parquet",
+    output:
+        instances="results/{dataset}/train/{model}/fold_{fold}/pseudo.parquet",
+    log:
+        "logs/{dataset}/pseudo_label/{model}_fold_{fold}.log",
+    benchmark:
+        "logs/{dataset}/pseudo_label/{model}_fold_{fold}.tsv"
+    conda:
+        "../../envs/mmdet.yaml"
+    threads: 1
+    resources:
+        gpu=GPU,
+        mem_mb=16000,
+        runtime="4h",
+    params:
+        kinds=config["train"]["pseudo_label"]["images"],
+        views=config["train"]["pseudo_label"]["views"],
+        min_score=plan.pairs(config["train"]["pseudo_label"]["min_score"]),
+        version=config["train"]["version"],
+    shell:
+        """
+        OMP_NUM_THREADS={threads} python workflow/gpu.py {resources.gpu} python scripts/pseudo_label.py \
+            --checkpoint {input.checkpoint} \
+            --images {input.images} \
+            --folds {input.folds} \
+            --fold {wildcards.fold} \
+            --kinds {params.kinds} \
+            --views {params.views} \
+            --min-score {params.min_score} \
+            --instances {output.instances} \
             2>&1 | tee {log}
         """
 

@@ -93,6 +93,15 @@ def read_detector(path: Path) -> dict:
     return content
 
 
+def classes(path: Path) -> list[str]:
+    """Return the cell types that a fitted detector tells apart.
+
+    Raises:
+        DataError: the file is missing, damaged, or no fitted detector.
+    """
+    return list(read_detector(path)["classes"])
+
+
 def read_weights(source: str) -> dict[str, torch.Tensor]:
     """Return the weights of a fitted detector, or of any checkpoint with a `state_dict`, from a file or an address.
 

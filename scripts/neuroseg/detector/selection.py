@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import pandas as pd
@@ -34,6 +35,52 @@ def held_out(images: pd.DataFrame, folds: pd.DataFrame, fold: Fold) -> pd.DataFr
     """Return the images of `fold`, none if it is "all", and those that no fold trains on."""
     at = _fold_of(images, folds)
     return images[(at == fold) | (at == NEVER_TRAINED)].reset_index(drop=True)
+
+
+KINDS = ("unlabelled", "test")
+"""Images without annotation: those of the test subset, and all others."""
+
+
+def unannotated(images: pd.DataFrame, folds: pd.DataFrame, fold: Fold, kinds: Sequence[str] = KINDS) -> pd.DataFrame:
+    """Return the images without annotation that a fold's detectors may learn from once they are pseudo-labelled.
+
+    Left out are those of a group that the fold holds out: an image of the same well, hours apart, would give away what
+    the held-out images are to test.
+
+    Raises:
+        DataError: a kind is unknown, or there is no image of these kinds, whatever the fold.
+    """
+    for kind in kinds:
+        if kind not in KINDS:
+            raise DataError(f"{kind}: there are no such images; choose among {', '.join(KINDS)}.")
+    test = images["subset"] == "test"
+    chosen = images[
+        ~images["annotated"].astype(bool) & ((test & ("test" in kinds)) | (~test & ("unlabelled" in kinds)))
+    ]
+    if chosen.empty:
+        raise DataError(
+            f"there is no image of {' or '.join(kinds)} to pseudo-label; choose another kind, or add images."
+        )
+    kept_apart = images.loc[_fold_of(images, folds) == fold, "group"]
+    return chosen[~chosen["group"].isin(kept_apart)].reset_index(drop=True)
+
+
+def pseudo_labelled(images: pd.DataFrame, folds: pd.DataFrame, fold: Fold, labels: pd.DataFrame) -> pd.DataFrame:
+    """Return the images that pseudo-labels are of.
+
+    Raises:
+        DataError: one of them is unknown or annotated, or of a group that the fold holds out.
+    """
+    if labels.empty:
+        return images.iloc[:0]
+    allowed = unannotated(images, folds, fold)
+    strangers = set(labels["image_id"]) - set(allowed["image_id"])
+    if strangers:
+        raise DataError(
+            f"fold {fold}: image {min(strangers)} is pseudo-labelled, but it is annotated, of a group that the fold "
+            "holds out, or unknown; write the pseudo-labels anew for this fold."
+        )
+    return allowed[allowed["image_id"].isin(labels["image_id"])].reset_index(drop=True)
 
 
 def _fold_of(images: pd.DataFrame, folds: pd.DataFrame) -> pd.Series:

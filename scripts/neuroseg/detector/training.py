@@ -19,7 +19,7 @@ from neuroseg.detector.hooks import Journal, Keeper, Reseed, WarmStart, fitted_w
 from neuroseg.detector.openmmlab import Config, Runner, pseudo_collate
 from neuroseg.detector.precision import choose_device, choose_dtype, place
 from neuroseg.detector.progress import say
-from neuroseg.tables import replacing
+from neuroseg.tables import DataError, replacing
 
 
 class Trained(NamedTuple):
@@ -42,6 +42,7 @@ def train(
     load: Load,
     init_from: Path | None = None,
     iterations: int | None = None,
+    pseudo: pd.DataFrame | None = None,
 ) -> Trained | None:
     """Train the model of a file on the annotated images of all folds but `fold`.
 
@@ -60,6 +61,8 @@ def train(
         load: Reads an image.
         init_from: A fitted detector to begin with; it goes before the model file's `load_from`.
         iterations: Length of the training; None for the model file's own.
+        pseudo: Instances that a detector of the same fold has found in images without annotation; they are learnt from
+            as the true ones are.
 
     Returns:
         The fitted detector; None in all but the first of several processes.
@@ -68,8 +71,12 @@ def train(
         DataError: nothing to learn from, or a model file, image or checkpoint that cannot be used.
     """
     device = choose_device(number=processes.device_number())
-    images, instances = selection.held_in(images, instances, folds, fold)
+    listed, (images, instances) = images, selection.held_in(images, instances, folds, fold)
     classes = sorted(named(instances["cell_type"]).unique())
+    if pseudo is not None:
+        added = selection.pseudo_labelled(listed, folds, fold, pseudo)
+        _refuse_strange_types(pseudo, classes)
+        images, instances = (pd.concat(parts, ignore_index=True) for parts in ((images, added), (instances, pseudo)))
     config = configuration.fit(configuration.read(model), classes, iterations)
     source = str(init_from) if init_from else config.load_from
     fingerprint = checkpoints.fingerprint(
@@ -103,6 +110,8 @@ def train(
         f"training {model.stem}, fold {fold}: {len(images)} images, {len(instances)} cells of {', '.join(classes)}, "
         f"on {processes.count()} {device.type}" + (f", from iteration {state['iteration']}" if state else "")
     )
+    if pseudo is not None:
+        say(f"of these, {len(added)} images and {len(pseudo)} cells are pseudo-labelled")
     if state is not None:
         runner.train_loop._iter = state["iteration"]
     runner.train()
@@ -128,6 +137,15 @@ def save(trained: Trained, checkpoint: Path, config: Path, scalars: Path, work_d
         temporary.write_text(json.dumps(trained.scalars, indent=2) + "\n")
     if work_dir is not None:
         shutil.rmtree(work_dir)
+
+
+def _refuse_strange_types(pseudo: pd.DataFrame, classes: Sequence[str]) -> None:
+    strange = set(named(pseudo["cell_type"])) - set(classes)
+    if strange:
+        raise DataError(
+            f"the pseudo-labels hold cells of {min(strange)}, the true instances only of {', '.join(classes)}; "
+            "write the pseudo-labels anew."
+        )
 
 
 def _runner(

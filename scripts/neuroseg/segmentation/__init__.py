@@ -7,7 +7,7 @@ and `cutting` does all of it to tables, image by image.
 from neuroseg.segmentation.claiming import claim
 from neuroseg.segmentation.cutting import disjoint, instances, rasterise, stream, sweep, vote
 from neuroseg.segmentation.pasting import paste
-from neuroseg.segmentation.settings import Thresholds, read_thresholds
+from neuroseg.segmentation.settings import Thresholds, read_thresholds, untuned
 
 __all__ = [
     "Thresholds",
@@ -19,5 +19,6 @@ __all__ = [
     "read_thresholds",
     "stream",
     "sweep",
+    "untuned",
     "vote",
 ]

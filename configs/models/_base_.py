@@ -15,7 +15,8 @@ model = dict(
         bbox_roi_extractor=dict(featmap_strides=[2, 4, 8, 16], finest_scale=28),
         mask_roi_extractor=dict(featmap_strides=[2, 4, 8, 16], finest_scale=28),
     ),
-    train_cfg=dict(rpn_proposal=dict(nms_pre=2000, max_per_img=2000)),
+    # Small crops cut large cells: their anchors reach past the border, and must be taught all the same.
+    train_cfg=dict(rpn=dict(allowed_border=-1), rpn_proposal=dict(nms_pre=2000, max_per_img=2000)),
     # Up to 790 cells in an image, and neighbours that touch.
     test_cfg=dict(
         rpn=dict(nms_pre=2000, max_per_img=2000, nms=dict(type="nms", iou_threshold=0.7)),

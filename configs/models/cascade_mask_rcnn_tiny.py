@@ -3,7 +3,8 @@
 _base_ = "./_base_.py"
 
 model = dict(
-    backbone=dict(depth=18, base_channels=16),
+    # From scratch, two crops of unlike cultures make no batch to normalise over.
+    backbone=dict(depth=18, base_channels=16, norm_cfg=dict(type="GN", num_groups=8)),
     neck=dict(in_channels=[16, 32, 64, 128], out_channels=32),
     rpn_head=dict(in_channels=32, feat_channels=32, anchor_generator=dict(ratios=[0.5, 1.0, 2.0])),
     roi_head=dict(

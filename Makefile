@@ -23,7 +23,7 @@ endef
 export SHOW_DEMO
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo adopt record sync reproduce test coverage benchmark accuracy lint format conda-files clean clean-venv
+.PHONY: help setup demo adopt record sync reproduce test coverage benchmark learning predict accuracy lint format conda-files clean clean-venv
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -55,6 +55,16 @@ coverage: setup ## run the tests and tell which lines of the library none of the
 
 benchmark: setup ## race the library with its peers and write docs/benchmarks.md (PART="fusion score" chooses, and writes nothing)
 	OMP_NUM_THREADS=1 PYTHONPATH=scripts python -m benchmarks $(PART) $(if $(PART),,--write)
+
+learning: setup ## race training and inference with stock MMDetection's, on the demo (after make demo)
+	OMP_NUM_THREADS=1 python -m benchmarks.learning --checkpoint results/demo/train/cascade_mask_rcnn_tiny/fold_0/model.pth --write
+
+predict: setup ## find the cells in your images (IMAGES=folder), by the detectors of CONFIG=configs/sartorius_cpu.yaml
+	$(if $(realpath $(IMAGES)),,$(error Which images? make predict IMAGES=folder))
+	@test -L data/own_folder || test ! -e data/own_folder || { echo "error: data/own_folder holds images already; move them away, or run: snakemake --config dataset=own_folder"; exit 1; }
+	@ln -sfn $(realpath $(IMAGES)) data/own_folder
+	snakemake --cores $(CORES) --configfile $(or $(CONFIG),configs/sartorius_cpu.yaml) --config dataset=own_folder --forcerun validate
+	@echo "results/own_folder: submit/ (run lengths, CSV), segment/ (instances), quantify/ (a row a cell), report/report.html"
 
 accuracy: setup ## write docs/accuracy.md's table of what each part of the recipe is worth, from recorded runs
 	PYTHONPATH=scripts python -m benchmarks.accuracy --write

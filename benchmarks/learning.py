@@ -4,7 +4,8 @@
     python -m benchmarks.learning --results results/sartorius --checkpoint results/sartorius/train/…/model.pth
 
 The two take turns, a round each. On a CPU what is counted are the process's CPU seconds, on a GPU the clock's. Before
-timing, both must find the same cells with the same masks. It prints a Markdown table.
+timing, both must find the same cells with the same masks. It prints a Markdown table; `--write` puts it into
+docs/benchmarks.md as well.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import pandas as pd
 import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
+from benchmarks.measuring import ROOT, insert
 from neuroseg import readers, rle, tables
 from neuroseg.detector import checkpoints, configuration, hooks, selection, training
 from neuroseg.detector.dataset import named
@@ -51,6 +53,7 @@ def main() -> None:
     parser.add_argument("--iterations", type=int, default=12, help="counted in a round")
     parser.add_argument("--images", type=int, default=6, help="looked at in a round, the densest ones")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md")
     options = parser.parse_args()
     device = choose_device()
     images, instances, folds = (
@@ -64,10 +67,13 @@ def main() -> None:
     rows = [learning(options, images, instances, folds, device)]
     if options.checkpoint:
         rows.append(finding(options, images, instances, device))
-    print(f"\n{_machine(device)}, {options.results.name}, {options.model.stem}, {options.rounds} rounds in turns\n")
-    print("| work | stock MMDetection | neuroseg | ratio |\n|---|---|---|---|")
-    for name, theirs, ours in rows:
-        print(f"| {name} | {1 / theirs:.2f} a second | {1 / ours:.2f} a second | {theirs / ours:.2f} |")
+    lines = ["| work | stock MMDetection | neuroseg | ratio |", "|---|---|---|---|"]
+    lines += [f"| {name} | {1 / t:.2f} a second | {1 / o:.2f} a second | {t / o:.2f} |" for name, t, o in rows]
+    where = f"{_machine(device)}, {options.results.name}, {options.model.stem}, {options.rounds} rounds in turns."
+    text = "\n".join([*lines, "", where, ""])
+    print(f"\n{text}")
+    if options.write:
+        insert(ROOT / "docs" / "benchmarks.md", text, "learning")
 
 
 def learning(options, images, instances, folds, device) -> tuple[str, float, float]:

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parents[1]
-BEGIN, END = "<!-- table: begin -->\n", "<!-- table: end -->\n"
 
 
 class Row(NamedTuple):
@@ -62,11 +61,14 @@ def agree(condition: object, what: str) -> None:
         raise SystemExit(f"benchmark stopped: {what} differ between the contenders")
 
 
-def insert(page: Path, text: str) -> None:
-    """Put a text between a page's marks, in place of what stands there."""
-    before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
-    _, _, after = rest.partition(END)
-    page.write_text(f"{before}{BEGIN}{text}{END}{after}", encoding="utf-8")
+def insert(page: Path, text: str, name: str = "table") -> None:
+    """Put a text between a page's marks of a name, in place of what stands there."""
+    begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->\n"
+    before, found, rest = page.read_text(encoding="utf-8").partition(begin)
+    if not found:
+        raise SystemExit(f"{page} has no line {begin.strip()}, behind which the text belongs")
+    _, _, after = rest.partition(end)
+    page.write_text(f"{before}{begin}{text}{end}{after}", encoding="utf-8")
 
 
 def ratio(peer: float, ours: float) -> str:

@@ -388,7 +388,7 @@ def test_nothing_to_learn_from_is_said(culture):
 
 
 def partly_annotated(culture: Culture) -> pd.DataFrame:
-    """The images, of which the last two lack annotation: the third is of the first one's well, the fourth is a test image."""
+    """The images; the last two lack annotation: the third is of the first one's well, the fourth a test image."""
     return culture.images.assign(
         annotated=[True, True, False, False], subset=["train", "train", "train", "test"], group=["w", "v", "w", "t"]
     )

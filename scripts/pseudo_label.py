@@ -22,7 +22,8 @@ def main(
 ) -> None:
     """Label images without annotation by what the detector of a fold, the teacher, finds in them.
 
-    Its views are fused by WBF and made disjoint; what scores enough is kept, for the fold's student to learn from. An
+    Its views are fused by WBF and made disjoint; what scores enough is kept, for the fold's student to learn from. A
+    cell is of its image's type where the images table tells one, else of the type that all finds there vote for. An
     image without such a find is left out, and so is one of a group that the fold holds out.
 
     Args:
@@ -38,7 +39,8 @@ def main(
         instances: Where the pseudo-labels go, an instances table with scores.
     """
     listed = detector.unannotated(tables.read("images", images), tables.read("folds", folds), fold, kinds)
-    thresholds = segmentation.untuned(min_score, detector.classes(checkpoint))
+    types = detector.classes(checkpoint)
+    thresholds = segmentation.untuned(min_score, types)
     settings = {"fold": fold, "source": "teacher", "views": views, "batch_size": batch_size, "device": device}
     found, coverage = detector.predict(
         checkpoint, listed, load=lambda path: readers.to_uint8(readers.read_image(path)), **settings
@@ -46,7 +48,7 @@ def main(
     if coverage.images:
         teacher = fusion.Member(checkpoint, frozenset(coverage.images), dict.fromkeys(coverage.sources, 1.0))
         found = fusion.fuse([found], [teacher], coverage.images, fusion.Fusion(), "teacher")
-    labels = segmentation.instances(found, listed, thresholds)
+    labels = segmentation.instances(segmentation.of_known_type(found, listed, types), listed, thresholds)
     tables.write("instances", labels, instances)
     print(f"{len(labels)} cells in {labels['image_id'].nunique()} of {len(listed)} images are pseudo-labelled")
 

@@ -435,7 +435,17 @@ def test_an_image_in_no_fold_is_named(step, files):
         segment(step, files)
 
 
-# ------------------------------------------------------------------------------------------------- untuned thresholds
+# ------------------------------------------------------------------------------------------------------ pseudo-labels
+
+
+def test_detections_are_of_their_images_type_where_it_is_told():
+    told = images("a", "b", "c").assign(cell_type=["astro", None, "neuron"])
+    found = detections(
+        [[0, 0, 9, 9]] * 4, [0.9, 0.8, 0.7, 0.6], ["a", "a", "b", "c"], ["cort", "astro", "cort", "cort"]
+    )
+    known = segmentation.of_known_type(found, told, ["astro", "cort"])
+    assert known["cell_type"].tolist() == ["astro", "astro", "cort", "cort"]  # nobody has taught it neuron
+    assert found["cell_type"].tolist() == ["cort", "astro", "cort", "cort"]
 
 
 def test_untuned_thresholds_are_a_score_of_each_type():

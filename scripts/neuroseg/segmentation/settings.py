@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -25,29 +24,6 @@ class Thresholds(BaseModel):
     """Fewest pixels, after overlaps are resolved."""
     rescore: bool
     """Whether the score is multiplied by the mean probability over the cell's pixels."""
-
-
-UNTUNED = {"mask": 0.5, "min_area": 20, "rescore": False}
-"""What is not chosen where there is no truth to choose it on."""
-
-
-def untuned(min_score: Mapping[str, float], types: Sequence[str]) -> dict[str, Thresholds]:
-    """Return each type's thresholds where only the score is chosen.
-
-    Args:
-        min_score: Lowest score by cell type; `default` for the types that it does not name.
-        types: All cell types.
-
-    Raises:
-        DataError: a type is named that there is not, or one is left without a score.
-    """
-    for name in min_score:
-        if name != "default" and name not in types:
-            raise DataError(f"min_score: there is no cell type {name}; name {', '.join(types)} or default.")
-    missing = [name for name in types if not min_score.keys() & {name, "default"}]
-    if missing:
-        raise DataError(f"min_score: {missing[0]} has none; add it, or a default.")
-    return {name: Thresholds(score=min_score.get(name, min_score.get("default")), **UNTUNED) for name in types}
 
 
 class _File(BaseModel):

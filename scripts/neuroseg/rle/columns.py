@@ -24,12 +24,12 @@ def decompress(
     """Return column-major runs, cut at columns' ends, and the first mask whose counts do not fill the frame, or -1."""
     ptr = np.zeros(ends.size + 1, np.int64)
     start, length = np.empty(data.size // 2 + 1024, np.int32), np.empty(data.size // 2 + 1024, np.int32)
-    lines, firsts, lengths = _runs(1024)
+    counts, (lines, firsts, lengths) = np.empty(1024, np.int64), _runs(1024 + width)
     runs, at = 0, 0
     for i in range(ends.size):
-        if lines.size < (ends[i] - at) // 2 + width:
-            lines, firsts, lengths = _runs(ends[i] - at + width)
-        count = _decode(data, at, ends[i], height, width, lines, firsts, lengths)
+        if counts.size <= ends[i] - at:
+            counts, (lines, firsts, lengths) = np.empty(2 * (ends[i] - at), np.int64), _runs(ends[i] - at + width)
+        count = _decode(data, at, ends[i], height, width, counts, lines, firsts, lengths)
         if count < 0:
             return ptr, start, length, i
         if runs + count > start.size:
@@ -192,41 +192,41 @@ def _put_count(value, out, at):
 
 
 @njit(cache=True, nogil=True)
-def _count(data, at, end):
-    """Return the number at `at` and where the next one begins, -1 where there is none."""
-    value, shift = np.int64(0), 0
-    while at < end and shift < 45:
-        byte = np.int64(data[np.uint64(at)]) - 48
+def _numbers(data, at, end, counts):
+    """Read one mask's numbers and undo their differences; return how many counts they are, -1 where one is broken."""
+    n = 0
+    while at < end:
+        value = np.int64(data[np.uint64(at)]) - 48  # indices that are never negative, which a signed one is checked for
         at += 1
-        if byte < 0 or byte > 63:
-            break
-        value |= (byte & 0x1F) << shift
-        shift += 5
-        if byte < 32:
-            sign = np.int64(1) << (shift - 1)
-            return (value ^ sign) - sign, at
-    return np.int64(0), -1
+        if 0 <= value < 32:  # one character: six numbers of seven, so that looking for it first halves the time
+            value = (value ^ 16) - 16
+        else:
+            low, shift = np.int64(0), 0
+            while 32 <= value < 64 and at < end and shift < 40:
+                low |= (value & 31) << shift
+                value = np.int64(data[np.uint64(at)]) - 48
+                shift += 5
+                at += 1
+            if not 0 <= value < 32:
+                return -1
+            value = low | (((value ^ 16) - 16) << shift)
+        counts[np.uint64(n)] = value + counts[np.uint64(n - 2)] if n > 2 else value
+        n += 1
+    return n
 
 
 @njit(cache=True, nogil=True)
-def _decode(data, at, end, height, width, lines, firsts, lengths):
+def _decode(data, at, end, height, width, counts, lines, firsts, lengths):
     """Read one mask's counts into runs, cut at columns' ends; return how many, -1 where they do not fill the frame."""
-    pixels = np.int64(height) * width
+    pixels, numbers = np.int64(height) * width, _numbers(data, at, end, counts)
     position, column, line = np.int64(0), np.int64(0), np.int64(0)  # column: where the line begins
-    gap, run, pairs, count = np.int64(0), np.int64(0), 0, 0
-    while at < end:
-        value, at = _count(data, at, end)
-        gap = value + gap if pairs > 1 else value
+    count = 0
+    counts[max(numbers, 0)] = 0  # the last run, where they end with background
+    for k in range(0, numbers, 2):
+        gap, run = counts[np.uint64(k)], counts[np.uint64(k + 1)]
+        if gap < 0 or run < 0 or gap > pixels - position or run > pixels - position - gap:
+            return -1
         position += gap
-        if at < 0 or gap < 0 or position > pixels:
-            return -1
-        if at == end:
-            break
-        value, at = _count(data, at, end)
-        run = value + run if pairs > 0 else value
-        pairs += 1
-        if at < 0 or run < 0 or run > pixels - position:
-            return -1
         first, left = position - column, run
         position += run
         if first >= height:
@@ -240,7 +240,7 @@ def _decode(data, at, end, height, width, lines, firsts, lengths):
             count -= 1
             first, left = np.int64(firsts[count]), left + lengths[count]
         while first + left > height:
-            place = np.uint64(count)  # never negative, which a signed index would be checked for
+            place = np.uint64(count)
             lines[place], firsts[place], lengths[place] = line, first, height - first
             count += 1
             left -= height - first
@@ -315,10 +315,10 @@ def _bits_of_counts(data, offset, rows, height, width, words):
     longest = 0
     for row in rows:
         longest = max(longest, offset[row + 1] - offset[row])
-    lines, firsts, lengths = _runs(longest // 2 + width)
+    counts, (lines, firsts, lengths) = np.empty(longest + 1, np.int64), _runs(longest // 2 + width)
     for i in range(rows.size):
         begin, end = offset[rows[i]], offset[rows[i] + 1]
-        count = _decode(data, begin, end, height, width, lines, firsts, lengths)
+        count = _decode(data, begin, end, height, width, counts, lines, firsts, lengths)
         if count < 0:
             return at, words, box, area, rows[i]
         at[i + 1] = at[i] + _measure(lines, firsts, lengths, count, i, box, area)

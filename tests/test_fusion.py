@@ -327,7 +327,8 @@ def ensemble(step, tmp_path):
     def ensemble(recipe: str, *members) -> pd.DataFrame:
         (tmp_path / "recipe.yaml").write_text(recipe)
         out = tmp_path / "out" / "e.parquet"
-        step("ensemble").main(recipe=tmp_path / "recipe.yaml", members=members, name="e", detections=out)
+        paths = {"recipe": tmp_path / "recipe.yaml", "detections": out, "weights": tmp_path / "out" / "e.weights.yaml"}
+        step("ensemble").main(members=members, name="e", **paths)
         return tables.read("detections", out)
 
     return ensemble
@@ -483,6 +484,6 @@ def test_an_image_that_a_member_has_not_looked_at_is_named(write, ensemble):
         ensemble("members: {m: 1, n: 1}", one, two)
 
 
-@pytest.mark.parametrize("name", ["tiny", "tiny_single", "sartorius"])
+@pytest.mark.parametrize("name", ["tiny", "tiny_single", "tiny_weighed", "sartorius"])
 def test_the_recipes_that_come_with_the_project_can_be_read(root, name):
     assert fusion.read_recipe(root / "configs" / "ensembles" / f"{name}.yaml").fusion.method in fusion.METHODS

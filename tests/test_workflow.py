@@ -114,6 +114,32 @@ def test_teachers_that_learn_from_their_students_are_refused(tmp_path):
     )
 
 
+def test_truth_goes_into_an_ensemble_only_where_its_file_lists_weights_to_choose_from(tmp_path):
+    folder = copy(tmp_path)
+    outer = {"members": {"tiny_weighed": 1.0, "cascade_mask_rcnn_tiny": 1.0}}
+    (folder / "configs" / "ensembles" / "outer.yaml").write_text(yaml.safe_dump(outer))
+    planned = snakemake("-n", "--cores", "8", "--config", "ensembles=[outer,tiny_pair]", folder=folder).stdout
+    jobs = re.findall(r"^rule ensemble:\n(.*?)^\S", planned, re.MULTILINE | re.DOTALL)
+    commands = re.findall(r"scripts/ensemble.py.*", re.sub(r"\\\n", " ", planned))
+    assert len(jobs) == len(commands) == 3
+    for job, command in zip(jobs, commands, strict=True):
+        flags = set(re.findall(r"--(images|instances|folds|chosen) ", command))
+        named = re.search(r"--name (\w+)", command)[1]
+        assert flags == ({"images", "instances", "folds"} if named == "tiny_weighed" else set())
+        assert ("validate/instances.parquet" in job) == (named == "tiny_weighed")
+        assert f"--weights results/demo/ensemble/{named}.weights.yaml" in command
+
+
+def test_a_data_set_without_truth_waits_for_the_weights_chosen_where_its_detectors_learnt():
+    assert not any(plan.weighing("own_folder", "tiny_pair").values())
+    assert plan.weighing("own_folder", "tiny_weighed") == {
+        "images": [],
+        "instances": [],
+        "folds": ["results/own_folder/split/folds.parquet"],
+        "chosen": ["results/sartorius/ensemble/tiny_weighed.weights.yaml"],
+    }
+
+
 def rules() -> dict[str, str]:
     text = "".join(file.read_text() for file in sorted((ROOT / "workflow" / "rules").glob("*.smk")))
     return dict(re.findall(r"^rule (\w+):\n(.*?)(?=^\S|\Z)", text, re.MULTILINE | re.DOTALL))

@@ -77,6 +77,22 @@ def detections(dataset: str, ensemble: str, names: Sequence[int | str]) -> list[
     return files
 
 
+def weighing(dataset: str, ensemble: str) -> dict[str, list[str]]:
+    """Return what `ensemble` needs beyond detections where its file lists weights to choose from: truth, and folds.
+
+    A dataset that another's detectors predict takes the weights chosen on that one, as it does the thresholds.
+    """
+    open_ = any(isinstance(weight, list) for weight in read("ensembles", ensemble)["members"].values())
+    results, home = f"results/{dataset}", detectors(dataset)
+    needed = {
+        "images": (f"{results}/validate/images.parquet", home == dataset),
+        "instances": (f"{results}/validate/instances.parquet", home == dataset),
+        "folds": (f"{results}/split/folds.parquet", True),
+        "chosen": (f"results/{home}/ensemble/{ensemble}.weights.yaml", home != dataset),
+    }
+    return {name: [path] if open_ and here else [] for name, (path, here) in needed.items()}
+
+
 def bases(model: str) -> list[str]:
     """Return the model files of this repository that a model's file builds on, the nearest first."""
     found, pending = [], [Path("configs/models") / f"{model}.py"]

@@ -145,12 +145,14 @@ rule predict:
 rule ensemble:
     """Fuse the detections of an ensemble's members; held-out images meet one fold a model, test images meet all."""
     input:
+        unpack(lambda wildcards: plan.weighing(wildcards.dataset, wildcards.ensemble)),
         recipe="configs/ensembles/{ensemble}.yaml",
         members=lambda wildcards: plan.detections(
             wildcards.dataset, wildcards.ensemble, FOLDS
         ),
     output:
         detections="results/{dataset}/ensemble/{ensemble}.parquet",
+        weights="results/{dataset}/ensemble/{ensemble}.weights.yaml",
     log:
         "logs/{dataset}/ensemble/{ensemble}.log",
     conda:
@@ -160,6 +162,10 @@ rule ensemble:
         mem_mb=plan.growing(16000),
         runtime="4h",
     params:
+        images=lambda wildcards, input: plan.flag("--images", input.images),
+        instances=lambda wildcards, input: plan.flag("--instances", input.instances),
+        folds=lambda wildcards, input: plan.flag("--folds", input.folds),
+        chosen=lambda wildcards, input: plan.flag("--chosen", input.chosen),
         code=plan.code("ensemble"),
     shell:
         """
@@ -167,7 +173,12 @@ rule ensemble:
             --recipe {input.recipe} \
             --members {input.members} \
             --name {wildcards.ensemble} \
+            {params.images} \
+            {params.instances} \
+            {params.folds} \
+            {params.chosen} \
             --threads {threads} \
             --detections {output.detections} \
+            --weights {output.weights} \
             2>&1 | tee {log}
         """

@@ -1,15 +1,17 @@
 """Many detectors' finds of one cell become one: boxes by a method of METHODS, probability patches by their average.
 
-`recipe` reads an ensemble file, `methods` fuses the boxes of one image, `patches` lets the masks follow, and `members`
-walks the detections files image by image.
+`recipe` reads an ensemble file, `methods` fuses the boxes of one image, `patches` lets the masks follow, `members`
+walks the detections files image by image, and `weights` chooses, of several candidates, what each member weighs.
 """
 
-from neuroseg.fusion.members import Member, fuse, gather, stream
+from neuroseg.fusion.members import Member, fuse, gather, stream, weigh
 from neuroseg.fusion.methods import METHODS, Candidates, Fused, nms, nmw, soft_nms, wbf
 from neuroseg.fusion.patches import average
-from neuroseg.fusion.recipe import Fusion, Recipe, read_recipe
+from neuroseg.fusion.recipe import COMBINATIONS, Fusion, Recipe, combinations, read_recipe
+from neuroseg.fusion.weights import choose, deal, only, read_weights, write_weights
 
 __all__ = [
+    "COMBINATIONS",
     "METHODS",
     "Candidates",
     "Fused",
@@ -17,12 +19,19 @@ __all__ = [
     "Member",
     "Recipe",
     "average",
+    "choose",
+    "combinations",
+    "deal",
     "fuse",
     "gather",
     "nms",
     "nmw",
+    "only",
     "read_recipe",
+    "read_weights",
     "soft_nms",
     "stream",
     "wbf",
+    "weigh",
+    "write_weights",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
@@ -15,7 +15,7 @@ from neuroseg import tables
 from neuroseg.fusion.clusters import cluster
 from neuroseg.fusion.methods import METHODS, Candidates, Fused
 from neuroseg.fusion.patches import average
-from neuroseg.fusion.recipe import Fusion, Recipe
+from neuroseg.fusion.recipe import Fusion, Recipe, combinations
 from neuroseg.tables import DataError
 from neuroseg.threads import in_order
 
@@ -34,7 +34,8 @@ class Member(NamedTuple):
 def gather(paths: Sequence[Path], recipe: Recipe) -> tuple[list[Member], tuple[str, ...]]:
     """Find out who takes part in an ensemble.
 
-    The first part of a source (model/fold/view, or an ensemble's name) is the recipe's member that lends it its weight.
+    The first part of a source (model/fold/view, or an ensemble's name) is the recipe's member that lends it its weight,
+    of candidates the first; see `weigh`.
 
     Returns:
         The members' files, and all images that they have looked at, in the files' order.
@@ -43,7 +44,7 @@ def gather(paths: Sequence[Path], recipe: Recipe) -> tuple[list[Member], tuple[s
         DataError: a member without a file, a source without a member, a source twice on one image, or an image that a
             member has not looked at (its cells would be scored by other rules than the rest).
     """
-    members, faults = [], []
+    members, faults, first = [], [], combinations(recipe)[0]
     looked: dict[str, set[str]] = {}
     coverages = [tables.read_coverage(path) for path in paths]
     for path, coverage in zip(paths, coverages, strict=True):
@@ -56,7 +57,7 @@ def gather(paths: Sequence[Path], recipe: Recipe) -> tuple[list[Member], tuple[s
                     f"{path}: its source {source} is no member of the recipe ({known}); add it or leave it out."
                 )
             elif not rest or recipe.fusion.views is None or rest[-1] in recipe.fusion.views:
-                weights[source] = recipe.members[name]
+                weights[source] = first[name]
                 again = looked.setdefault(source, set()).intersection(coverage.images)
                 looked[source].update(coverage.images)
                 if again:
@@ -77,6 +78,14 @@ def gather(paths: Sequence[Path], recipe: Recipe) -> tuple[list[Member], tuple[s
     if faults:
         raise DataError(*faults)
     return members, images
+
+
+def weigh(members: Sequence[Member], weights: Mapping[str, float]) -> list[Member]:
+    """Return the files with other weights, given by the names of the recipe's members."""
+    return [
+        member._replace(weights={source: weights[source.split("/")[0]] for source in member.weights})
+        for member in members
+    ]
 
 
 def stream(

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from itertools import product
+from math import prod
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, field_validator
 
 from neuroseg.fusion.methods import CONFIDENCES, METHODS
 from neuroseg.tables import DataError
+
+COMBINATIONS = 64
+"""So many combinations of weights are tried at most: each costs as much as fusing and tuning without a choice."""
+
+Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Weights = Annotated[
+    Annotated[Weight, Tag("one weight")] | Annotated[tuple[Weight, ...], Field(min_length=1), Tag("candidates")],
+    Discriminator(lambda given: "candidates" if isinstance(given, (list, tuple)) else "one weight"),
+]
+_TAGS = ("one weight", "candidates")
 
 
 class Fusion(BaseModel):
@@ -51,10 +63,27 @@ class Recipe(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    members: Annotated[dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]], Field(min_length=1)]
-    """Weight of each model, or of each ensemble when ensembles are nested."""
+    members: Annotated[dict[str, Weights], Field(min_length=1)]
+    """Weight of each model, or of each ensemble when ensembles are nested; a list is of weights to choose from."""
     fusion: Fusion = Fusion()
     thresholds: dict[str, Any] = {}
+
+    @field_validator("members")
+    @classmethod
+    def _few(cls, value: dict[str, Weights]) -> dict[str, Weights]:
+        number = prod(map(len, _candidates(value)))
+        if number > COMBINATIONS:
+            raise ValueError(f"{number} combinations of weights are too many, at most {COMBINATIONS} are tried")
+        return value
+
+
+def combinations(recipe: Recipe) -> list[dict[str, float]]:
+    """Return every choice of one weight a member, in the order of the lists, the last member's changing first."""
+    return [dict(zip(recipe.members, chosen, strict=True)) for chosen in product(*_candidates(recipe.members))]
+
+
+def _candidates(members: dict[str, Weights]) -> list[tuple[float, ...]]:
+    return [weight if isinstance(weight, tuple) else (weight,) for weight in members.values()]
 
 
 def read_recipe(path: str | Path) -> Recipe:
@@ -71,6 +100,9 @@ def read_recipe(path: str | Path) -> Recipe:
     try:
         return Recipe.model_validate(content)
     except ValidationError as error:
-        raise DataError(
-            *(f"{path}: {'.'.join(map(str, fault['loc'])) or 'the file'}: {fault['msg']}." for fault in error.errors())
-        ) from error
+        raise DataError(*(f"{path}: {_place(fault['loc'])}: {fault['msg']}." for fault in error.errors())) from error
+
+
+def _place(keys: tuple[int | str, ...]) -> str:
+    """Name the key that a complaint is about; pydantic adds which kind of weight it took it for."""
+    return ".".join(str(key) for key in keys if key not in _TAGS) or "the file"

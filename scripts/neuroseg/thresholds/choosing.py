@@ -1,46 +1,27 @@
-"""Which thresholds turn detections into the best instances: for each cell type, and chosen on other folds than its own.
-
-The score threshold needs no grid. For one setting of the rest (a `Point`), instances are cut once; accepting them from
-the highest score down, each adds its *gain* to its image's ap (`metrics.gains`). Gains summed by score are all that
-choosing needs: a threshold's mean ap is a running total, for every threshold, every cell type and every choice of folds
-at once.
-"""
+"""Choosing thresholds: tally the gains of what was cut, and take what is best on other folds."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from neuroseg.tables import DataError, positions, replacing
+from neuroseg.threads import in_order
+from neuroseg.thresholds.settings import Fixed, Settings
 
 TOLERANCE = 0.0005
 """Mean ap that is not worth a rarer setting or an edge: changing a member of an ensemble moves the score by 0.002."""
-
-_SWEPT = tuple(step / 1000 for step in range(1001))
 
 _HEADER = """\
 # What a cell must reach to be counted, by cell type, as chosen on held-out images by the competition's metric.
 # folds: k were chosen on the images of the other folds; all: on every held-out image, for images no fold trains on.
 """
-
-Score = Annotated[float, Field(ge=0)]
-Scores = Annotated[
-    tuple[Score, ...], Field(min_length=1), BeforeValidator(lambda given: _SWEPT if given == "swept" else given)
-]
-Mask = Annotated[float, Field(gt=0, le=1)]
-Area = Annotated[int, Field(ge=0)]
-Areas = Annotated[
-    dict[str, Annotated[tuple[Area, ...], Field(min_length=1)]],
-    Field(min_length=1),
-    BeforeValidator(lambda given: given if isinstance(given, dict) else {"every": given}),
-]
 
 
 class Point(NamedTuple):
@@ -51,64 +32,6 @@ class Point(NamedTuple):
     rescore: bool
 
 
-class Fixed(BaseModel):
-    """One cell type's thresholds, given instead of chosen."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    score: Score
-    mask: Mask
-    min_area: Area
-    rescore: bool
-
-
-class Settings(BaseModel):
-    """The section `thresholds` of an ensemble file: either `fixed`, or what to choose from."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    fixed: Annotated[dict[str, Fixed], Field(min_length=1)] | None = None
-    """Thresholds of each cell type: nothing is chosen."""
-    score: Scores = _SWEPT
-    """`swept` tries every thousandth; a list, only what it names."""
-    mask: Annotated[tuple[Mask, ...], Field(min_length=1)] = (0.4, 0.45, 0.5, 0.55)
-    """Lowest probability of a pixel of the cell."""
-    min_area: Areas = {"every": (20, 50, 100)}
-    """Fewest pixels of a cell: one list, or one by cell type; a type without one tries all that are named."""
-    rescore: Annotated[tuple[bool, ...], Field(min_length=1)] = (False, True)
-    """Whether the score is multiplied by the mean probability over the cell's pixels."""
-
-    @model_validator(mode="after")
-    def _one_or_the_other(self) -> Settings:
-        if self.fixed is not None and self.model_fields_set != {"fixed"}:
-            raise ValueError("fixed thresholds leave nothing to choose; remove them, or the lists beside them")
-        return self
-
-
-def read_settings(path: str | Path) -> Settings:
-    """Read the section `thresholds` of an ensemble file; without it, all defaults. Other sections are other rooms'.
-
-    Raises:
-        DataError: one sentence for each thing that is wrong, naming the file and the key.
-    """
-    try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
-        raise DataError(f"{path}: this ensemble file cannot be read ({reason}); mend or restore it.") from error
-    if not isinstance(content, dict):
-        raise DataError(f"{path}: this is no ensemble file; it names members, and may have a section thresholds.")
-    try:
-        return Settings.model_validate(content.get("thresholds") or {})
-    except ValidationError as error:
-        raise DataError(
-            *(
-                f"{path}: {'.'.join(map(str, ('thresholds', *fault['loc'])))}: {fault['msg']}."
-                for fault in error.errors()
-            )
-        ) from error
-
-
 def grid(settings: Settings) -> list[Point]:
     """Return the points to try, the plainest first: not rescored, masks cut near one half, small cells kept."""
     if settings.fixed is not None:
@@ -116,6 +39,45 @@ def grid(settings: Settings) -> list[Point]:
     areas = {area for some in settings.min_area.values() for area in some}
     points = {Point(*point) for point in product(settings.mask, areas, settings.rescore)}
     return sorted(points, key=lambda point: (point.rescore, abs(point.mask - 0.5), point.min_area, point.mask))
+
+
+def collect(
+    settings: Settings,
+    images: pd.DataFrame,
+    truth: pd.DataFrame,
+    rooms: tuple[Callable, Callable, Callable],
+    threads: int,
+    batches: Iterable[pd.DataFrame],
+) -> tuple[pd.DataFrame, list[pd.DataFrame], list[str]]:
+    """Cut the detections of held-out images at every point and tally what that is worth, a few images at a time.
+
+    Args:
+        settings: What is tried.
+        images: The held-out images, as `metrics.held_out` returns them.
+        truth: The true instances.
+        rooms: `segmentation.vote`, `segmentation.sweep` and `metrics.gains`, which only a script may bring together.
+        threads: How many batches are in work side by side.
+        batches: Detections of some images each.
+
+    Returns:
+        What `choose` takes: the images with ap and with their cell_type by vote, the tallies, and the types that occur.
+    """
+    (vote, sweep, gains), points = rooms, grid(settings)
+
+    def work(found: pd.DataFrame) -> tuple[dict[str, str], pd.DataFrame]:
+        votes = vote(found)
+        voted = images.assign(cell_type=images["image_id"].map(votes))
+        true = truth[truth["image_id"].isin(found["image_id"])]
+        return votes, tally(settings, voted, gains(sweep(found, images, points), true, images))
+
+    votes, tallies = {}, []
+    for voted, tallied in in_order(work, batches, threads):
+        votes |= voted
+        tallies.append(tallied)
+    kinds = images["image_id"].map(dict(zip(images["image_id"], images["cell_type"], strict=True)) | votes)
+    bare = (~images["image_id"].isin(truth["image_id"])).astype(np.float64)  # to find nothing is right where nothing is
+    types = sorted({*truth["cell_type"].dropna(), *votes.values()})
+    return images.assign(ap=bare, cell_type=kinds), tallies, types
 
 
 def tally(settings: Settings, images: pd.DataFrame, gains: pd.DataFrame) -> pd.DataFrame:
@@ -189,6 +151,35 @@ def choose(
         chosen = {"score": float(steps[step]), **points[point]._asdict()}
         rows.append({"fold": name, "cell_type": cell_type, **chosen, "images": int(images_of), "ap": ap[point, step]})
     return pd.DataFrame(rows)
+
+
+def mean_ap(
+    settings: Settings,
+    images: pd.DataFrame,
+    truth: pd.DataFrame,
+    rooms: tuple[Callable, Callable, Callable],
+    threads: int,
+    batches: Iterable[pd.DataFrame],
+) -> dict[int | str, float]:
+    """Return for each fold the mean ap of the images of all other folds, and for `all` that of every image.
+
+    Each time at the thresholds that `choose` finds on these very images, so that no truth of fold k has a say in its
+    figure. It flatters, though whatever is compared by it alike. See `collect` for the arguments.
+
+    Raises:
+        DataError: the thresholds are given: what they are right for is already settled.
+    """
+    if settings.fixed is not None:
+        raise DataError("Weights are chosen together with thresholds; give no `fixed` ones, or one weight a member.")
+    images, tallies, _ = collect(settings, images, truth, rooms, threads, batches)
+    kinds = images["cell_type"].fillna("")
+    chosen = choose(settings, images.assign(cell_type=kinds), tallies, sorted(set(kinds)))
+    result = {}
+    for fold, rows in chosen.groupby("fold", sort=False):
+        others = kinds[images["fold"] != fold]
+        counts = (kinds if others.empty else others).value_counts()
+        result[fold] = float(np.average(rows["ap"], weights=counts.reindex(rows["cell_type"], fill_value=0)))
+    return result
 
 
 def write(chosen: pd.DataFrame, path: str | Path) -> None:

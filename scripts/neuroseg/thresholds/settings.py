@@ -1,0 +1,83 @@
+"""The section `thresholds` of an ensemble file: what thresholds are chosen from, or given."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from neuroseg.tables import DataError
+
+_SWEPT = tuple(step / 1000 for step in range(1001))
+
+Score = Annotated[float, Field(ge=0)]
+Scores = Annotated[
+    tuple[Score, ...], Field(min_length=1), BeforeValidator(lambda given: _SWEPT if given == "swept" else given)
+]
+Mask = Annotated[float, Field(gt=0, le=1)]
+Area = Annotated[int, Field(ge=0)]
+Areas = Annotated[
+    dict[str, Annotated[tuple[Area, ...], Field(min_length=1)]],
+    Field(min_length=1),
+    BeforeValidator(lambda given: given if isinstance(given, dict) else {"every": given}),
+]
+
+
+class Fixed(BaseModel):
+    """One cell type's thresholds, given instead of chosen."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    score: Score
+    mask: Mask
+    min_area: Area
+    rescore: bool
+
+
+class Settings(BaseModel):
+    """The section `thresholds` of an ensemble file: either `fixed`, or what to choose from."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    fixed: Annotated[dict[str, Fixed], Field(min_length=1)] | None = None
+    """Thresholds of each cell type: nothing is chosen."""
+    score: Scores = _SWEPT
+    """`swept` tries every thousandth; a list, only what it names."""
+    mask: Annotated[tuple[Mask, ...], Field(min_length=1)] = (0.4, 0.45, 0.5, 0.55)
+    """Lowest probability of a pixel of the cell."""
+    min_area: Areas = {"every": (20, 50, 100)}
+    """Fewest pixels of a cell: one list, or one by cell type; a type without one tries all that are named."""
+    rescore: Annotated[tuple[bool, ...], Field(min_length=1)] = (False, True)
+    """Whether the score is multiplied by the mean probability over the cell's pixels."""
+
+    @model_validator(mode="after")
+    def _one_or_the_other(self) -> Settings:
+        if self.fixed is not None and self.model_fields_set != {"fixed"}:
+            raise ValueError("fixed thresholds leave nothing to choose; remove them, or the lists beside them")
+        return self
+
+
+def read_settings(path: str | Path) -> Settings:
+    """Read the section `thresholds` of an ensemble file; without it, all defaults. Other sections are other rooms'.
+
+    Raises:
+        DataError: one sentence for each thing that is wrong, naming the file and the key.
+    """
+    try:
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise DataError(f"{path}: this ensemble file cannot be read ({reason}); mend or restore it.") from error
+    if not isinstance(content, dict):
+        raise DataError(f"{path}: this is no ensemble file; it names members, and may have a section thresholds.")
+    try:
+        return Settings.model_validate(content.get("thresholds") or {})
+    except ValidationError as error:
+        raise DataError(
+            *(
+                f"{path}: {'.'.join(map(str, ('thresholds', *fault['loc'])))}: {fault['msg']}."
+                for fault in error.errors()
+            )
+        ) from error

@@ -268,13 +268,14 @@ def _take_apart(start, length, first, end, width, lines, firsts, lengths):
 @njit(cache=True, nogil=True)
 def _measure(lines, firsts, lengths, count, i, box, area):
     """Write mask i's box and area; return how many words it takes."""
-    box[i], area[i] = 0, 0
     if not count:
+        box[i], area[i] = 0, 0
         return 0
     low, high, pixels = firsts[0], np.int32(0), np.int32(0)
-    for r in range(count):
-        low, high = min(low, firsts[r]), max(high, firsts[r] + lengths[r])
-        pixels += lengths[r]
+    for r in range(count):  # in int32 throughout, so that the compiler takes several at a time
+        first, last = firsts[r], np.int32(firsts[r] + lengths[r])
+        low, high = first if first < low else low, last if last > high else high
+        pixels = np.int32(pixels + lengths[r])
     box[i, 0], box[i, 1], box[i, 2], box[i, 3] = lines[0], low, lines[count - 1] + 1, high
     area[i] = pixels
     return (box[i, 2] - box[i, 0]) * _wide(box, i)

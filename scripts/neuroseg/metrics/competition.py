@@ -51,11 +51,11 @@ def per_image(predicted: pd.DataFrame, truth: pd.DataFrame, held: pd.DataFrame) 
         One row an image, in the order of `held`: image_id, cell_type, group, fold; ap, the mean of ap_50 to ap_95;
         truth and predicted, the numbers of instances; matched_50, those matched at IoU > 0.50.
     """
-    predicted, truth = _of(predicted, held), _of(truth, held)
-    matched = hits(predicted, truth, held)
-    image = _rows(predicted, held)
-    tp = np.stack([np.bincount(image[matched > step], minlength=len(held)) for step in _STEPS], axis=1)
-    n_predicted, n_truth = (np.bincount(_rows(table, held), minlength=len(held)) for table in (predicted, truth))
+    (predicted, image), (truth, true_image) = (_of(table, held) for table in (predicted, truth))
+    kinds = len(THRESHOLDS) + 1  # of predictions: how many thresholds they pass, from none to all
+    passed = np.bincount(image * kinds + hits(predicted, truth, held), minlength=kinds * len(held))
+    tp = passed.reshape(-1, kinds)[:, :0:-1].cumsum(axis=1)[:, ::-1]
+    n_predicted, n_truth = (np.bincount(rows, minlength=len(held)) for rows in (image, true_image))
     ap = _average_precision(tp, n_predicted, n_truth)
     return pd.DataFrame(
         {
@@ -124,13 +124,11 @@ def summarise(table: pd.DataFrame, bootstrap: int, seed: int) -> dict[str, Any]:
     }
 
 
-def _of(instances: pd.DataFrame, held: pd.DataFrame) -> pd.DataFrame:
-    known = tables.positions(instances["image_id"], held["image_id"]) >= 0
-    return instances if known.all() else instances[known]
-
-
-def _rows(instances: pd.DataFrame, held: pd.DataFrame) -> np.ndarray:
-    return tables.positions(instances["image_id"], held["image_id"])
+def _of(instances: pd.DataFrame, held: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
+    """Return the instances of the images of `held`, and each one's image by its row there."""
+    image = tables.positions(instances["image_id"], held["image_id"])
+    known = image >= 0
+    return (instances, image) if known.all() else (instances[known], image[known])
 
 
 def _average_precision(tp: np.ndarray, predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:

@@ -80,9 +80,9 @@ def image_score(predicted: list[dict], truth: list[dict]) -> float:
 
 
 def average_precision(images: int) -> Row:
-    """Race COCOeval with its four ranges of area, which takes minutes on crowded images, in a single round."""
+    """Race COCOeval, asked for what ours asks: cells of every size, every detection. One round, as it takes long."""
     predicted, truth, held = data.submission(images), data.truth(images), data.images(images)
-    types = sorted(truth["cell_type"].unique())
+    types, most = sorted(truth["cell_type"].unique()), int(predicted.groupby("image_id").size().max())
     ours = lambda: metrics.coco(predicted, truth, held)  # noqa: E731
     figures = []
 
@@ -95,10 +95,11 @@ def average_precision(images: int) -> Row:
                     side.dataset = cocoeval._dataset(table, held, types, kind)
                     side.createIndex()
                 evaluator = COCOeval(*sides, kind)
-                evaluator.params.maxDets = [1, 100, int(predicted.groupby("image_id").size().max())]
+                evaluator.params.maxDets = [most]
+                evaluator.params.areaRng, evaluator.params.areaRngLbl = [[0, 1e10]], ["all"]
                 evaluator.evaluate()
                 evaluator.accumulate()
-            precision = evaluator.eval["precision"][:, :, :, 0, -1]  # cells of every size, every detection
+            precision = evaluator.eval["precision"]
             figures.append(float(precision[precision > -1].mean()))
 
     times = race({"peer": peer, "ours": ours}, 1)
@@ -112,5 +113,5 @@ def average_precision(images: int) -> Row:
         times["ours"],
         ">= 20x",
         reached,
-        "same figures; the peer as it comes, see below",
+        "same figures; both: every area, no cap",
     )

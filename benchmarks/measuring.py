@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -47,6 +48,12 @@ def once(contender: Callable[[], Any]) -> tuple[float, Any]:
     begin = time.process_time()
     result = contender()
     return time.process_time() - begin, result
+
+
+def spent() -> float:
+    """Return the CPU seconds of all commands that have ended so far."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def high_water() -> float:

@@ -189,7 +189,8 @@ def reading(table: Table, path: str | Path) -> Iterator[Callable[[Sequence[str] 
     """Open a table once: yield a function that reads and checks the rows of images (None: all), in file order.
 
     A row group is decoded when an image in it is asked for, and let go when a request does without it: who asks for
-    images in the file's order decodes each row group once and holds about one.
+    images in the file's order decodes each row group once and holds about one. Arrow's own threads stay idle: pieces
+    are so small that they cost more than they save, and a job keeps to the cores it was given.
 
     Raises:
         DataError: the file is missing, damaged, or not such a table.
@@ -200,22 +201,24 @@ def reading(table: Table, path: str | Path) -> Iterator[Callable[[Sequence[str] 
 
     def locate() -> None:
         for group in range(file.num_row_groups):
-            for image in file.read_row_group(group, columns=["image_id"])["image_id"].unique().to_pylist():
+            named = file.read_row_group(group, columns=["image_id"], use_threads=False)["image_id"]
+            for image in named.unique().to_pylist():
                 groups_of.setdefault(image, []).append(group)
 
     def rows_of(images: Sequence[str] | None) -> pd.DataFrame:
         nonlocal held
         with _damage_named(path):
             if images is None:
-                data = file.read()
+                data = file.read(use_threads=False)
             else:
                 if not groups_of:
                     locate()
                 wanted = sorted({group for image in images for group in groups_of.get(image, ())})
-                held = {group: held[group] if group in held else file.read_row_group(group) for group in wanted}
+                fresh = {group: file.read_row_group(group, use_threads=False) for group in wanted if group not in held}
+                held = {group: held[group] if group in held else fresh[group] for group in wanted}
                 data = pa.concat_tables(held.values()) if held else file.schema_arrow.empty_table()
                 data = data.filter(pc.is_in(data["image_id"], pa.array(images, pa.string())))
-        frame = data.replace_schema_metadata(None).to_pandas(types_mapper=_in_arrow)
+        frame = data.replace_schema_metadata(None).to_pandas(types_mapper=_in_arrow, use_threads=False)
         check(table, frame, path)
         return frame
 
@@ -263,7 +266,7 @@ def boxes(frame: pd.DataFrame) -> np.ndarray:
 
 def empty(table: Table) -> pd.DataFrame:
     """Return the table without rows."""
-    return SCHEMAS[table].empty_table().to_pandas(types_mapper=_in_arrow)
+    return SCHEMAS[table].empty_table().to_pandas(types_mapper=_in_arrow, use_threads=False)
 
 
 def check(table: Table, frame: pd.DataFrame, where: str | Path) -> None:

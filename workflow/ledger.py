@@ -94,12 +94,14 @@ def record(name: str, snakemake: Sequence[str], root: Path = ROOT) -> None:
         raise RunError(f"name {name!r}: use letters, digits, '.', '_' and '-', and begin with a letter or digit.")
     if git("tag", "--list", f"run/{name}", root=root):
         raise RunError(f"name {name}: there is a run of that name already (`git show run/{name}`); choose another.")
-    _refuse_changes(git("status", "--porcelain", root=root), "commit or stash them first: a run is a commit")
     overriding = [flag for flag in snakemake if re.match(r"--config(file|files)?(=|$)|-C", flag)]
     if overriding:
         raise RunError(f"{overriding[0]}: a recorded run takes its configuration from configs/pipeline.yaml alone.")
 
     config = yaml.safe_load((root / "configs" / "pipeline.yaml").read_text())
+    metrics = f"results/{config['dataset']}/evaluate"  # an earlier run may have left some
+    changed = git("status", "--porcelain", "--untracked-files=all", "--", ".", f":(exclude){metrics}", root=root)
+    _refuse_changes(changed, "commit or stash them first: a run is a commit")
     parent = git("rev-parse", "HEAD", root=root)
     run("snakemake", *snakemake, "--", *TARGETS, root=root)
     left = strays(root / "results" / config["dataset"], root)
@@ -113,7 +115,7 @@ def record(name: str, snakemake: Sequence[str], root: Path = ROOT) -> None:
     lines = [_line(root, name, parent, config["dataset"], ensemble) for ensemble in config["ensembles"]]
     _append(root / LEADERBOARD, lines)
     surroundings.write(root / surroundings.FILE)
-    known = ["dvc.lock", LEADERBOARD, surroundings.FILE, f"results/{config['dataset']}/evaluate"]
+    known = ["dvc.lock", LEADERBOARD, surroundings.FILE, metrics]
     git("add", "--", *known, root=root)
     changed = git("diff", "--name-only", root=root) + git("ls-files", "--others", "--exclude-standard", root=root)
     _refuse_changes(changed, "they were edited while the chain ran; restore or commit them, and record again")

@@ -141,6 +141,22 @@ def test_no_bytes_crash_the_reader(counts):
     assert rle.to_masks(runs, 5, 7).shape == (len(counts), 5, 7)
 
 
+@given(st.lists(st.integers(0, 9), max_size=30), st.integers(1, 12))
+def test_empty_touching_and_long_runs_are_read_as_they_stand(counts, height):
+    width = -(-max(sum(counts), 1) // height)
+    counts = [*counts, *[0] * (len(counts) % 2), height * width - sum(counts)]
+    pixels = np.repeat(np.arange(len(counts)) % 2 == 1, counts)
+    runs = rle.from_coco([rle.from_uncompressed(counts, height, width)], height, width)
+    assert (rle.to_masks(runs, height, width)[0] == pixels.reshape(width, height).T).all()
+    assert (rle.from_masks(rle.to_masks(runs, height, width)).start == runs.start).all()
+
+
+def test_a_number_may_be_padded_to_12_bytes():
+    assert rle.areas(rle.from_coco([b"1Q" + 10 * b"P" + b"0:"], 3, 4)).tolist() == [1]
+    with pytest.raises(ValueError, match="mask 0 holds no run lengths"):
+        rle.from_coco([b"1Q" + 11 * b"P" + b"0:"], 3, 4)
+
+
 @given(st.lists(st.text(alphabet="0123456789 x-", max_size=20), max_size=4))
 def test_no_text_crashes_the_reader(texts):
     runs, faults = rle.from_kaggle(texts, 5, 7)

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from neuroseg import rle, tables
-from neuroseg.metrics.matching import THRESHOLDS, hits, hits_of_runs
+from neuroseg.metrics.matching import THRESHOLDS, hits_of_pairs, hits_of_runs
+from neuroseg.metrics.overlaps import pairs_of
 from neuroseg.tables import DataError
 
 AP_COLUMNS = tuple(f"ap_{100 * threshold:.0f}" for threshold in THRESHOLDS)
@@ -51,11 +52,11 @@ def per_image(predicted: pd.DataFrame, truth: pd.DataFrame, held: pd.DataFrame) 
         One row an image, in the order of `held`: image_id, cell_type, group, fold; ap, the mean of ap_50 to ap_95;
         truth and predicted, the numbers of instances; matched_50, those matched at IoU > 0.50.
     """
-    (predicted, image), (truth, true_image) = (_of(table, held) for table in (predicted, truth))
-    kinds = len(THRESHOLDS) + 1  # of predictions: how many thresholds they pass, from none to all
-    passed = np.bincount(image * kinds + hits(predicted, truth, held), minlength=kinds * len(held))
-    tp = passed.reshape(-1, kinds)[:, :0:-1].cumsum(axis=1)[:, ::-1]
-    n_predicted, n_truth = (np.bincount(rows, minlength=len(held)) for rows in (image, true_image))
+    (predicted_rle, image), (truth_rle, truth_image) = _of(predicted, held), _of(truth, held)
+    found = pairs_of(predicted_rle, image, truth_rle, truth_image, held)
+    matched = hits_of_pairs(found, len(image), len(truth_image))
+    tp = _more_than(matched, image, len(held))
+    n_predicted, n_truth = (np.bincount(of, minlength=len(held)) for of in (image, truth_image))
     ap = _average_precision(tp, n_predicted, n_truth)
     return pd.DataFrame(
         {
@@ -124,11 +125,18 @@ def summarise(table: pd.DataFrame, bootstrap: int, seed: int) -> dict[str, Any]:
     }
 
 
-def _of(instances: pd.DataFrame, held: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
-    """Return the instances of the images of `held`, and each one's image by its row there."""
+def _of(instances: pd.DataFrame, held: pd.DataFrame) -> tuple[pd.Series, np.ndarray]:
+    """Return the masks of the images of `held`, and of each the position of its image there."""
     image = tables.positions(instances["image_id"], held["image_id"])
     known = image >= 0
-    return (instances, image) if known.all() else (instances[known], image[known])
+    return (instances["rle"], image) if known.all() else (instances["rle"][known], image[known])
+
+
+def _more_than(hits: np.ndarray, image: np.ndarray, images: int) -> np.ndarray:
+    """Return how many instances of each image have more than 0, 1, ... hits, shape (images, thresholds)."""
+    width = len(_STEPS) + 1
+    exactly = np.bincount(image * width + hits, minlength=images * width).reshape(images, width)
+    return exactly[:, :0:-1].cumsum(axis=1)[:, ::-1]
 
 
 def _average_precision(tp: np.ndarray, predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:

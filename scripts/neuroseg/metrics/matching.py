@@ -35,13 +35,17 @@ def hits(predicted: pd.DataFrame, truth: pd.DataFrame, images: pd.DataFrame) -> 
     Raises:
         DataError: instances of an image that `images` does not list, or masks that do not fit their image's frame.
     """
-    found = pairs(predicted, truth, images)
-    return _match(*_graph(found, len(predicted)), len(truth))
+    return hits_of_pairs(pairs(predicted, truth, images), len(predicted), len(truth))
 
 
 def hits_of_runs(predicted: Runs, truth: Runs, width: int) -> np.ndarray:
     """Return what `hits` does, of the masks of one image, given as canonical runs of its frame."""
-    return _match(*_graph(overlaps_of_runs(predicted, truth, width), len(predicted)), len(truth))
+    return hits_of_pairs(overlaps_of_runs(predicted, truth, width), len(predicted), len(truth))
+
+
+def hits_of_pairs(found: Pairs, predictions: int, truths: int) -> np.ndarray:
+    """Return what `hits` does, of so many masks on either side, of which these overlap by more than half."""
+    return _match(*_graph(found, predictions), truths)
 
 
 def _graph(found: Pairs, predictions: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -18,10 +18,16 @@ def pairs(predicted: pd.DataFrame, truth: pd.DataFrame, images: pd.DataFrame) ->
     Raises:
         DataError: instances of an image that `images` does not list, or masks that do not fit their image's frame.
     """
-    sides = [(table["rle"], _listed(table, images)) for table in (predicted, truth)]
+    return pairs_of(predicted["rle"], _listed(predicted, images), truth["rle"], _listed(truth, images), images)
+
+
+def pairs_of(
+    predicted: pd.Series, predicted_image: np.ndarray, truth: pd.Series, truth_image: np.ndarray, images: pd.DataFrame
+) -> rle.Pairs:
+    """Return what `pairs` does, of compressed counts and the position in `images` that each belongs to."""
     sizes = images[["height", "width"]].to_numpy(np.int64)
     try:
-        return rle.overlaps(*sides[0], *sides[1], sizes)
+        return rle.overlaps(predicted, predicted_image, truth, truth_image, sizes)
     except ValueError as error:
         complaint, image = error.args
         name = images["image_id"].iloc[image]

@@ -54,11 +54,11 @@ def from_uncompressed(counts: Sequence[int], height: int, width: int) -> bytes:
 
 
 def end_to_end(counts: Sequence[bytes] | pd.Series) -> tuple[np.ndarray, np.ndarray]:
-    """Return the joined bytes, and where each text ends; a column is read where it lies in Arrow's memory."""
+    """Return the joined bytes, and where each text begins and the last ends; a column is read in place."""
     array = pa.array(counts, pa.binary())
     array = array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
     if not len(array):
-        return np.zeros(0, np.uint8), np.zeros(0, np.int64)
+        return np.zeros(0, np.uint8), np.zeros(1, np.int64)
     _, offsets, data = array.buffers()
-    ends = np.frombuffer(offsets, np.int32)[array.offset : array.offset + len(array) + 1].astype(np.int64)
-    return np.frombuffer(data, np.uint8)[ends[0] : ends[-1]], ends[1:] - ends[0]
+    offset = np.frombuffer(offsets, np.int32)[array.offset : array.offset + len(array) + 1].astype(np.int64)
+    return np.frombuffer(data, np.uint8)[offset[0] : offset[-1]], offset - offset[0]

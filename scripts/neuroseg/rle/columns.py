@@ -19,17 +19,18 @@ EVERY = np.uint64(0xFFFFFFFFFFFFFFFF)
 
 @njit(cache=True, nogil=True)
 def decompress(
-    data: np.ndarray, ends: np.ndarray, height: int, width: int
+    data: np.ndarray, offset: np.ndarray, height: int, width: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
     """Return column-major runs, cut at columns' ends, and the first mask whose counts do not fill the frame, or -1."""
-    ptr = np.zeros(ends.size + 1, np.int64)
+    masks = offset.size - 1
+    ptr, box, area = np.zeros(masks + 1, np.int64), np.zeros((masks, 4), np.int32), np.zeros(masks, np.int32)
     start, length = np.empty(data.size // 2 + 1024, np.int32), np.empty(data.size // 2 + 1024, np.int32)
-    counts, (lines, firsts, lengths) = np.empty(1024, np.int64), _runs(1024 + width)
-    runs, at = 0, 0
-    for i in range(ends.size):
-        if counts.size <= ends[i] - at:
-            counts, (lines, firsts, lengths) = np.empty(2 * (ends[i] - at), np.int64), _runs(ends[i] - at + width)
-        count = _decode(data, at, ends[i], height, width, counts, lines, firsts, lengths)
+    longest = np.diff(offset).max() if masks else 0
+    (lines, firsts, lengths), values = _runs(longest // 2 + width), np.empty(longest + 3, np.int64)
+    runs = 0
+    for i in range(masks):
+        begin, end = offset[i], offset[i + 1]
+        count = _decode(data, begin, end, height, width, values, lines, firsts, lengths, i, box, area)
         if count < 0:
             return ptr, start, length, i
         if runs + count > start.size:
@@ -37,7 +38,7 @@ def decompress(
             length = np.concatenate((length, np.empty(runs + count, np.int32)))
         for r in range(count):
             start[runs + r], length[runs + r] = lines[r] * height + firsts[r], lengths[r]
-        runs, at = runs + count, ends[i]
+        runs += count
         ptr[i + 1] = runs
     return ptr, start[:runs].copy(), length[:runs].copy(), -1
 
@@ -191,65 +192,81 @@ def _put_count(value, out, at):
             return at
 
 
-@njit(cache=True, nogil=True)
-def _numbers(data, at, end, counts):
-    """Read one mask's numbers and undo their differences; return how many counts they are, -1 where one is broken."""
-    n = 0
-    while at < end:
-        value = np.int64(data[np.uint64(at)]) - 48  # indices that are never negative, which a signed one is checked for
-        at += 1
-        if 0 <= value < 32:  # one character: six numbers of seven, so that looking for it first halves the time
-            value = (value ^ 16) - 16
-        else:
-            low, shift = np.int64(0), 0
-            while 32 <= value < 64 and at < end and shift < 40:
-                low |= (value & 31) << shift
-                value = np.int64(data[np.uint64(at)]) - 48
-                shift += 5
-                at += 1
-            if not 0 <= value < 32:
-                return -1
-            value = low | (((value ^ 16) - 16) << shift)
-        counts[np.uint64(n)] = value + counts[np.uint64(n - 2)] if n > 2 else value
-        n += 1
-    return n
+@njit(cache=True, nogil=True, inline="always")
+def _decode(data, at, end, height, width, values, lines, firsts, lengths, i, box, area):
+    """Read mask i's counts into runs, cut at columns' ends, and write its box and area; return how many runs.
+
+    That is -1 where they do not fill the frame. Nothing in the loops makes the processor guess, which is what unpacking
+    would otherwise spend its time on; what few masks have is mended afterwards. `x` is the place on the line.
+    """
+    count, pixels = _numbers(data, at, end, values), np.int64(height) * width
+    if count < 1:
+        return np.int64(-1)
+    line, gap, run = values[0] // height, np.int64(0), np.int64(0)
+    x = values[0] - line * height - 1
+    values[0], values[2] = 1, values[2] - 1  # each count adds to the last but one, but for the third
+    low, high, covered, least = np.int64(height), np.int64(0), np.int64(0), min(2 * line + 1, 1)
+    for k in range(np.uint64(count) >> np.uint64(1)):
+        gap += values[2 * k]
+        run += values[2 * k + np.uint64(1)]
+        x += gap
+        further = np.int64(x >= height)
+        line, x = line + further, x - (height & -further)
+        lines[k], firsts[k], lengths[k] = line, x, run
+        low = min(low, x)
+        x += run
+        high, covered, least = max(high, x), covered + run, min(least, gap, run)
+    if count & 1:
+        gap += values[count - 1]
+        x += gap
+    if min(gap, least) < 0 or high > pixels or line * height + x != pixels:
+        return np.int64(-1)
+    count //= 2
+    if count and (least == 0 or high > height):  # empty or touching runs, and such as leave a line or skip one
+        count = _cut(lines, firsts, lengths, count, height)
+        _measure(lines, firsts, lengths, count, i, box, area)
+    elif count:
+        box[i, 0], box[i, 1], box[i, 2], box[i, 3], area[i] = lines[0], low, line + 1, high, covered
+    return count
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _numbers(data, at, end, values):
+    """Read numbers (see `_put_count`); return how many, -1 where they are none or one is longer than 12 bytes.
+
+    Each byte is taken for a number's last, and the next one's value written over it where it was not: five more bits
+    enter at the top of a word, and the shift down to their place drops those of numbers before.
+    """
+    bits, spare, longest, seen, n = np.uint64(0), np.int64(59), np.int64(0), np.uint8(0), np.uint64(0)
+    for k in range(np.uint64(at), np.uint64(end)):
+        byte = data[k] - np.uint8(48)
+        seen |= byte
+        bits = (bits >> np.uint64(5)) | (np.uint64(byte) << np.uint64(59))
+        values[n] = np.int64(bits) >> (spare & 63)
+        more = np.uint64(byte >> np.uint8(5) & np.uint8(1))
+        n += np.uint64(1) - more
+        spare = spare - 5 if more else np.int64(59)
+        longest |= spare
+    return np.int64(n) if seen < 64 and longest >= 0 and spare == 59 else np.int64(-1)
 
 
 @njit(cache=True, nogil=True)
-def _decode(data, at, end, height, width, counts, lines, firsts, lengths):
-    """Read one mask's counts into runs, cut at columns' ends; return how many, -1 where they do not fill the frame."""
-    pixels, numbers = np.int64(height) * width, _numbers(data, at, end, counts)
-    position, column, line = np.int64(0), np.int64(0), np.int64(0)  # column: where the line begins
-    count = 0
-    counts[max(numbers, 0)] = 0  # the last run, where they end with background
-    for k in range(0, numbers, 2):
-        gap, run = counts[np.uint64(k)], counts[np.uint64(k + 1)]
-        if gap < 0 or run < 0 or gap > pixels - position or run > pixels - position - gap:
-            return -1
-        position += gap
-        first, left = position - column, run
-        position += run
-        if first >= height:
-            first -= height
-            line += 1
-            if first >= height:  # rare: runs of a mask mostly lie on neighbouring lines
-                line += first // height
-                first %= height
-            column = line * height
-        elif gap == 0 and count and left:  # no background between them: one run after all
-            count -= 1
-            first, left = np.int64(firsts[count]), left + lengths[count]
-        while first + left > height:
-            place = np.uint64(count)
-            lines[place], firsts[place], lengths[place] = line, first, height - first
-            count += 1
-            left -= height - first
-            line, column, first = line + 1, column + height, np.int64(0)
-        if left:
-            place = np.uint64(count)
-            lines[place], firsts[place], lengths[place] = line, first, left
-            count += 1
-    return count if position == pixels else -1
+def _cut(lines, firsts, lengths, count, height):
+    """Cut runs at columns' ends, join those that touch and drop empty ones; return how many there are."""
+    starts, spans, runs, before = lines[:count] * np.int64(height) + firsts[:count], lengths[:count].copy(), 0, -1
+    for k in range(count):
+        position, end = starts[k], starts[k] + spans[k]
+        while position < end:
+            line, first = position // height, position % height
+            left = min(end - position, height - first)
+            if first and position == before:
+                lengths[runs - 1] += left
+            else:
+                lines[runs], firsts[runs], lengths[runs] = line, first, left
+                runs += 1
+            position += left
+            before = position
+    return runs
 
 
 @njit(cache=True, nogil=True)
@@ -268,13 +285,12 @@ def _take_apart(start, length, first, end, width, lines, firsts, lengths):
 @njit(cache=True, nogil=True)
 def _measure(lines, firsts, lengths, count, i, box, area):
     """Write mask i's box and area; return how many words it takes."""
+    box[i], area[i] = 0, 0
     if not count:
-        box[i], area[i] = 0, 0
         return 0
     low, high, pixels = firsts[0], np.int32(0), np.int32(0)
-    for r in range(count):  # in int32 throughout, so that the compiler takes several at a time
-        first, last = firsts[r], np.int32(firsts[r] + lengths[r])
-        low, high = first if first < low else low, last if last > high else high
+    for r in range(count):
+        low, high = min(low, firsts[r]), max(high, np.int32(firsts[r] + lengths[r]))
         pixels = np.int32(pixels + lengths[r])
     box[i, 0], box[i, 1], box[i, 2], box[i, 3] = lines[0], low, lines[count - 1] + 1, high
     area[i] = pixels
@@ -316,13 +332,13 @@ def _bits_of_counts(data, offset, rows, height, width, words):
     longest = 0
     for row in rows:
         longest = max(longest, offset[row + 1] - offset[row])
-    counts, (lines, firsts, lengths) = np.empty(longest + 1, np.int64), _runs(longest // 2 + width)
+    (lines, firsts, lengths), values = _runs(longest // 2 + width), np.empty(longest + 3, np.int64)
     for i in range(rows.size):
         begin, end = offset[rows[i]], offset[rows[i] + 1]
-        count = _decode(data, begin, end, height, width, counts, lines, firsts, lengths)
+        count = _decode(data, begin, end, height, width, values, lines, firsts, lengths, i, box, area)
         if count < 0:
             return at, words, box, area, rows[i]
-        at[i + 1] = at[i] + _measure(lines, firsts, lengths, count, i, box, area)
+        at[i + 1] = at[i] + (box[i, 2] - box[i, 0]) * _wide(box, i)
         words = _with_room(words, at[i + 1])
         _lay(lines, firsts, lengths, count, i, box, words, at[i])
     return at, words, box, area, np.int64(-1)
@@ -345,32 +361,47 @@ def _bits_of_runs(ptr, start, length, width):
 @njit(cache=True, nogil=True)
 def _search(a_at, a_words, a_box, a_area, b_at, b_words, b_box, b_area, found, n):
     """Look at masks whose edges lie near, then at boxes, and at bits where boxes would allow; append to `found`."""
-    order = np.argsort(b_box[:, 0], kind="mergesort")
+    if not a_area.size or not b_area.size:
+        return found, n
+    order, begin = _by_top(b_box, a_box[:, 2].max())
     top, left, bottom, right = b_box[order, 0], b_box[order, 1], b_box[order, 2], b_box[order, 3]
-    area = b_area[order].astype(np.int64)
-    highest = (bottom - top).max() if order.size else 0
+    area, near = b_area[order].astype(np.int64), np.empty(order.size, np.int64)
+    highest = (bottom - top).max()
     for i in range(a_area.size):
         y0, x0, y1, x1, own = a_box[i, 0], a_box[i, 1], a_box[i, 2], a_box[i, 3], np.int64(a_area[i])
         if n + order.size > found.shape[0]:
             found = np.concatenate((found, np.empty((found.shape[0] + order.size, 4), np.int64)))
-        for k in range(np.searchsorted(top, y0 - highest), order.size):
-            if top[k] >= y1:
-                break
-            down, across = min(y1, bottom[k]) - max(y0, top[k]), min(x1, right[k]) - max(x0, left[k])
-            if min(down, across) <= 0:
+        several = 0
+        for k in range(begin[max(y0 - highest, 0)], begin[y1]):  # without a branch, as each would be a guess
+            near[several] = k
+            several += (left[k] < x1) & (right[k] > x0) & (bottom[k] > y0)
+        for k in near[:several]:
+            lines, across = min(y1, bottom[k]) - max(y0, top[k]), min(x1, right[k]) - max(x0, left[k])
+            j, both = order[k], own + area[k]
+            if 3 * min(np.int64(lines) * across, own, area[k]) <= both:
                 continue
-            both = own + area[k]
-            if 3 * min(np.int64(down) * across, own, area[k]) <= both:
-                continue
-            j = order[k]
             if x0 <= left[k]:
-                shared = _shared(a_words, a_at[i], a_box, i, b_words, b_at[j], b_box, j, down)
+                shared = _shared(a_words, a_at[i], a_box, i, b_words, b_at[j], b_box, j, lines)
             else:
-                shared = _shared(b_words, b_at[j], b_box, j, a_words, a_at[i], a_box, i, down)
+                shared = _shared(b_words, b_at[j], b_box, j, a_words, a_at[i], a_box, i, lines)
             if 3 * shared > both:  # IoU > 1/2
                 found[n, 0], found[n, 1], found[n, 2], found[n, 3] = i, j, shared, both - shared
                 n += 1
     return found, n
+
+
+@njit(cache=True, nogil=True)
+def _by_top(box, last):
+    """Return boxes in the order of their first lines, and for each line up to `last` where the first of them stands."""
+    begin = np.zeros(max(box[:, 0].max(), last) + 2, np.int64)
+    for i in range(box.shape[0]):
+        begin[box[i, 0] + 1] += 1
+    begin = np.cumsum(begin)
+    order, place = np.empty(box.shape[0], np.int64), begin.copy()
+    for i in range(box.shape[0]):
+        order[place[box[i, 0]]] = i
+        place[box[i, 0]] += 1
+    return order, begin
 
 
 @njit(cache=True, nogil=True)

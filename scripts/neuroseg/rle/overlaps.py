@@ -38,10 +38,9 @@ def overlaps(
     """
     sides, rows_of = [], []
     for counts, image in ((one, one_image), (other, other_image)):
-        data, ends = end_to_end(counts)
         rows = np.argsort(image, kind="stable")
         ptr = np.searchsorted(image[rows], np.arange(len(sizes) + 1))
-        sides += [data, np.concatenate([np.zeros(1, np.int64), ends]), rows, ptr]
+        sides += [*end_to_end(counts), rows, ptr]
         rows_of.append(image)
     found, *broken = columns.overlaps(*sides, sizes)
     for row, image in zip(broken, rows_of, strict=True):
@@ -59,6 +58,6 @@ def overlaps_of_runs(one: Runs, other: Runs, width: int) -> Pairs:
 
 
 def _sorted(found: np.ndarray) -> Pairs:
+    """Order pairs, of which nearly all are in order: what merging runs does in one pass."""
     one, other = found[:, 0], found[:, 1]
-    place = one * (other.max(initial=0) + 1) + other  # a single key, mostly in order already, is sorted in no time
-    return Pairs(*found[np.argsort(place, kind="stable")].T)
+    return Pairs(*found[np.argsort(one * (other.max(initial=0) + 1) + other, kind="stable")].T)

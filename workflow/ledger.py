@@ -120,7 +120,9 @@ def record(name: str, snakemake: Sequence[str], root: Path = ROOT) -> None:
     changed = git("diff", "--name-only", root=root) + git("ls-files", "--others", "--exclude-standard", root=root)
     _refuse_changes(changed, "they were edited while the chain ran; restore or commit them, and record again")
     scores = ", ".join(f"{line['ensemble']} {float(line['map']):.4f}" for line in lines)
-    git("commit", "--quiet", "--message", f"Record run {name}: map {scores}", root=root)
+    best = max(lines, key=lambda line: float(line["map"]))
+    subject = f"Record run {name}: map {float(best['map']):.4f} ({best['ensemble']})"
+    git("commit", "--quiet", "--message", subject, "--message", scores, root=root)
     git("tag", "--annotate", f"run/{name}", "--message", f"map {scores}", root=root)
     print(f"recorded as run/{name}: map {scores}")
     if dvc("remote", "list", root=root):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import math
 import subprocess
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -110,6 +111,8 @@ def _looks(commit: str, ensemble: str) -> int:
 
 def _times(before: float, after: float) -> str:
     """Say how much longer the trainings took."""
+    if math.isnan(before + after):
+        return "unknown"
     return "same" if before == after else f"{after / before:.1f} times"
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import sys
 from typing import Any
 
 import torch
@@ -11,6 +13,9 @@ from neuroseg.detector import roi_align, upsampling
 from neuroseg.tables import DataError
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
+"""Names of glibc's malloc.h."""
 
 
 def place(model: torch.nn.Module, device: torch.device) -> None:
@@ -35,6 +40,7 @@ def choose_device(name: str = "auto", number: int = 0) -> torch.device:
     if device.type == "cpu":
         torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1").split(",")[0]))
         torch.utils.deterministic.fill_uninitialized_memory = False  # 6 % of a training, to guard against nothing here
+        _keep_freed_memory()
     return device
 
 
@@ -45,6 +51,18 @@ def choose_dtype(name: str, device: torch.device) -> torch.dtype:
     if device.type != "cuda":
         return torch.float32
     return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+
+
+def _keep_freed_memory() -> None:
+    """Make the C library keep what is freed for the next tensors, up to 2 GiB, where that library is glibc.
+
+    Left to itself it hands a large tensor's memory back to the system, which clears every page before it lends it
+    again: a tenth of a training.
+    """
+    set_option = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if set_option:
+        set_option(M_MMAP_MAX, 0)
+        set_option(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def _bears_channels_last(model: torch.nn.Module) -> bool:

@@ -32,7 +32,7 @@ from neuroseg.detector.dataset import CellDataset
 from neuroseg.detector.inference import Looker
 from neuroseg.detector.masks import CellMasks
 from neuroseg.detector.openmmlab import MODELS, BitmapMasks, Compose, HorizontalBoxes, SingleRoIExtractor
-from neuroseg.detector.roi_align import BagExtractor
+from neuroseg.detector.roi_align import QuickExtractor
 from neuroseg.tables import DataError
 
 ROOT = Path(__file__).parents[1]
@@ -230,7 +230,7 @@ def test_the_quick_extractor_equals_mmdetections(samples):
     rois = torch.cat([torch.randint(0, 2, (60, 1)).float(), corners, corners + torch.rand(60, 2) * 300 + 1], 1)
     assert len(theirs.map_roi_levels(rois, 3).unique()) == 3
     values, slopes = [], []
-    for extract in (theirs, BagExtractor(theirs)):
+    for extract in (theirs, QuickExtractor(theirs)):
         random = torch.Generator().manual_seed(1)
         maps = [torch.randn(2, 6, 64 // k, 80 // k, generator=random, requires_grad=True) for k in (4, 8, 16)]
         values.append(extract(maps, rois))

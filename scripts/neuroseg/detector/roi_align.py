@@ -1,21 +1,23 @@
-"""RoIAlign for the CPU, five times as fast as MMCV's, whose backward pass is a third of a small model's training.
+"""RoIAlign for the CPU, many times as fast as MMCV's, whose backward pass is a third of a small model's training.
 
 MMCV walks channel by channel, where the next pixel's value is far away in memory. Here a sample is a weighted sum of
-four rows of one (pixels of all levels, channels) table, which is what PyTorch's embedding bags are made for.
+four pixels whose channels lie side by side, read where they are: no table of samples is made, forwards or backwards.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+import numpy as np
 import torch
+from numba import njit
 from torch import nn
-from torch.nn import functional
 
 from neuroseg.detector.openmmlab import RoIAlign, SingleRoIExtractor
 
 
-class BagExtractor(nn.Module):
+class QuickExtractor(nn.Module):
     """Equal to MMDetection's extractor up to rounding.
 
     Args:
@@ -25,27 +27,40 @@ class BagExtractor(nn.Module):
     def __init__(self, like: SingleRoIExtractor) -> None:
         super().__init__()
         self.level_of, self.num_inputs = like.map_roi_levels, like.num_inputs
-        self.scales = [layer.spatial_scale for layer in like.roi_layers]
+        self.scales = tuple(layer.spatial_scale for layer in like.roi_layers)
         self.output_size, self.samples = like.roi_layers[0].output_size, like.roi_layers[0].sampling_ratio
 
     def forward(self, features: Sequence[torch.Tensor], rois: torch.Tensor) -> torch.Tensor:
         """Sample maps (batch, channels, H, W) over rois (n, 5: image, x1, y1, x2, y2), to (n, channels, h, w)."""
-        channels = features[0].shape[1]
-        table = torch.cat([each.permute(0, 2, 3, 1).reshape(-1, channels) for each in features])
-        heights, widths = torch.tensor([each.shape[2:] for each in features]).unbind(1)
-        pixels = heights * widths * len(features[0])
         level = self.level_of(rois, len(features))
-        first_row = (pixels.cumsum(0) - pixels)[level] + rois[:, 0].long() * (heights * widths)[level]
-        x1, y1, x2, y2 = (rois[:, 1:] * torch.tensor(self.scales)[level, None]).unbind(1)
-        down, across = (size * self.samples for size in self.output_size)
-        x, x_weight = _neighbours(x1, x2, widths[level], across)
-        y, y_weight = _neighbours(y1, y2, heights[level], down)
-        inner = y[:, :, None, :, None] * widths[level, None, None, None, None] + x[:, None, :, None, :]
-        rows = (first_row[:, None, None, None, None] + inner).reshape(-1, 4)
-        weights = (y_weight[:, :, None, :, None] * x_weight[:, None, :, None, :]).reshape(-1, 4)
-        sampled = functional.embedding_bag(rows, table, per_sample_weights=weights, mode="sum")
-        sampled = sampled.view(len(rois), down, across, channels).permute(0, 3, 1, 2)
-        return functional.avg_pool2d(sampled, self.samples) if self.samples > 1 else sampled
+        places = rois.detach().numpy(), level.numpy(), np.float32(self.scales)
+        return _Pool.apply(places, (*self.output_size, self.samples), *features)
+
+    @property
+    def settings(self) -> tuple:
+        """What the answer follows from, besides maps and rois."""
+        return self.scales, self.output_size, self.samples, self.level_of.__self__.finest_scale
+
+
+class _Pool(torch.autograd.Function):
+    """The sampling and its derivative by the maps; rois are constants, as MMCV has it."""
+
+    @staticmethod
+    def forward(ctx: Any, places: tuple, size: tuple[int, int, int], *features: torch.Tensor) -> torch.Tensor:
+        ctx.places, ctx.size, ctx.shapes = places, size, [each.shape for each in features]
+        pooled = np.zeros((len(places[0]), *size[:2], features[0].shape[1]), np.float32)
+        for level, each in enumerate(features):
+            _exchange(_pixels(each.detach()), pooled, *places, level, size[2], back=False)
+        return torch.from_numpy(pooled).permute(0, 3, 1, 2)
+
+    @staticmethod
+    def backward(ctx: Any, slope: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        slope, slopes = _pixels(slope), []
+        for level, (batch, channels, height, width) in enumerate(ctx.shapes):
+            pixels = np.zeros((batch, height, width, channels), np.float32)
+            _exchange(pixels, slope, *ctx.places, level, ctx.size[2], back=True)
+            slopes.append(torch.from_numpy(pixels).permute(0, 3, 1, 2))
+        return None, None, *slopes
 
 
 def quicken(model: nn.Module) -> None:
@@ -53,22 +68,67 @@ def quicken(model: nn.Module) -> None:
     for part in model.modules():
         for name, child in part.named_children():
             if isinstance(child, SingleRoIExtractor) and all(map(_plain, child.roi_layers)):
-                setattr(part, name, BagExtractor(child))
+                setattr(part, name, QuickExtractor(child))
 
 
 def _plain(layer: nn.Module) -> bool:
     return isinstance(layer, RoIAlign) and layer.sampling_ratio > 0 and layer.aligned and layer.pool_mode == "avg"
 
 
-def _neighbours(
-    low: torch.Tensor, high: torch.Tensor, size: torch.Tensor, count: int
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the two pixels beside each of `count` points from `low` to `high`, and their weights, (n, count, 2)."""
-    last = size[:, None] - 1
-    at = low[:, None] + (high - low)[:, None] * ((torch.arange(count) + 0.5) / count) - 0.5
-    inside = (at >= -1) & (at <= last + 1)
-    at = torch.minimum(at.clamp(min=0), last)
-    before = at.floor()
-    weights = torch.stack([1 - at + before, at - before], -1) * inside[..., None]
-    pixel = before.long()
-    return torch.stack([pixel, torch.minimum(pixel + 1, last)], -1), weights
+def _pixels(maps: torch.Tensor) -> np.ndarray:
+    """Return maps with the channels of a pixel side by side, (batch, H, W, channels); without a copy if they are."""
+    return maps.permute(0, 2, 3, 1).contiguous().numpy()
+
+
+@njit(cache=True, nogil=True)
+def _exchange(
+    pixels: np.ndarray,
+    pooled: np.ndarray,
+    rois: np.ndarray,
+    levels: np.ndarray,
+    scales: np.ndarray,
+    level: int,
+    samples: int,
+    back: bool,
+) -> None:
+    """Add what the rois of a level see in its map, (batch, H, W, channels), to their rows of (n, h, w, channels).
+
+    Or `back`: add the pooled values' slopes to those of the pixels that they came from.
+    """
+    _, tall, wide, channels = pixels.shape
+    n, height, width, _ = pooled.shape
+    for i in range(n):
+        if levels[i] != level:
+            continue
+        x1, y1, x2, y2 = rois[i, 1:] * scales[level]
+        y, y_weight = _neighbours(y1, y2, tall, height * samples, samples)
+        x, x_weight = _neighbours(x1, x2, wide, width * samples, samples)
+        frame = pixels[int(rois[i, 0])]
+        for row in range(height * samples):
+            for column in range(width * samples):
+                part = pooled[i, row // samples, column // samples]
+                for j in range(2):
+                    for m in range(2):
+                        pixel, weight = frame[y[row, j], x[column, m]], y_weight[row, j] * x_weight[column, m]
+                        if back:
+                            for k in range(channels):
+                                pixel[k] += weight * part[k]
+                        else:
+                            for k in range(channels):
+                                part[k] += weight * pixel[k]
+
+
+@njit(cache=True, nogil=True)
+def _neighbours(low: float, high: float, size: int, count: int, samples: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the two pixels beside each of `count` points from `low` to `high`, and their shares, both (count, 2)."""
+    pixel, weight = np.empty((count, 2), np.int64), np.zeros((count, 2), np.float32)
+    for k in range(count):
+        at = low + (high - low) * np.float32((k + 0.5) / count) - np.float32(0.5)
+        inside = -1 <= at <= size
+        at = min(max(at, np.float32(0)), np.float32(size - 1))
+        before = int(at)
+        pixel[k, 0], pixel[k, 1] = before, min(before + 1, size - 1)
+        if inside:
+            weight[k, 1] = (at - np.float32(before)) / np.float32(samples)
+            weight[k, 0] = np.float32(1 / samples) - weight[k, 1]
+    return pixel, weight

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -17,6 +18,7 @@ import yaml
 
 from neuroseg import rle, tables
 from neuroseg.detector import (
+    assigning,
     checkpoints,
     configuration,
     precision,
@@ -31,7 +33,15 @@ from neuroseg.detector import (
 from neuroseg.detector.dataset import CellDataset
 from neuroseg.detector.inference import Looker
 from neuroseg.detector.masks import CellMasks
-from neuroseg.detector.openmmlab import MODELS, BitmapMasks, Compose, HorizontalBoxes, SingleRoIExtractor
+from neuroseg.detector.openmmlab import (
+    MODELS,
+    BitmapMasks,
+    Compose,
+    HorizontalBoxes,
+    InstanceData,
+    MaxIoUAssigner,
+    SingleRoIExtractor,
+)
 from neuroseg.detector.roi_align import QuickExtractor
 from neuroseg.tables import DataError
 
@@ -261,6 +271,35 @@ def test_a_deconvolution_that_overlaps_itself_is_left_alone():
     layer = torch.nn.ConvTranspose2d(6, 5, 4, stride=2, padding=1)
     upsampling.quicken(torch.nn.Sequential(layer))
     assert type(layer) is torch.nn.ConvTranspose2d
+
+
+# ----------------------------------------------------------------------------------------------------------- assigning
+
+
+@pytest.mark.parametrize("every", [True, False])
+@pytest.mark.parametrize("low_quality", [True, False])
+@pytest.mark.parametrize("cells", [0, 1, 40])
+def test_the_quick_assigner_equals_mmdetections(cells, low_quality, every):
+    random = torch.Generator().manual_seed(0)
+    x, y, side = torch.meshgrid(torch.arange(0, 200, 4), torch.arange(0, 160, 4), torch.tensor([8, 16]), indexing="ij")
+    anchors = torch.stack([x - side, y - side, x + side, y + side], -1).reshape(-1, 4).float()
+    corners = torch.randint(0, 150, (cells, 2), generator=random).float()
+    truth = torch.cat([corners, corners + torch.randint(2, 40, (cells, 2), generator=random)], 1)
+    given = (
+        InstanceData(priors=anchors),
+        InstanceData(bboxes=truth, labels=torch.randint(0, 3, (cells,), generator=random)),
+    )
+    settings = {"pos_iou_thr": 0.7, "neg_iou_thr": 0.3, "min_pos_iou": 0.3}
+    assigner = MaxIoUAssigner(**settings, match_low_quality=low_quality, gt_max_assign_all=every)
+    theirs = assigner.assign(*given)
+    model = SimpleNamespace(rpn_head=SimpleNamespace(assigner=assigner), roi_head=None)
+    assigning.quicken(model)
+    ours = assigner.assign(*given)
+    assert len(anchors) > assigning.BLOCK
+    assert type(assigner) is assigning.QuickAssigner
+    for name in ("gt_inds", "max_overlaps", "labels"):
+        assert torch.equal(getattr(ours, name), getattr(theirs, name))
+    assert cells < 40 or theirs.gt_inds.unique()[:2].tolist() == [-1, 0]
 
 
 # ----------------------------------------------------------------------------------------------- samples of a training

@@ -15,6 +15,7 @@ with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
     from mmdet.datasets.transforms import PackDetInputs
     from mmdet.models.backbones import ResNet, ResNeXt
     from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor
+    from mmdet.models.task_modules.assigners import AssignResult, BboxOverlaps2D, MaxIoUAssigner
     from mmdet.registry import MODELS, TRANSFORMS
     from mmdet.structures.bbox import HorizontalBoxes, bbox2roi
     from mmdet.structures.mask import BitmapMasks
@@ -24,21 +25,26 @@ with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
     from mmengine.hooks import EMAHook, Hook
     from mmengine.registry import init_default_scope
     from mmengine.runner import Runner
+    from mmengine.structures import InstanceData
 
 init_default_scope("mmdet")  # names in a model file mean MMDetection's
 
 __all__ = [
     "MODELS",
     "TRANSFORMS",
+    "AssignResult",
     "BaseDetDataset",
     "BaseInstanceMasks",
     "BaseTransform",
+    "BboxOverlaps2D",
     "BitmapMasks",
     "Compose",
     "Config",
     "EMAHook",
     "Hook",
     "HorizontalBoxes",
+    "InstanceData",
+    "MaxIoUAssigner",
     "PackDetInputs",
     "ResNeXt",
     "ResNet",

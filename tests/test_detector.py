@@ -24,6 +24,7 @@ from neuroseg.detector import (
     precision,
     predict,
     progress,
+    proposing,
     save,
     selection,
     train,
@@ -300,6 +301,30 @@ def test_the_quick_assigner_equals_mmdetections(cells, low_quality, every):
     for name in ("gt_inds", "max_overlaps", "labels"):
         assert torch.equal(getattr(ours, name), getattr(theirs, name))
     assert cells < 40 or theirs.gt_inds.unique()[:2].tolist() == [-1, 0]
+
+
+# ----------------------------------------------------------------------------------------------------------- proposing
+
+
+@pytest.mark.parametrize("limit", [7, 5000])
+def test_the_quick_proposals_equal_mmdetections(micro, limit):
+    config = configuration.fit(configuration.read(micro), ["cell"]).model
+    head = MODELS.build({**config.rpn_head, "train_cfg": config.train_cfg.rpn, "test_cfg": config.test_cfg.rpn})
+    cfg = config.test_cfg.rpn | {"max_per_img": limit}
+    random = torch.Generator().manual_seed(0)
+    maps = [(1, 64 // 2**k, 96 // 2**k) for k in range(5)]
+    anchors = [3 * h * w for _, h, w in maps]
+    values = torch.linspace(-5, 5, sum(anchors))[torch.randperm(sum(anchors), generator=random)]  # no two are equal
+    scores = [each.view(1, 3, h, w) for each, (_, h, w) in zip(values.split(anchors), maps, strict=True)]
+    deltas = [torch.randn(n, 12, h, w, generator=random) / 4 for n, h, w in maps]
+    metas = [{"img_shape": (128, 192)}]
+    (theirs,) = head.predict_by_feat(scores, deltas, batch_img_metas=metas, cfg=cfg)
+    proposing.quicken(SimpleNamespace(rpn_head=head))
+    (ours,) = head.predict_by_feat(scores, deltas, batch_img_metas=metas, cfg=cfg)
+    assert type(head) is proposing.QuickRPNHead
+    assert 7 <= len(theirs) <= limit
+    assert set(ours.keys()) == set(theirs.keys())
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs.keys())  # noqa: SIM118  no mapping
 
 
 # ----------------------------------------------------------------------------------------------- samples of a training

@@ -14,6 +14,7 @@ with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
     from mmdet.datasets import BaseDetDataset
     from mmdet.datasets.transforms import PackDetInputs
     from mmdet.models.backbones import ResNet, ResNeXt
+    from mmdet.models.dense_heads import RPNHead
     from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor
     from mmdet.models.task_modules.assigners import AssignResult, BboxOverlaps2D, MaxIoUAssigner
     from mmdet.registry import MODELS, TRANSFORMS
@@ -46,6 +47,7 @@ __all__ = [
     "InstanceData",
     "MaxIoUAssigner",
     "PackDetInputs",
+    "RPNHead",
     "ResNeXt",
     "ResNet",
     "RoIAlign",

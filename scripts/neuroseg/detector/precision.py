@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from neuroseg.detector import assigning, roi_align, upsampling
+from neuroseg.detector import assigning, proposing, roi_align, upsampling
 from neuroseg.tables import DataError
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -23,6 +23,7 @@ def place(model: torch.nn.Module, device: torch.device) -> None:
     model.to(device, memory_format=torch.channels_last if _bears_channels_last(model) else torch.contiguous_format)
     if device.type == "cpu":
         assigning.quicken(model)
+        proposing.quicken(model)
         roi_align.quicken(model)
         upsampling.quicken(model)
     _keep_boxes_in_float(model)

@@ -22,7 +22,7 @@ from neuroseg.detector.selection import Fold
 from neuroseg.detector.views import View, mirror, read_view, show
 from neuroseg.tables import PATCH, Coverage, DataError, patch_column
 
-AT_ONCE = {"cuda": 512, "cpu": 32}
+AT_ONCE = {"cuda": 512, "cpu": 64}
 """Boxes whose masks are computed together: 0.8 GB of features in a full-size mask head; or what a CPU's cache holds."""
 
 
@@ -156,9 +156,12 @@ class Looker:
         pairs = list(zip(stages(head.mask_roi_extractor), stages(head.mask_head), strict=True))
         patches, at_once = [torch.empty((0, PATCH, PATCH), dtype=torch.uint8)], AT_ONCE[rois.device.type]
         for some, types in zip(rois.split(at_once), labels.split(at_once), strict=True):
-            total = torch.zeros((len(some), PATCH, PATCH), device=rois.device)
+            total, pooled = torch.zeros((len(some), PATCH, PATCH), device=rois.device), {}
             for extract, mask_head in pairs:
-                logits = mask_head(extract(features[: extract.num_inputs], some)).float()
+                alike = getattr(extract, "settings", extract)  # a cascade's stages see the same, if set up alike
+                if alike not in pooled:
+                    pooled[alike] = extract(features[: extract.num_inputs], some)
+                logits = mask_head(pooled[alike]).float()
                 channel = torch.zeros_like(types) if logits.shape[1] == 1 else types
                 total += logits[torch.arange(len(some), device=rois.device), channel].sigmoid()
             patches.append((total * (255 / len(pairs))).round().to(torch.uint8).cpu())

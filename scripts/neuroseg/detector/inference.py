@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from neuroseg.detector import backbones, transforms  # noqa: F401  they enter MMDetection's registry
+from neuroseg.detector import backbones, heads, transforms  # noqa: F401  they enter MMDetection's registry
 from neuroseg.detector.checkpoints import read_detector
 from neuroseg.detector.dataset import Load
 from neuroseg.detector.openmmlab import MODELS, Compose, Config, bbox2roi

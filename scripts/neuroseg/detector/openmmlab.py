@@ -15,6 +15,8 @@ with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
     from mmdet.datasets.transforms import PackDetInputs
     from mmdet.models.backbones import ResNet, ResNeXt
     from mmdet.models.dense_heads import RPNHead
+    from mmdet.models.layers import multiclass_nms
+    from mmdet.models.roi_heads.bbox_heads import Shared2FCBBoxHead
     from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor
     from mmdet.models.task_modules.assigners import AssignResult, BboxOverlaps2D, MaxIoUAssigner
     from mmdet.registry import MODELS, TRANSFORMS
@@ -52,10 +54,12 @@ __all__ = [
     "ResNet",
     "RoIAlign",
     "Runner",
+    "Shared2FCBBoxHead",
     "SingleRoIExtractor",
     "bbox2roi",
     "init_default_scope",
     "mmdet",
+    "multiclass_nms",
     "pseudo_collate",
     "rescale_size",
     "roi_align",

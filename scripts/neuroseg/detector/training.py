@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 from torch.utils.data import DataLoader
 
-from neuroseg.detector import backbones, checkpoints, configuration, processes, selection  # noqa: F401  for backbones
+from neuroseg.detector import backbones, checkpoints, configuration, heads, processes, selection  # noqa: F401
 from neuroseg.detector.dataset import CellDataset, Load, Numbers, named
 from neuroseg.detector.hooks import Journal, Keeper, Reseed, WarmStart, fitted_weights
 from neuroseg.detector.openmmlab import Config, Runner, pseudo_collate

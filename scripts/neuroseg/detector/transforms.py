@@ -126,8 +126,35 @@ class Microscope(BaseTransform):
 
 
 @TRANSFORMS.register_module()
+class LocalContrast(BaseTransform):
+    """Show a grey image in three channels: as it is, by its local contrast, and by how rough it is.
+
+    Cells are told from the ground by what is around them: a flat, pale astrocyte by its texture alone. A large network
+    learns such filters by itself; a small one, from scratch, on a few images, is spared learning them.
+
+    Args:
+        neighbourhood: Standard deviation, in pixels, of the window that brightness and contrast are taken relative to.
+        texture: That of the window whose roughness is shown.
+        floor: Contrast, in grey levels, below which the neighbourhood is taken for empty.
+    """
+
+    def __init__(self, neighbourhood: float = 16, texture: float = 2, floor: float = 2.0) -> None:
+        self.neighbourhood, self.texture, self.floor = neighbourhood, texture, floor
+
+    def transform(self, results: dict) -> dict:
+        """Turn `img` (H, W) into (H, W, 3), uint8."""
+        grey = results["img"].astype(np.float32)
+        apart = grey - cv2.GaussianBlur(grey, (0, 0), self.neighbourhood)
+        contrast = cv2.sqrt(cv2.GaussianBlur(apart * apart, (0, 0), self.neighbourhood)) + self.floor
+        fine = grey - cv2.GaussianBlur(grey, (0, 0), self.texture)
+        rough = cv2.sqrt(cv2.GaussianBlur(fine * fine, (0, 0), self.texture))
+        shown = 128 + 2 * (grey - 128), 128 + 40 * apart / contrast, 32 * np.log2(1 + rough)
+        return {**results, "img": np.clip(np.rint(np.dstack(shown)), 0, 255).astype(np.uint8)}
+
+
+@TRANSFORMS.register_module()
 class PackCells(PackDetInputs):
-    """MMDetection's packing, with the grey image repeated for a backbone that was made for colours."""
+    """MMDetection's packing, a grey image repeated for a backbone that was made for colours."""
 
     def __init__(self, channels: int = 3) -> None:
         super().__init__(meta_keys=("ori_shape", "img_shape", "scale_factor"))
@@ -135,7 +162,9 @@ class PackCells(PackDetInputs):
 
     def transform(self, results: dict) -> dict:
         """Pack, with the image as uint8 of shape (channels, H, W)."""
-        image = np.repeat(results["img"][..., None], self.channels, axis=2)
+        image = results["img"]
+        if image.ndim == 2:
+            image = np.repeat(image[..., None], self.channels, axis=2)
         return super().transform({"scale_factor": (1.0, 1.0), **results, "img": image})
 
 

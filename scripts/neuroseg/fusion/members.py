@@ -114,9 +114,10 @@ def fuse(
     """Fuse the finds of some images.
 
     An image's lists are all sources of all files that have looked at it, whether they found anything or not: a cell
-    that some of them miss scores lower in WBF. After the method, of boxes of different types that overlap by more than
-    `cross_type_iou` the best scored stays, for a cell has one type, and of all at most `max_detections`. Each gets the
-    average of its cluster's patches, weighted by list weight x score; in soft-NMS a cluster is a box by itself.
+    that some of them miss scores lower in WBF. With `one_type`, all are first given the type that most of their scores,
+    weighted, speak for. After the method, of boxes of different types that overlap by more than `cross_type_iou` the
+    best scored stays, for a cell has one type, and of all at most `max_detections`. Each gets the average of its
+    cluster's patches, weighted by list weight x score; in soft-NMS a cluster is a box by itself.
 
     Args:
         parts: each member's detections.
@@ -133,12 +134,15 @@ def fuse(
     weights = np.array([weight for _, weight in sources])
     boxes, scores = tables.boxes(finds).astype(np.float64), finds["score"].to_numpy(np.float64)
     labels, types = pd.factorize(finds["cell_type"].astype(object), sort=True)
+    trust = weights[lists] * scores
 
     owner = np.full(len(finds), -1, np.int64)
     kept: list[Fused] = []
     first = 0
     for image, rows in zip(images, _rows_by(finds["image_id"], images), strict=True):
         present = np.flatnonzero([image in covered for covered, _ in sources])
+        if settings.one_type and rows.size:
+            labels[rows] = np.bincount(labels[rows], trust[rows]).argmax()
         local = np.searchsorted(present, lists[rows])
         candidates = Candidates(boxes[rows], scores[rows], labels[rows], local, weights[present])
         fused = _survivors(METHODS[settings.method](candidates, settings), settings)
@@ -147,7 +151,7 @@ def fuse(
         kept.append(fused)
 
     fused_boxes = np.concatenate([fused.boxes for fused in kept])
-    masks = average(tables.patches(finds), boxes, weights[lists] * scores, owner, fused_boxes)
+    masks = average(tables.patches(finds), boxes, trust, owner, fused_boxes)
     return pd.DataFrame(
         {
             "image_id": np.repeat(np.array(images, object), [len(fused.scores) for fused in kept]),

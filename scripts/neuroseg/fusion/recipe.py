@@ -44,6 +44,9 @@ class Fusion(BaseModel):
     """What soft_nms has lowered to this or less is dropped."""
     views: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
     """Which test-time views take part, by their names, such as hflip_x1.5; all of them where this is not given."""
+    one_type: bool = False
+    """Whether an image's detections vote on the one type that all its cells are of, so that views which disagree on a
+    cell's type fuse it all the same. Right for cultures of one type, as in the competition."""
     cross_type_iou: Annotated[float, Field(gt=0, le=1)] = 0.6
     """Of fused boxes of different types that overlap by more than this, the best scored stays."""
     max_detections: Annotated[int, Field(ge=1)] = 1000

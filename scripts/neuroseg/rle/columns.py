@@ -133,10 +133,10 @@ def turn(
 
         slot[: 64 * wide] = 0
         for w in range(size):
-            fresh = words[w] & ~(words[w - wide] if w >= wide else zero)
+            fresh, column = words[w] & ~(words[w - wide] if w >= wide else zero), 64 * (w % wide if wide > 1 else 0)
             while fresh:
-                slot[64 * (w % wide) + _lowest(fresh)] += 1
-                fresh &= fresh - np.uint64(1)
+                slot[np.uint64(column + _lowest(fresh))] += 1
+                fresh &= fresh - ONE
         runs = new_ptr[i]
         for x in range(64 * wide):
             slot[x], runs = runs, runs + slot[x]
@@ -146,17 +146,19 @@ def turn(
             new_length = np.concatenate((new_length, np.empty(runs, np.int32)))
         for w in range(size + wide):
             now, before = words[w] if w < size else zero, words[w - wide] if w >= wide else zero
-            edges = now ^ before
-            while edges:
-                bit = _lowest(edges)
-                x = 64 * (w % wide) + bit
-                place = (box[i, 1] + x) * height + box[i, 0] + w // wide
-                if now >> np.uint64(bit) & np.uint64(1):
-                    new_start[slot[x]] = place
-                else:
-                    new_length[slot[x]] = place - new_start[slot[x]]
-                    slot[x] += 1
-                edges &= edges - np.uint64(1)
+            line, column = (w // wide, 64 * (w % wide)) if wide > 1 else (w, 0)
+            corner, begins, ends = (box[i, 1] + column) * height + box[i, 0] + line, now & ~before, before & ~now
+            while begins:
+                bit = _lowest(begins)
+                new_start[np.uint64(slot[np.uint64(column + bit)])] = corner + bit * height
+                begins &= begins - ONE
+            while ends:
+                bit = _lowest(ends)
+                x = np.uint64(column + bit)
+                run = np.uint64(slot[x])
+                new_length[run] = corner + bit * height - new_start[run]
+                slot[x] += 1
+                ends &= ends - ONE
     runs = new_ptr[-1]
     return new_ptr, new_start[:runs].copy(), new_length[:runs].copy()
 

@@ -55,6 +55,10 @@ def from_uncompressed(counts: Sequence[int], height: int, width: int) -> bytes:
 
 def end_to_end(counts: Sequence[bytes] | pd.Series) -> tuple[np.ndarray, np.ndarray]:
     """Return the joined bytes, and where each text begins and the last ends; a column is read in place."""
+    if not isinstance(counts, pd.Series):
+        offset = np.zeros(len(counts) + 1, np.int64)
+        np.cumsum([len(text) for text in counts], out=offset[1:])
+        return np.frombuffer(b"".join(counts), np.uint8), offset
     array = pa.array(counts, pa.binary())
     array = array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
     if not len(array):

@@ -1,12 +1,14 @@
 """The loops between rows and columns, compiled: COCO's numbers, runs turned on their side, and masks as bits.
 
-A line is a row of the frame, or a column where masks lie on their side. On its way each mask is taken apart into
-`lines`, `firsts` and `lengths`: of each run the line, the first pixel on it and the length, int32, with room for more.
-Then it is *bits*: a mask owns words offset[i]:offset[i + 1] (uint64), those of its box's lines in turn, each line
-beginning at the box's edge; boxes (n, 4) are first line, first pixel on a line, and exclusive last ones, 0 if empty.
+A line is a row of the frame, or a column where masks lie on their side. On their way masks are taken apart into
+`lines`, `firsts` and `lengths`: of each run the line, the first pixel on it and the length, int32, with room for more;
+mask i owns those from ptr[i] to ptr[i + 1]. Then they are *bits*: a mask owns words at[i]:at[i + 1] (uint64), those of
+its box's lines in turn, each line beginning at the box's edge; boxes (n, 4) are first line, first pixel on a line, and
+exclusive last ones, 0 if empty.
 
-The loops stay in one file because numba keeps what it compiled until the file of the calling loop changes; they pass
-plain arrays because a tuple's are counted at every call, which takes longer than a cell.
+The loops stay in one file because numba keeps what it compiled until the file of the calling loop changes. Each does
+one thing to an image's masks: few calls, and few values that the processor has to keep at hand. In hot loops places
+are unsigned or counted from a slice's begin: of others numba asks whether they are negative, at every step.
 """
 
 from __future__ import annotations
@@ -14,7 +16,10 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-EVERY = np.uint64(0xFFFFFFFFFFFFFFFF)
+EVERY, ONE = np.uint64(0xFFFFFFFFFFFFFFFF), np.uint64(1)
+
+BLOCK = 256
+"""Masks that are unpacked at a time, where there may be many."""
 
 
 @njit(cache=True, nogil=True)
@@ -23,23 +28,22 @@ def decompress(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
     """Return column-major runs, cut at columns' ends, and the first mask whose counts do not fill the frame, or -1."""
     masks = offset.size - 1
-    ptr, box, area = np.zeros(masks + 1, np.int64), np.zeros((masks, 4), np.int32), np.zeros(masks, np.int32)
+    all_rows, ptr = np.arange(masks), np.zeros(masks + 1, np.int64)
     start, length = np.empty(data.size // 2 + 1024, np.int32), np.empty(data.size // 2 + 1024, np.int32)
-    longest = np.diff(offset).max() if masks else 0
-    (lines, firsts, lengths), values = _runs(longest // 2 + width), np.empty(longest + 3, np.int64)
     runs = 0
-    for i in range(masks):
-        begin, end = offset[i], offset[i + 1]
-        count = _decode(data, begin, end, height, width, values, lines, firsts, lengths, i, box, area)
-        if count < 0:
-            return ptr, start, length, i
+    for first in range(0, masks, BLOCK):
+        rows = all_rows[first : first + BLOCK]
+        own, lines, firsts, lengths, broken = _decode(data, offset, rows, height, width)
+        if broken >= 0:
+            return ptr, start, length, broken
+        count = own[rows.size]
         if runs + count > start.size:
             start = np.concatenate((start, np.empty(runs + count, np.int32)))
             length = np.concatenate((length, np.empty(runs + count, np.int32)))
         for r in range(count):
             start[runs + r], length[runs + r] = lines[r] * height + firsts[r], lengths[r]
+        ptr[first : first + rows.size + 1] = runs + own
         runs += count
-        ptr[i + 1] = runs
     return ptr, start[:runs].copy(), length[:runs].copy(), -1
 
 
@@ -76,8 +80,10 @@ def overlaps(
     for image in range(sizes.shape[0]):
         height, width = sizes[image]
         of_a, of_b = a_rows[a_image[image] : a_image[image + 1]], b_rows[b_image[image] : b_image[image + 1]]
-        a_at, a_words, a_box, a_area, a_broken = _bits_of_counts(a_data, a_offset, of_a, height, width, a_words)
-        b_at, b_words, b_box, b_area, b_broken = _bits_of_counts(b_data, b_offset, of_b, height, width, b_words)
+        ptr, lines, firsts, lengths, a_broken = _decode(a_data, a_offset, of_a, height, width)
+        a_at, a_words, a_box, a_area = _bits(ptr, lines, firsts, lengths, a_words)
+        ptr, lines, firsts, lengths, b_broken = _decode(b_data, b_offset, of_b, height, width)
+        b_at, b_words, b_box, b_area = _bits(ptr, lines, firsts, lengths, b_words)
         if a_broken >= 0 or b_broken >= 0:
             return found[:0], a_broken, b_broken
         first = n
@@ -98,8 +104,10 @@ def overlaps_of_runs(
     width: int,
 ) -> np.ndarray:
     """Find the pairs of one image's masks, given as canonical runs: (n, 4) as `overlaps` does."""
-    a_at, a_words, a_box, a_area = _bits_of_runs(a_ptr, a_start, a_length, width)
-    b_at, b_words, b_box, b_area = _bits_of_runs(b_ptr, b_start, b_length, width)
+    lines, firsts, lengths = _take_apart(a_start, a_length, width)
+    a_at, a_words, a_box, a_area = _bits(a_ptr, lines, firsts, lengths, np.empty(0, np.uint64))
+    lines, firsts, lengths = _take_apart(b_start, b_length, width)
+    b_at, b_words, b_box, b_area = _bits(b_ptr, lines, firsts, lengths, np.empty(0, np.uint64))
     found = np.empty((a_ptr.size + 16, 4), np.int64)
     found, n = _search(a_at, a_words, a_box, a_area, b_at, b_words, b_box, b_area, found, 0)
     return found[:n].copy()
@@ -115,22 +123,20 @@ def turn(
     """
     new_ptr = np.zeros(ptr.size, np.int64)
     new_start, new_length = np.empty(start.size + 1024, np.int32), np.empty(start.size + 1024, np.int32)
-    lines, firsts, lengths = _runs(start.size)
-    box, area = np.zeros((1, 4), np.int32), np.zeros(1, np.int32)
+    lines, firsts, lengths = _take_apart(start, length, width)
+    box, _, at = _measure(ptr, lines, firsts, lengths)
     words, slot, zero = np.empty(1024, np.uint64), np.zeros(width + 64, np.int64), np.uint64(0)
     for i in range(ptr.size - 1):
-        count = _take_apart(start, length, ptr[i], ptr[i + 1], width, lines, firsts, lengths)
-        size = _measure(lines, firsts, lengths, count, 0, box, area)
+        size, wide = at[i + 1] - at[i], _wide(box, i)
         words = _with_room(words, size)
-        _lay(lines, firsts, lengths, count, 0, box, words, 0)
-        wide = _wide(box, 0)
+        _lay(ptr, lines, firsts, lengths, box, at, i, i + 1, words)
 
         slot[: 64 * wide] = 0
         for w in range(size):
-            fresh = words[w] & ~(words[w - wide] if w >= wide else zero)
+            fresh, column = words[w] & ~(words[w - wide] if w >= wide else zero), 64 * (w % wide if wide > 1 else 0)
             while fresh:
-                slot[64 * (w % wide) + _lowest(fresh)] += 1
-                fresh &= fresh - np.uint64(1)
+                slot[np.uint64(column + _lowest(fresh))] += 1
+                fresh &= fresh - ONE
         runs = new_ptr[i]
         for x in range(64 * wide):
             slot[x], runs = runs, runs + slot[x]
@@ -140,17 +146,19 @@ def turn(
             new_length = np.concatenate((new_length, np.empty(runs, np.int32)))
         for w in range(size + wide):
             now, before = words[w] if w < size else zero, words[w - wide] if w >= wide else zero
-            edges = now ^ before
-            while edges:
-                bit = _lowest(edges)
-                x = 64 * (w % wide) + bit
-                place = (box[0, 1] + x) * height + box[0, 0] + w // wide
-                if now >> np.uint64(bit) & np.uint64(1):
-                    new_start[slot[x]] = place
-                else:
-                    new_length[slot[x]] = place - new_start[slot[x]]
-                    slot[x] += 1
-                edges &= edges - np.uint64(1)
+            line, column = (w // wide, 64 * (w % wide)) if wide > 1 else (w, 0)
+            corner, begins, ends = (box[i, 1] + column) * height + box[i, 0] + line, now & ~before, before & ~now
+            while begins:
+                bit = _lowest(begins)
+                new_start[np.uint64(slot[np.uint64(column + bit)])] = corner + bit * height
+                begins &= begins - ONE
+            while ends:
+                bit = _lowest(ends)
+                x = np.uint64(column + bit)
+                run = np.uint64(slot[x])
+                new_length[run] = corner + bit * height - new_start[run]
+                slot[x] += 1
+                ends &= ends - ONE
     runs = new_ptr[-1]
     return new_ptr, new_start[:runs].copy(), new_length[:runs].copy()
 
@@ -192,125 +200,149 @@ def _put_count(value, out, at):
             return at
 
 
-@njit(cache=True, nogil=True, inline="always")
-def _decode(data, at, end, height, width, values, lines, firsts, lengths, i, box, area):
-    """Read mask i's counts into runs, cut at columns' ends, and write its box and area; return how many runs.
+@njit(cache=True, nogil=True)
+def _decode(data, offset, rows, height, width):
+    """Read some rows' counts into runs, cut at columns' ends; return ptr and runs, and the first broken row, or -1.
 
-    That is -1 where they do not fill the frame. Nothing in the loops makes the processor guess, which is what unpacking
+    Broken are counts that do not fill the frame. Nothing in the loop makes the processor guess, which is what unpacking
     would otherwise spend its time on; what few masks have is mended afterwards. `x` is the place on the line.
     """
-    count, pixels = _numbers(data, at, end, values), np.int64(height) * width
-    if count < 1:
-        return np.int64(-1)
-    line, gap, run = values[0] // height, np.int64(0), np.int64(0)
-    x = values[0] - line * height - 1
-    values[0], values[2] = 1, values[2] - 1  # each count adds to the last but one, but for the third
-    low, high, covered, least = np.int64(height), np.int64(0), np.int64(0), min(2 * line + 1, 1)
-    for k in range(np.uint64(count) >> np.uint64(1)):
-        gap += values[2 * k]
-        run += values[2 * k + np.uint64(1)]
-        x += gap
-        further = np.int64(x >= height)
-        line, x = line + further, x - (height & -further)
-        lines[k], firsts[k], lengths[k] = line, x, run
-        low = min(low, x)
-        x += run
-        high, covered, least = max(high, x), covered + run, min(least, gap, run)
-    if count & 1:
-        gap += values[count - 1]
-        x += gap
-    if min(gap, least) < 0 or high > pixels or line * height + x != pixels:
-        return np.int64(-1)
-    count //= 2
-    if count and (least == 0 or high > height):  # empty or touching runs, and such as leave a line or skip one
-        count = _cut(lines, firsts, lengths, count, height)
-        _measure(lines, firsts, lengths, count, i, box, area)
-    elif count:
-        box[i, 0], box[i, 1], box[i, 2], box[i, 3], area[i] = lines[0], low, line + 1, high, covered
-    return count
+    values, begin, broken = _numbers(data, offset, rows)
+    ptr, end, odd = np.zeros(rows.size + 1, np.int64), np.uint64(0), False
+    lines, firsts, lengths = _runs(values.size // 2)
+    for i in range(rows.size if broken < 0 else broken):
+        v, count = np.uint64(begin[i]), begin[i + 1] - begin[i]
+        line, gap, run = values[v] // height, np.int64(0), np.int64(0)
+        x = values[v] - line * height - 1
+        values[v] = 1
+        if count > 2:
+            values[v + np.uint64(2)] -= 1  # each count adds to the last but one, but for the third
+        high, least = np.int64(0), min(2 * line + 1, 1)
+        for _ in range(count // 2):
+            gap += values[v]
+            run += values[v + ONE]
+            x += gap
+            further = np.int64(x >= height)
+            line, x = line + further, x - (height & -further)
+            lines[end], firsts[end], lengths[end] = line, x, run
+            x += run
+            high, least = max(high, x), min(least, gap, run)
+            v, end = v + np.uint64(2), end + ONE
+        if count & 1:
+            gap += values[v]
+            x += gap
+        if min(gap, least) < 0 or line * height + x != np.int64(height) * width:
+            return ptr, lines, firsts, lengths, rows[i]
+        odd |= (least == 0) | (high > height)  # empty or touching runs, and such as leave a line or skip one
+        ptr[i + 1] = end
+    if odd:
+        ptr, lines, firsts, lengths = _cut(ptr, lines, firsts, lengths, height)
+    return ptr, lines, firsts, lengths, rows[broken] if broken >= 0 else np.int64(-1)
 
 
-@njit(cache=True, nogil=True, inline="always")
-def _numbers(data, at, end, values):
-    """Read numbers (see `_put_count`); return how many, -1 where they are none or one is longer than 12 bytes.
+@njit(cache=True, nogil=True)
+def _numbers(data, offset, rows):
+    """Read some rows' numbers (see `_put_count`); return where each row's begin, and the first broken place, or -1.
 
-    Each byte is taken for a number's last, and the next one's value written over it where it was not: five more bits
-    enter at the top of a word, and the shift down to their place drops those of numbers before.
+    Broken is a row without numbers, or with one that has no end or more than 12 bytes. Each byte is taken for a
+    number's last, and the next one's value written over it where it was not: five more bits enter at the top of a word,
+    and the shift down to their place drops those of numbers before.
     """
-    bits, spare, longest, seen, n = np.uint64(0), np.int64(59), np.int64(0), np.uint8(0), np.uint64(0)
-    for k in range(np.uint64(at), np.uint64(end)):
-        byte = data[k] - np.uint8(48)
-        seen |= byte
-        bits = (bits >> np.uint64(5)) | (np.uint64(byte) << np.uint64(59))
-        values[n] = np.int64(bits) >> (spare & 63)
-        more = np.uint64(byte >> np.uint8(5) & np.uint8(1))
-        n += np.uint64(1) - more
-        spare = spare - 5 if more else np.int64(59)
-        longest |= spare
-    return np.int64(n) if seen < 64 and longest >= 0 and spare == 59 else np.int64(-1)
+    size = 1
+    for row in rows:
+        size += offset[row + 1] - offset[row]
+    values, begin, n = np.empty(size, np.int64), np.zeros(rows.size + 1, np.int64), np.uint64(0)
+    bits, spare, longest, seen = np.uint64(0), np.int64(59), np.int64(0), np.uint8(0)
+    for i in range(rows.size):
+        for k in range(np.uint64(offset[rows[i]]), np.uint64(offset[rows[i] + 1])):
+            byte = data[k] - np.uint8(48)
+            seen |= byte
+            bits = (bits >> np.uint64(5)) | (np.uint64(byte) << np.uint64(59))
+            values[n] = np.int64(bits) >> (spare & 63)
+            more = np.uint64(byte >> np.uint8(5) & np.uint8(1))
+            n += ONE - more
+            spare = spare - 5 if more else np.int64(59)
+            longest |= spare
+        begin[i + 1] = n
+        if seen >= 64 or longest < 0 or spare != 59 or begin[i + 1] == begin[i]:
+            return values, begin, i
+    return values, begin, np.int64(-1)
 
 
 @njit(cache=True, nogil=True)
-def _cut(lines, firsts, lengths, count, height):
-    """Cut runs at columns' ends, join those that touch and drop empty ones; return how many there are."""
-    starts, spans, runs, before = lines[:count] * np.int64(height) + firsts[:count], lengths[:count].copy(), 0, -1
-    for k in range(count):
-        position, end = starts[k], starts[k] + spans[k]
-        while position < end:
-            line, first = position // height, position % height
-            left = min(end - position, height - first)
-            if first and position == before:
-                lengths[runs - 1] += left
-            else:
-                lines[runs], firsts[runs], lengths[runs] = line, first, left
-                runs += 1
-            position += left
-            before = position
-    return runs
+def _cut(ptr, lines, firsts, lengths, height):
+    """Cut runs at columns' ends, join those that touch and drop empty ones."""
+    new_ptr, runs, before = np.zeros_like(ptr), 0, -1
+    pieces = (firsts[: ptr[-1]].astype(np.int64) + lengths[: ptr[-1]]) // height + 1
+    new_lines, new_firsts, new_lengths = _runs(pieces.sum())
+    for i in range(ptr.size - 1):
+        for r in range(ptr[i], ptr[i + 1]):
+            position = np.int64(lines[r]) * height + firsts[r]
+            end = position + lengths[r]
+            while position < end:
+                line, first = position // height, position % height
+                left = min(end - position, height - first)
+                if first and position == before and runs > new_ptr[i]:
+                    new_lengths[runs - 1] += left
+                else:
+                    new_lines[runs], new_firsts[runs], new_lengths[runs] = line, first, left
+                    runs += 1
+                position += left
+                before = position
+        new_ptr[i + 1] = runs
+    return new_ptr, new_lines, new_firsts, new_lengths
 
 
 @njit(cache=True, nogil=True)
-def _take_apart(start, length, first, end, width, lines, firsts, lengths):
-    """Take apart runs first to end; return how many they are."""
-    line, edge = -1, np.int64(0)  # edge: where the next line begins
-    for r in range(first, end):
-        if start[r] >= edge + width:
-            line, edge = start[r] // width, (start[r] // width + 1) * np.int64(width)
+def _take_apart(start, length, width):
+    """Take apart canonical runs."""
+    lines, firsts, lengths = _runs(start.size)
+    line, edge = np.int64(0), np.int64(width)  # edge: where the next line begins
+    for r in range(start.size):
+        if not edge - width <= start[r] < edge + width:
+            line = start[r] // width
+            edge = (line + 1) * width
         elif start[r] >= edge:
             line, edge = line + 1, edge + width
-        lines[r - first], firsts[r - first], lengths[r - first] = line, start[r] - edge + width, length[r]
-    return end - first
+        lines[r], firsts[r], lengths[r] = line, start[r] - edge + width, length[r]
+    return lines, firsts, lengths
 
 
 @njit(cache=True, nogil=True)
-def _measure(lines, firsts, lengths, count, i, box, area):
-    """Write mask i's box and area; return how many words it takes."""
-    box[i], area[i] = 0, 0
-    if not count:
-        return 0
-    low, high, pixels = firsts[0], np.int32(0), np.int32(0)
-    for r in range(count):
-        low, high = min(low, firsts[r]), max(high, np.int32(firsts[r] + lengths[r]))
-        pixels = np.int32(pixels + lengths[r])
-    box[i, 0], box[i, 1], box[i, 2], box[i, 3] = lines[0], low, lines[count - 1] + 1, high
-    area[i] = pixels
-    return (box[i, 2] - box[i, 0]) * _wide(box, i)
+def _measure(ptr, lines, firsts, lengths):
+    """Return masks' boxes and areas, and where their words begin, and the last end."""
+    masks = ptr.size - 1
+    box, area, at = np.zeros((masks, 4), np.int32), np.zeros(masks, np.int32), np.zeros(masks + 1, np.int64)
+    for i in range(masks):
+        first, end = np.uint64(ptr[i]), np.uint64(ptr[i + 1])
+        if first < end:
+            low, high, pixels = firsts[first], np.int32(0), np.int32(0)
+            for r in range(first, end):
+                low, high = min(low, firsts[r]), max(high, np.int32(firsts[r] + lengths[r]))
+                pixels = np.int32(pixels + lengths[r])
+            box[i, 0], box[i, 1], box[i, 2], box[i, 3] = lines[first], low, lines[end - ONE] + 1, high
+            area[i] = pixels
+        at[i + 1] = at[i] + (box[i, 2] - box[i, 0]) * _wide(box, i)
+    return box, area, at
 
 
 @njit(cache=True, nogil=True)
-def _lay(lines, firsts, lengths, count, i, box, words, at):
-    """Write the bits of mask i into its words, which begin at `at`."""
-    top, low, wide = box[i, 0], box[i, 1], _wide(box, i)
-    words[at : at + (box[i, 2] - top) * wide] = np.uint64(0)
-    if wide == 1:
-        for r in range(count):
-            words[at + lines[r] - top] |= (EVERY >> np.uint64(64 - lengths[r])) << np.uint64(firsts[r] - low)
-        return
-    for r in range(count):
-        row, first, last = at + (lines[r] - top) * wide, firsts[r] - low, firsts[r] - low + lengths[r] - 1
-        for w in range(first >> 6, (last >> 6) + 1):
-            bits = EVERY << np.uint64(first & 63) if w == first >> 6 else EVERY
-            words[row + w] |= bits & (EVERY >> np.uint64(63 - (last & 63)) if w == last >> 6 else EVERY)
+def _lay(ptr, lines, firsts, lengths, box, at, one, last, words):
+    """Write the bits of masks `one` to `last`, exclusive, into words, end to end."""
+    words[: at[last] - at[one]] = np.uint64(0)
+    for i in range(one, last):
+        low, wide = box[i, 1], _wide(box, i)
+        begin = at[i] - at[one] - box[i, 0] * wide
+        if wide == 1:
+            for r in range(np.uint64(ptr[i]), np.uint64(ptr[i + 1])):
+                words[np.uint64(begin + lines[r])] |= EVERY >> np.uint64(64 - lengths[r]) << np.uint64(firsts[r] - low)
+            continue
+        for r in range(np.uint64(ptr[i]), np.uint64(ptr[i + 1])):
+            row, x = begin + lines[r] * wide, np.int64(firsts[r] - low)
+            end = x + lengths[r] - 1
+            for w in range(x >> 6, (end >> 6) + 1):
+                bits = EVERY << np.uint64(x & 63) if w == x >> 6 else EVERY
+                words[np.uint64(row + w)] |= bits & (EVERY >> np.uint64(63 - (end & 63)) if w == end >> 6 else EVERY)
 
 
 @njit(cache=True, nogil=True)
@@ -322,39 +354,15 @@ def _wide(box, i):
 @njit(cache=True, nogil=True)
 def _lowest(word):
     """Return the place of the lowest bit that is set: how many bits lie below it."""
-    return _ones((word & (~word + np.uint64(1))) - np.uint64(1))
+    return _ones((word & (~word + ONE)) - ONE)
 
 
 @njit(cache=True, nogil=True)
-def _bits_of_counts(data, offset, rows, height, width, words):
-    """Return the masks of some rows as bits, written over `words`, and the first broken row, or -1."""
-    at, box, area = np.zeros(rows.size + 1, np.int64), np.zeros((rows.size, 4), np.int32), np.zeros(rows.size, np.int32)
-    longest = 0
-    for row in rows:
-        longest = max(longest, offset[row + 1] - offset[row])
-    (lines, firsts, lengths), values = _runs(longest // 2 + width), np.empty(longest + 3, np.int64)
-    for i in range(rows.size):
-        begin, end = offset[rows[i]], offset[rows[i] + 1]
-        count = _decode(data, begin, end, height, width, values, lines, firsts, lengths, i, box, area)
-        if count < 0:
-            return at, words, box, area, rows[i]
-        at[i + 1] = at[i] + (box[i, 2] - box[i, 0]) * _wide(box, i)
-        words = _with_room(words, at[i + 1])
-        _lay(lines, firsts, lengths, count, i, box, words, at[i])
-    return at, words, box, area, np.int64(-1)
-
-
-@njit(cache=True, nogil=True)
-def _bits_of_runs(ptr, start, length, width):
-    count = ptr.size - 1
-    at, box, area = np.zeros(count + 1, np.int64), np.zeros((count, 4), np.int32), np.zeros(count, np.int32)
-    words = np.empty(32 * count + 1024, np.uint64)
-    lines, firsts, lengths = _runs(start.size)
-    for i in range(count):
-        runs = _take_apart(start, length, ptr[i], ptr[i + 1], width, lines, firsts, lengths)
-        at[i + 1] = at[i] + _measure(lines, firsts, lengths, runs, i, box, area)
-        words = _with_room(words, at[i + 1])
-        _lay(lines, firsts, lengths, runs, i, box, words, at[i])
+def _bits(ptr, lines, firsts, lengths, words):
+    """Return masks' boxes, areas and bits, where each one's begin, written over `words`."""
+    box, area, at = _measure(ptr, lines, firsts, lengths)
+    words = _with_room(words, at[-1])
+    _lay(ptr, lines, firsts, lengths, box, at, 0, area.size, words)
     return at, words, box, area
 
 
@@ -371,10 +379,10 @@ def _search(a_at, a_words, a_box, a_area, b_at, b_words, b_box, b_area, found, n
         y0, x0, y1, x1, own = a_box[i, 0], a_box[i, 1], a_box[i, 2], a_box[i, 3], np.int64(a_area[i])
         if n + order.size > found.shape[0]:
             found = np.concatenate((found, np.empty((found.shape[0] + order.size, 4), np.int64)))
-        several = 0
-        for k in range(begin[max(y0 - highest, 0)], begin[y1]):  # without a branch, as each would be a guess
+        several, first = np.uint64(0), n
+        for k in range(np.uint64(begin[max(y0 - highest, 0)]), np.uint64(begin[y1])):  # no branch, which were a guess
             near[several] = k
-            several += (left[k] < x1) & (right[k] > x0) & (bottom[k] > y0)
+            several += np.uint64((left[k] < x1) & (right[k] > x0) & (bottom[k] > y0))
         for k in near[:several]:
             lines, across = min(y1, bottom[k]) - max(y0, top[k]), min(x1, right[k]) - max(x0, left[k])
             j, both = order[k], own + area[k]
@@ -385,7 +393,11 @@ def _search(a_at, a_words, a_box, a_area, b_at, b_words, b_box, b_area, found, n
             else:
                 shared = _shared(b_words, b_at[j], b_box, j, a_words, a_at[i], a_box, i, lines)
             if 3 * shared > both:  # IoU > 1/2
-                found[n, 0], found[n, 1], found[n, 2], found[n, 3] = i, j, shared, both - shared
+                place = n
+                while place > first and found[place - 1, 1] > j:
+                    found[place] = found[place - 1]
+                    place -= 1
+                found[place, 0], found[place, 1], found[place, 2], found[place, 3] = i, j, shared, both - shared
                 n += 1
     return found, n
 
@@ -412,17 +424,19 @@ def _shared(a_words, a, a_box, i, b_words, b, b_box, j, lines):
     b += max(a_box[i, 0] - b_box[j, 0], 0) * b_wide
     shift, skip, pixels = np.uint64(apart & 63), np.int64(apart >> 6), np.int64(0)
     if a_wide == 1 and b_wide == 1:
-        for line in range(lines):  # one stretch of memory on both sides, which the compiler takes eight at a time
-            pixels += _ones((a_words[a + line] >> shift) & b_words[b + line])
+        p, q = np.uint64(a), np.uint64(b)
+        for line in range(np.uint64(lines)):  # one stretch on both sides: the compiler takes eight words at a time
+            pixels += _ones((a_words[p + line] >> shift) & b_words[q + line])
         return pixels
-    for _ in range(lines):
-        for w in range(min(a_wide - skip, b_wide)):
-            word = a_words[a + skip + w] >> shift
-            if skip + w + 1 < a_wide:
-                word |= (a_words[a + skip + w + 1] << np.uint64(1)) << (np.uint64(63) - shift)
-            pixels += _ones(word & b_words[b + w])
-        a += a_wide
-        b += b_wide
+    across, whole = min(a_wide - skip, b_wide), min(a_wide - skip - 1, b_wide)
+    for line in range(lines):
+        p, q = np.uint64(a + line * a_wide + skip), np.uint64(b + line * b_wide)
+        for _ in range(whole):
+            word = (a_words[p] >> shift) | (a_words[p + ONE] << ONE) << (np.uint64(63) - shift)
+            pixels += _ones(word & b_words[q])
+            p, q = p + ONE, q + ONE
+        if whole < across:  # where a's line ends
+            pixels += _ones((a_words[p] >> shift) & b_words[q])
     return pixels
 
 

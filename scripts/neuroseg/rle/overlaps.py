@@ -58,6 +58,7 @@ def overlaps_of_runs(one: Runs, other: Runs, width: int) -> Pairs:
 
 
 def _sorted(found: np.ndarray) -> Pairs:
-    """Order pairs, of which nearly all are in order: what merging runs does in one pass."""
-    one, other = found[:, 0], found[:, 1]
-    return Pairs(*found[np.argsort(one * (other.max(initial=0) + 1) + other, kind="stable")].T)
+    """Order pairs by `one`, of which they come together, and mostly in order."""
+    if (found[1:, 0] < found[:-1, 0]).any():
+        found = found[np.argsort(found[:, 0], kind="stable")]
+    return Pairs(*found.T)

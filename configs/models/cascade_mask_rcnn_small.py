@@ -12,7 +12,7 @@ model = dict(
     neck=dict(in_channels=[32, 64, 128, 256], out_channels=48),
     rpn_head=dict(
         _delete_=True,
-        type="ATSSHead",
+        type="DenseProposalHead",
         num_classes=1,
         in_channels=48,
         stacked_convs=1,

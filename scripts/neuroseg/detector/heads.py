@@ -1,8 +1,6 @@
-"""A box head that asks first whether there is a cell at all, and only then of which type.
+"""Heads for cells: MMDetection's own, where what it does with them does not suit an image of one cell type.
 
-MMDetection scores each type by itself: a cell that may be astro or cort gets two boxes of half the score. Here a box is
-scored by the probability of a cell of any type, one box a cell is left by suppression across types, and the likeliest
-type names it. The weights, and what is learnt, are those of the head that it extends.
+Weights, and what is learnt, are those of the heads that they extend.
 """
 
 from __future__ import annotations
@@ -12,12 +10,31 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from neuroseg.detector.openmmlab import MODELS, InstanceData, Shared2FCBBoxHead, multiclass_nms
+from neuroseg.detector.openmmlab import MODELS, ATSSHead, InstanceData, Shared2FCBBoxHead, multiclass_nms
+
+
+@MODELS.register_module()
+class DenseProposalHead(ATSSHead):
+    """ATSS, which learns from every anchor instead of from a sample of them, as the head that proposes regions.
+
+    Source: Zhang et al., "Bridging the gap between anchor-based and anchor-free detection via adaptive training sample
+    selection", 2020.
+    """
+
+    @property
+    def num_anchors(self) -> int:
+        """Return how many anchors a place has; MMDetection's own warns that it is to be called otherwise."""
+        return self.num_base_priors
 
 
 @MODELS.register_module()
 class CellBBoxHead(Shared2FCBBoxHead):
-    """MMDetection's head of two shared layers, its boxes scored as cells of any type."""
+    """Asks first whether there is a cell at all, and only then of which type.
+
+    MMDetection scores each type by itself: a cell that may be astro or cort gets two boxes of half the score. Here a box
+    is scored by the probability of a cell of any type, suppression across types leaves one box a cell, and the likeliest
+    type names it.
+    """
 
     def _predict_by_feat_single(
         self,

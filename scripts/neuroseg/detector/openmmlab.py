@@ -14,7 +14,7 @@ with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
     from mmdet.datasets import BaseDetDataset
     from mmdet.datasets.transforms import PackDetInputs
     from mmdet.models.backbones import ResNet, ResNeXt
-    from mmdet.models.dense_heads import RPNHead
+    from mmdet.models.dense_heads import ATSSHead, RPNHead
     from mmdet.models.layers import multiclass_nms
     from mmdet.models.roi_heads.bbox_heads import Shared2FCBBoxHead
     from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor
@@ -35,6 +35,7 @@ init_default_scope("mmdet")  # names in a model file mean MMDetection's
 __all__ = [
     "MODELS",
     "TRANSFORMS",
+    "ATSSHead",
     "AssignResult",
     "BaseDetDataset",
     "BaseInstanceMasks",

@@ -63,9 +63,10 @@ def fit(config: Config, classes: Sequence[str], iterations: int | None = None) -
 
 
 def _count_classes(part: Any, count: int) -> Any:
-    """Set every `num_classes` within a part of a model."""
+    """Set every `num_classes` within a part of a model, but for those of proposals, which are of no type."""
     if isinstance(part, dict):
-        return {key: count if key == "num_classes" else _count_classes(value, count) for key, value in part.items()}
+        counted = {key: _count_classes(value, count) for key, value in part.items() if key != "rpn_head"}
+        return part | counted | ({"num_classes": count} if "num_classes" in part else {})
     if isinstance(part, list | tuple):
         return type(part)(_count_classes(value, count) for value in part)
     return part

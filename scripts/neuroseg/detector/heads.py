@@ -31,9 +31,9 @@ class DenseProposalHead(ATSSHead):
 class CellBBoxHead(Shared2FCBBoxHead):
     """Asks first whether there is a cell at all, and only then of which type.
 
-    MMDetection scores each type by itself: a cell that may be astro or cort gets two boxes of half the score. Here a box
-    is scored by the probability of a cell of any type, suppression across types leaves one box a cell, and the likeliest
-    type names it.
+    MMDetection scores each type by itself: a cell that may be astro or cort gets two boxes of half the score. Here a
+    box is scored by the probability of a cell of any type, suppression across types leaves one box a cell, and the
+    likeliest type names it.
     """
 
     def _predict_by_feat_single(

@@ -92,8 +92,8 @@ def record(name: str, snakemake: Sequence[str], root: Path = ROOT) -> None:
     """
     if not NAME.fullmatch(name):
         raise RunError(f"name {name!r}: use letters, digits, '.', '_' and '-', and begin with a letter or digit.")
-    if git("tag", "--list", f"run/{name}", root=root):
-        raise RunError(f"name {name}: there is a run of that name already (`git show run/{name}`); choose another.")
+    if at := reproduction.runs(root).get(name):
+        raise RunError(f"name {name}: there is a run of that name already (`git show {at}`); choose another.")
     overriding = [flag for flag in snakemake if re.match(r"--config(file|files)?(=|$)|-C", flag)]
     if overriding:
         raise RunError(f"{overriding[0]}: a recorded run takes its configuration from configs/pipeline.yaml alone.")
@@ -112,19 +112,23 @@ def record(name: str, snakemake: Sequence[str], root: Path = ROOT) -> None:
     if differing:
         raise RunError(*(f"{line}; the run is not recorded: run it again." for line in differing))
 
+    own = [":(exclude)dvc.lock", f":(exclude){metrics}"]
+    changed = git("status", "--porcelain", "--untracked-files=all", "--", ".", *own, root=root)
+    _refuse_changes(changed, "they were edited while the chain ran; restore or commit them, and record again")
+
     lines = [_line(root, name, parent, config["dataset"], ensemble) for ensemble in config["ensembles"]]
     _append(root / LEADERBOARD, lines)
     surroundings.write(root / surroundings.FILE)
-    known = ["dvc.lock", LEADERBOARD, surroundings.FILE, metrics]
-    git("add", "--", *known, root=root)
-    changed = git("diff", "--name-only", root=root) + git("ls-files", "--others", "--exclude-standard", root=root)
-    _refuse_changes(changed, "they were edited while the chain ran; restore or commit them, and record again")
+    git("add", "--", "dvc.lock", LEADERBOARD, surroundings.FILE, metrics, root=root)
     scores = ", ".join(f"{line['ensemble']} {float(line['map']):.4f}" for line in lines)
     best = max(lines, key=lambda line: float(line["map"]))
     subject = f"Record run {name}: map {float(best['map']):.4f} ({best['ensemble']})"
     git("commit", "--quiet", "--message", subject, "--message", scores, root=root)
     git("tag", "--annotate", f"run/{name}", "--message", f"map {scores}", root=root)
     print(f"recorded as run/{name}: map {scores}")
+    for path in reproduction.raw_data(root):
+        if not (root / f"{path}.dvc").is_file():
+            print(f"{path} is in no .dvc file, so that a clone cannot fetch it: dvc add {path}")
     if dvc("remote", "list", root=root):
         run("dvc", "push", "--quiet", root=root)
         print("pushed to the DVC remote; `git push --follow-tags` shares the record itself")
@@ -135,6 +139,8 @@ def record(name: str, snakemake: Sequence[str], root: Path = ROOT) -> None:
 def sync(root: Path = ROOT) -> None:
     """Make Snakemake agree that the files of a checkout are up to date, once DVC has vouched for every one of them.
 
+    The runs in its history are tagged anew, where it came without their tags.
+
     After `dvc pull` or `dvc checkout` the files are the recorded ones but Snakemake, which goes by dates and by its own
     notes, would compute them again. The order matters: the touch gives every file a new date, so that DVC then
     hashes it indeed, even one that was altered under its old date.
@@ -142,6 +148,7 @@ def sync(root: Path = ROOT) -> None:
     Raises:
         RunError: a file is not the recorded one; all are named, and Snakemake is left to compute them again.
     """
+    reproduction.restore_tags(root)
     try:
         flags = ("--touch", "--forceall", "--cores", "1", "--quiet", "all")
         run("snakemake", *flags, "--", *TARGETS, root=root)

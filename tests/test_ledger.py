@@ -312,3 +312,22 @@ def test_s3_keeps_and_returns_the_files(origin, bucket, tmp_path):
         call("dvc", "push" if folder == origin else "pull", "--quiet", folder=folder)
     ledger("sync", folder=tmp_path / "neuroseg")
     (origin / ".dvc" / "config.local").unlink()
+
+
+# ----------------------------------------------------------------------------------------- a run of fewer ensembles
+
+
+def test_a_run_of_fewer_ensembles_names_the_others_files_before_it_computes_and_takes_their_metrics_out_of_git(origin):
+    configure(origin, ensembles=["tiny_single"])
+    refused = ledger("record", "fewer", folder=origin, check=False)
+    assert refused.returncode == 1
+    assert "$ snakemake" not in refused.stdout
+    named = re.search(r"these files are of another run: remove (.*)\.$", refused.stderr.strip())[1].split(", ")
+    assert "results/demo/ensemble/tiny.parquet" in named
+    assert not [name for name in named if name.startswith("results/demo/evaluate/")]
+    for name in named:
+        (origin / name).unlink()
+    ledger("record", "fewer", folder=origin)
+    kept = call("git", "ls-files", "results/demo/evaluate", folder=origin).stdout.split()
+    assert kept == [f"results/demo/evaluate/tiny_single.{kind}" for kind in ("json", "parquet")]
+    assert call("git", "status", "--porcelain", folder=origin).stdout == ""

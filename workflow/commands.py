@@ -7,6 +7,9 @@ import shlex
 import subprocess
 from pathlib import Path
 
+TARGETS = ("all", "all_simulate")
+"""What a run computes: everything that dvc.yaml lists, and so the demo's images too where they are not its dataset."""
+
 
 class RunError(Exception):
     """What keeps a run from being recorded, synchronised or reproduced: a sentence for each thing that is wrong."""
@@ -52,6 +55,13 @@ def unrecorded(root: Path) -> list[str]:
         if not str(change["path"]).endswith("/")  # of a folder, the files say more
     ]
     return found + files
+
+
+def strays(folder: Path, root: Path) -> list[str]:
+    """Return the files in a folder of results that this configuration does not make, such as an old ensemble's."""
+    made = {line.split("\t")[0] for line in answer("snakemake", "--summary", "--", *TARGETS, root=root).splitlines()}
+    found = (path.relative_to(root).as_posix() for path in sorted(folder.rglob("*")) if path.is_file())
+    return [name for name in found if name not in made and not name.endswith("/.gitignore")]  # DVC's own
 
 
 def _sentences(stage: str, entries: list) -> list[str]:

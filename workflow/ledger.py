@@ -29,12 +29,9 @@ import yaml
 from ruamel.yaml import YAML
 from snakemake.utils import update_config
 from workflow import plan, reproduction, surroundings
-from workflow.commands import RunError, answer, dvc, git, run, unrecorded, write
+from workflow.commands import TARGETS, RunError, dvc, git, run, strays, unrecorded, write
 
 ROOT = Path(__file__).parents[1]
-
-TARGETS = ("all", "all_simulate")
-"""What a run computes: everything that dvc.yaml lists, and so the demo's images too where they are not its dataset."""
 
 LEADERBOARD = "results/leaderboard.csv"
 COLUMNS = (
@@ -102,11 +99,12 @@ def record(name: str, snakemake: Sequence[str], root: Path = ROOT) -> None:
     metrics = f"results/{config['dataset']}/evaluate"  # an earlier run may have left some
     changed = git("status", "--porcelain", "--untracked-files=all", "--", ".", f":(exclude){metrics}", root=root)
     _refuse_changes(changed, "commit or stash them first: a run is a commit")
+    left = strays(root / "results" / config["dataset"], root)
+    former = sorted(set(left) & set(git("ls-files", "--", metrics, root=root).splitlines()))
+    if others := [path for path in left if path not in former]:
+        raise RunError(f"DVC records whole folders, and these files are of another run: remove {', '.join(others)}.")
     parent = git("rev-parse", "HEAD", root=root)
     run("snakemake", *snakemake, "--", *TARGETS, root=root)
-    left = strays(root / "results" / config["dataset"], root)
-    if left:
-        raise RunError(f"DVC records whole folders, and these files are of another run: remove {', '.join(left)}.")
     run("dvc", "commit", "--force", "--quiet", root=root)
     differing = unrecorded(root)
     if differing:
@@ -120,6 +118,8 @@ def record(name: str, snakemake: Sequence[str], root: Path = ROOT) -> None:
     _append(root / LEADERBOARD, lines)
     surroundings.write(root / surroundings.FILE)
     git("add", "--", "dvc.lock", LEADERBOARD, surroundings.FILE, metrics, root=root)
+    if former:  # an earlier run's, of ensembles that this one lacks: its commit keeps them
+        git("rm", "--quiet", "--force", "--", *former, root=root)
     scores = ", ".join(f"{line['ensemble']} {float(line['map']):.4f}" for line in lines)
     best = max(lines, key=lambda line: float(line["map"]))
     subject = f"Record run {name}: map {float(best['map']):.4f} ({best['ensemble']})"
@@ -161,13 +161,6 @@ def sync(root: Path = ROOT) -> None:
         cure = "`dvc pull && dvc checkout --force` brings the recorded files, `snakemake` computes them again"
         raise RunError(*differing, f"the files are not those of dvc.lock: {cure}.")
     print("every file is the recorded one, and Snakemake has nothing to do")
-
-
-def strays(folder: Path, root: Path) -> list[str]:
-    """Return the files in a folder of results that this configuration does not make, such as an old ensemble's."""
-    made = {line.split("\t")[0] for line in answer("snakemake", "--summary", "--", *TARGETS, root=root).splitlines()}
-    found = (path.relative_to(root).as_posix() for path in sorted(folder.rglob("*")) if path.is_file())
-    return [name for name in found if name not in made and not name.endswith("/.gitignore")]  # DVC's own
 
 
 def _line(root: Path, name: str, parent: str, dataset: str, ensemble: str) -> dict[str, object]:

@@ -331,3 +331,4 @@ def test_a_run_of_fewer_ensembles_names_the_others_files_before_it_computes_and_
     kept = call("git", "ls-files", "results/demo/evaluate", folder=origin).stdout.split()
     assert kept == [f"results/demo/evaluate/tiny_single.{kind}" for kind in ("json", "parquet")]
     assert call("git", "status", "--porcelain", folder=origin).stdout == ""
+    assert nothing_to_do(origin)

@@ -105,6 +105,8 @@ def record(name: str, snakemake: Sequence[str], root: Path = ROOT) -> None:
         raise RunError(f"DVC records whole folders, and these files are of another run: remove {', '.join(others)}.")
     parent = git("rev-parse", "HEAD", root=root)
     run("snakemake", *snakemake, "--", *TARGETS, root=root)
+    for path in former:  # an earlier run's, of ensembles that this one lacks: its commit keeps them
+        (root / path).unlink(missing_ok=True)
     run("dvc", "commit", "--force", "--quiet", root=root)
     differing = unrecorded(root)
     if differing:
@@ -118,8 +120,6 @@ def record(name: str, snakemake: Sequence[str], root: Path = ROOT) -> None:
     _append(root / LEADERBOARD, lines)
     surroundings.write(root / surroundings.FILE)
     git("add", "--", "dvc.lock", LEADERBOARD, surroundings.FILE, metrics, root=root)
-    if former:  # an earlier run's, of ensembles that this one lacks: its commit keeps them
-        git("rm", "--quiet", "--force", "--", *former, root=root)
     scores = ", ".join(f"{line['ensemble']} {float(line['map']):.4f}" for line in lines)
     best = max(lines, key=lambda line: float(line["map"]))
     subject = f"Record run {name}: map {float(best['map']):.4f} ({best['ensemble']})"

@@ -94,5 +94,5 @@ def answer(*command: str, root: Path) -> str:
     """
     done = subprocess.run(command, cwd=root, check=False, capture_output=True, text=True)
     if done.returncode:
-        raise RunError(f"`{shlex.join(command)}` failed: {' '.join((done.stderr or done.stdout).split())}")
+        raise RunError(f"`{shlex.join(command)}` failed: {' '.join(f'{done.stderr} {done.stdout}'.split())}")
     return done.stdout.rstrip("\n")

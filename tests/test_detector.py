@@ -40,6 +40,7 @@ from neuroseg.detector.openmmlab import (
     BitmapMasks,
     Compose,
     Config,
+    FCNMaskHead,
     HorizontalBoxes,
     InstanceData,
     MaxIoUAssigner,
@@ -268,6 +269,21 @@ def test_a_deconvolution_in_tiles_equals_pytorchs():
         slopes.append((features.grad, layer.weight.grad, layer.bias.grad))
     assert torch.allclose(*values, atol=1e-5)
     assert all(torch.allclose(one, other, atol=1e-4) for one, other in zip(*slopes, strict=True))
+
+
+@pytest.mark.parametrize(("upsample", "agnostic"), [("deconv", False), ("deconv", True), ("nearest", False)])
+@pytest.mark.parametrize("n", [0, 3, 20])
+@torch.inference_mode()
+def test_the_logits_of_each_regions_own_type_equal_mmdetections(n, upsample, agnostic):
+    torch.manual_seed(0)
+    config = {"type": upsample, "scale_factor": 2}
+    head = FCNMaskHead(2, 14, 8, 3, 8, num_classes=3, class_agnostic=agnostic, upsample_cfg=config).eval()
+    features, types = torch.randn(n, 8, 14, 14), torch.arange(n) % 3
+    theirs = head(features)[torch.arange(n), types * (not agnostic)]
+    upsampling.quicken(head)
+    ours = upsampling.logits(head, features, types)
+    assert upsampling._tiled(head) == (upsample == "deconv")
+    torch.testing.assert_close(ours, theirs)
 
 
 def test_a_deconvolution_that_overlaps_itself_is_left_alone():

@@ -116,7 +116,9 @@ def test_public_functions_are_annotated(file):
 
 
 def test_a_long_module_has_a_reason():
-    long = {str(file.relative_to(LIBRARY)) for file in MODULES if len(file.read_text().splitlines()) > 260}
+    files = {str(file.relative_to(LIBRARY)): file for file in MODULES}
+    files |= {f"workflow/{file.name}": file for file in (ROOT / "workflow").glob("*.py")}
+    long = {name for name, file in files.items() if len(file.read_text().splitlines()) > 260}
     assert long == set(LONG)
 
 

@@ -36,8 +36,11 @@ from neuroseg.detector.inference import Looker
 from neuroseg.detector.masks import CellMasks
 from neuroseg.detector.openmmlab import (
     MODELS,
+    TRANSFORMS,
     BitmapMasks,
     Compose,
+    Config,
+    FCNMaskHead,
     HorizontalBoxes,
     InstanceData,
     MaxIoUAssigner,
@@ -268,6 +271,21 @@ def test_a_deconvolution_in_tiles_equals_pytorchs():
     assert all(torch.allclose(one, other, atol=1e-4) for one, other in zip(*slopes, strict=True))
 
 
+@pytest.mark.parametrize(("upsample", "agnostic"), [("deconv", False), ("deconv", True), ("nearest", False)])
+@pytest.mark.parametrize("n", [0, 3, 20])
+@torch.inference_mode()
+def test_the_logits_of_each_regions_own_type_equal_mmdetections(n, upsample, agnostic):
+    torch.manual_seed(0)
+    config = {"type": upsample, "scale_factor": 2}
+    head = FCNMaskHead(2, 14, 8, 3, 8, num_classes=3, class_agnostic=agnostic, upsample_cfg=config).eval()
+    features, types = torch.randn(n, 8, 14, 14), torch.arange(n) % 3
+    theirs = head(features)[torch.arange(n), types * (not agnostic)]
+    upsampling.quicken(head)
+    ours = upsampling.logits(head, features, types)
+    assert upsampling._tiled(head) == (upsample == "deconv")
+    torch.testing.assert_close(ours, theirs)
+
+
 def test_a_deconvolution_that_overlaps_itself_is_left_alone():
     layer = torch.nn.ConvTranspose2d(6, 5, 4, stride=2, padding=1)
     upsampling.quicken(torch.nn.Sequential(layer))
@@ -397,6 +415,30 @@ def test_the_microscope_changes_grey_values_and_not_places(culture):
     assert np.corrcoef(before.ravel(), after.ravel())[0, 1] > 0.8
 
 
+def contrasts(image: np.ndarray) -> np.ndarray:
+    return TRANSFORMS.build({"type": "LocalContrast"})({"img": image})["img"]
+
+
+@pytest.mark.parametrize("grey", [90, 128, 170])
+def test_a_flat_image_has_no_contrast_at_any_brightness(grey):
+    shown = contrasts(np.full((40, 50), grey, np.uint8))
+    assert shown.shape == (40, 50, 3)
+    assert (shown == [min(128 + 2 * (grey - 128), 255), 128, 0]).all()
+
+
+def test_local_contrast_is_told_relative_to_the_surroundings():
+    pale = np.full((96, 96), 120, np.uint8)
+    pale[40:56, 40:56] += 6
+    brighter, stronger = pale + 10, pale.copy()
+    stronger[40:56, 40:56] += 24
+    plain, shifted, strong = (contrasts(image).astype(int) for image in (pale, brighter, stronger))
+    assert (plain[..., 1:] == shifted[..., 1:]).all()
+    assert plain[48, 48, 1] > 160  # against 132 grey levels out of 256 in the image itself
+    assert strong[48, 48, 1] < plain[48, 48, 1] + 50  # five times the contrast is not five times as much
+    assert plain[8, 8, 2] == 0
+    assert plain[40, 48, 2] > 20
+
+
 def test_a_sample_follows_from_seed_and_number_alone(culture):
     pipeline = configuration.read(ROOT / "configs/models/cascade_mask_rcnn_tiny.py").train_pipeline
     dataset = CellDataset(culture.images, culture.instances, ["astro", "cort"], pipeline=pipeline, seed=3, load=np.load)
@@ -517,6 +559,61 @@ def test_another_rounds_pseudo_labels_are_another_training(culture, micro, tmp_p
     config = configuration.fit(configuration.read(micro), ["astro", "cort"]).to_dict()
     both, one = culture.instances, culture.instances.iloc[1:]
     assert checkpoints.fingerprint(config, culture.images, both) != checkpoints.fingerprint(config, culture.images, one)
+
+
+# --------------------------------------------------------------------------------------------------------------- heads
+
+
+def box_head(kind: str, classes: int) -> torch.nn.Module:
+    coder = {"type": "DeltaXYWHBBoxCoder"}
+    shape = {"in_channels": 4, "fc_out_channels": 8, "num_classes": classes, "reg_class_agnostic": True}
+    return MODELS.build({"type": kind, "bbox_coder": coder, **shape})
+
+
+def found_by(head: torch.nn.Module, places: list, probabilities: list) -> InstanceData:
+    """What a head makes of proposals that it leaves where they are, from the probabilities of its types and of none."""
+    rois, logits = torch.tensor([[0.0, *place] for place in places]), torch.tensor(probabilities).log()
+    limits = Config({"score_thr": 0.05, "nms": {"type": "nms", "iou_threshold": 0.5}, "max_per_img": 10})
+    meta = {"img_shape": (100, 100)}
+    return head._predict_by_feat_single(rois, logits, torch.zeros(len(places), 4), meta, rcnn_test_cfg=limits)
+
+
+def test_a_cell_of_doubtful_type_is_one_box_with_the_score_of_both():
+    places = [[10.0, 10, 30, 30], [11, 10, 31, 30], [50, 50, 70, 80]]
+    probabilities = [[0.45, 0.4, 0.15], [0.1, 0.5, 0.4], [0.01, 0.02, 0.97]]
+    found = found_by(box_head("CellBBoxHead", 2), places, probabilities)
+    assert found.scores.tolist() == pytest.approx([0.85])
+    assert found.labels.tolist() == [0]
+    assert found.bboxes.tolist() == [places[0]]
+    stock = found_by(box_head("Shared2FCBBoxHead", 2), places, probabilities)
+    assert sorted(stock.scores.tolist()) == pytest.approx([0.45, 0.5])
+
+
+def test_of_a_single_type_boxes_are_scored_as_by_the_head_it_extends():
+    generator = np.random.default_rng(0)
+    corners, sizes = generator.uniform(0, 60, (40, 2)), generator.uniform(5, 40, (40, 2))
+    cell = generator.uniform(0, 1, 40)
+    places, probabilities = np.hstack([corners, corners + sizes]).tolist(), np.column_stack([cell, 1 - cell]).tolist()
+    ours, stock = (found_by(box_head(kind, 1), places, probabilities) for kind in ("CellBBoxHead", "Shared2FCBBoxHead"))
+    assert len(ours.scores) > 5
+    torch.testing.assert_close(ours.scores, stock.scores)
+    torch.testing.assert_close(ours.bboxes, stock.bboxes)
+
+
+SMALL = MICRO.replace("cascade_mask_rcnn_tiny", "cascade_mask_rcnn_small").replace("Shared2FC", "Cell")
+
+
+def test_dense_proposals_learn_the_same_twice_and_are_found_again(culture, tmp_path):
+    model = tmp_path / "small.py"
+    model.write_text(SMALL)
+    first, second = (learn(culture, model, tmp_path / name) for name in ("first", "second"))
+    assert {"rpn_loss_cls", "rpn_loss_bbox", "rpn_loss_centerness"} <= set(first.scalars["losses"])
+    for name, weight in first.detector["state_dict"].items():
+        assert torch.equal(weight, second.detector["state_dict"][name]), name
+    assert first.detector["config"]["model"]["rpn_head"]["num_classes"] == 1
+    save(first, tmp_path / "model.pth", tmp_path / "config.py", tmp_path / "scalars.json")
+    found, _ = predict(tmp_path / "model.pth", culture.images, load=np.load, source="m", min_score=0.0)
+    assert set(found["image_id"]) == set(culture.images["image_id"])
 
 
 # --------------------------------------------------------------------------------------------------------- model files

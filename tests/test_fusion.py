@@ -407,6 +407,21 @@ def test_of_two_types_on_one_cell_the_better_scored_stays(write, ensemble):
     assert len(ensemble("members: {m: 1}\nfusion: {cross_type_iou: 0.95}", write("0", "a", m_0_none=rows))) == 3
 
 
+def test_an_image_of_one_type_fuses_views_that_disagree_on_it(write, ensemble):
+    views = {
+        "m_0_none": [("a", *CELL), ("b", "astro", 0.3, *CELL[2:])],
+        "m_0_hflip": [("a", "astro", *SHIFTED[1:]), ("b", *SHIFTED)],
+    }
+    member = write("0", "ab", **views)
+    apart, together = (
+        ensemble(f"members: {{m: 1}}\nfusion: {{one_type: {voted}}}", member) for voted in ("false", "true")
+    )
+    assert apart["score"].tolist() == pytest.approx([0.4, 0.2])  # each type was seen by one view of two
+    assert together["score"].tolist() == pytest.approx([0.6, 0.35])
+    assert together["cell_type"].tolist() == ["cort", "cort"]
+    assert together["x1"].tolist() == pytest.approx([11, (0.3 * 10 + 0.4 * 13) / 0.7])
+
+
 def test_an_image_keeps_its_best_detections(write, ensemble):
     rows = [("a", "cort", score, 20 * i, 0, 20 * i + 10, 10) for i, score in enumerate([0.5, 0.9, 0.7, 0.1])]
     fused = ensemble("members: {m: 1}\nfusion: {max_detections: 2}", write("0", "a", m_0_none=rows))
@@ -484,6 +499,6 @@ def test_an_image_that_a_member_has_not_looked_at_is_named(write, ensemble):
         ensemble("members: {m: 1, n: 1}", one, two)
 
 
-@pytest.mark.parametrize("name", ["tiny", "tiny_single", "tiny_weighed", "sartorius"])
+@pytest.mark.parametrize("name", ["tiny", "tiny_single", "tiny_weighed", "small", "small_single", "sartorius"])
 def test_the_recipes_that_come_with_the_project_can_be_read(root, name):
     assert fusion.read_recipe(root / "configs" / "ensembles" / f"{name}.yaml").fusion.method in fusion.METHODS

@@ -197,6 +197,17 @@ def test_results_of_another_configuration_are_refused_by_name(origin):
     assert "remove results/demo/ensemble/old.parquet." in refused.stderr
 
 
+def test_a_clone_that_came_without_tags_knows_its_runs_and_gets_their_tags_back(clone):
+    call("git", "tag", "--delete", "run/one-view", "run/two-views", folder=clone)
+    refused = ledger("record", "one-view", folder=clone, check=False)
+    assert "there is a run of that name already" in refused.stderr
+    ledger("sync", folder=clone)
+    assert call("git", "tag", folder=clone).stdout.split() == ["run/one-view", "run/two-views"]
+    for name in ("one-view", "two-views"):
+        subject = call("git", "log", "-1", "--format=%s", f"run/{name}", folder=clone).stdout
+        assert subject.startswith(f"Record run {name}: map 0.")
+
+
 def test_an_unknown_run_is_named_with_those_there_are(clone):
     refused = ledger("reproduce", "nothing", folder=clone, check=False)
     assert refused.returncode == 1
@@ -244,6 +255,24 @@ def test_an_edited_script_reruns_its_stage_and_what_follows_and_a_restored_one_n
     assert nothing_to_do(clone)
 
 
+def test_an_edit_of_what_trains_costs_no_training_until_a_person_says_so(clone):
+    ledger("sync", folder=clone)
+    script = clone / "scripts" / "train.py"
+    text = script.read_text()
+    script.write_text(text + "\n# an edit\n")
+    assert nothing_to_do(clone)
+    assert call("dvc", "status", "train", "--json", folder=clone).stdout.strip() == "{}"
+    script.write_text(text)
+    config = clone / "configs" / "pipeline.yaml"
+    content = config.read_text()
+    config.write_text(content.replace("  version: 1", "  version: 2"))
+    planned = call("snakemake", "-n", folder=clone).stdout
+    stale = call("dvc", "status", "train", folder=clone).stdout
+    config.write_text(content)
+    assert re.search(r"^train +2$", planned, re.MULTILINE)
+    assert "configs/pipeline.yaml" in stale
+
+
 # ------------------------------------------------------------------------------------------------------------------ S3
 
 
@@ -283,3 +312,23 @@ def test_s3_keeps_and_returns_the_files(origin, bucket, tmp_path):
         call("dvc", "push" if folder == origin else "pull", "--quiet", folder=folder)
     ledger("sync", folder=tmp_path / "neuroseg")
     (origin / ".dvc" / "config.local").unlink()
+
+
+# ----------------------------------------------------------------------------------------- a run of fewer ensembles
+
+
+def test_a_run_of_fewer_ensembles_names_the_others_files_before_it_computes_and_takes_their_metrics_out_of_git(origin):
+    configure(origin, ensembles=["tiny_single"])
+    refused = ledger("record", "fewer", folder=origin, check=False)
+    assert refused.returncode == 1
+    assert "$ snakemake" not in refused.stdout
+    named = re.search(r"these files are of another run: remove (.*)\.$", refused.stderr.strip())[1].split(", ")
+    assert "results/demo/ensemble/tiny.parquet" in named
+    assert not [name for name in named if name.startswith("results/demo/evaluate/")]
+    for name in named:
+        (origin / name).unlink()
+    ledger("record", "fewer", folder=origin)
+    kept = call("git", "ls-files", "results/demo/evaluate", folder=origin).stdout.split()
+    assert kept == [f"results/demo/evaluate/tiny_single.{kind}" for kind in ("json", "parquet")]
+    assert call("git", "status", "--porcelain", folder=origin).stdout == ""
+    assert nothing_to_do(origin)

@@ -346,6 +346,13 @@ def test_whole_groups_are_drawn_not_images():
     assert (figures["map_low"], figures["map"], figures["map_high"]) == (0.0, 0.5, 1.0)
 
 
+def test_each_threshold_has_an_interval_of_its_own():
+    table = scored([0.0] * 50 + [1.0] * 50, group=["a"] * 50 + ["b"] * 50).assign(ap_75=0.25)
+    figures = metrics.summarise(table, 1000, 0)
+    assert [figures[name]["0.50"] for name in ("ap_low", "ap", "ap_high")] == [0.0, 0.5, 1.0]
+    assert [figures[name]["0.75"] for name in ("ap_low", "ap", "ap_high")] == [0.25, 0.25, 0.25]
+
+
 def test_a_part_of_one_group_has_an_interval_of_no_width():
     figures = metrics.summarise(scored([0.2, 0.4], group="a"), 100, 0)
     assert (figures["map_low"], figures["map_high"]) == (0.3, 0.3)
@@ -472,8 +479,8 @@ def test_disjoint_truth_evaluated_against_itself_scores_one(step, scored_set):
 
 def test_the_stage_writes_what_dvc_and_the_report_read(step, scored_set):
     figures, per_image, text = evaluate(step, scored_set, "predicted")
-    parts = ["map", "map_low", "map_high", "ap", "per_type", "per_fold", "images", "cells", "predicted", "coco"]
-    assert list(figures) == parts
+    means = ["map", "map_low", "map_high", "ap", "ap_low", "ap_high"]
+    assert list(figures) == [*means, "per_type", "per_fold", "images", "cells", "predicted", "coco"]
     assert figures["map"] == 0.7  # an IoU of 9/11
     assert {name: part["cells"] for name, part in figures["per_type"].items()} == {"astro": 2, "cort": 4}
     assert per_image["image_id"].tolist() == ["a", "b", "c"]

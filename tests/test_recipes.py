@@ -188,6 +188,17 @@ def test_the_ledgers_command_for_train_has_nothing_left_to_do_and_labels_and_tra
     assert jobs == {"train": "2", "pseudo_label": "2"}
 
 
+def test_the_ledgers_command_for_train_begins_with_the_pretraining_where_it_is_not_there(folder, tmp_path):
+    command = yaml.safe_load((folder / "dvc.yaml").read_text())["stages"]["train"]["cmd"]
+    flags = command.removeprefix("${run}").split()
+    start = (folder / "results" / "drawn").rename(tmp_path / "drawn")
+    wanted = ("-n", "--configfile", "run.yaml", "--forcerun", "train", "--allowed-rules", *flags)
+    planned = snakemake(*wanted, folder=folder).stdout
+    start.rename(folder / "results" / "drawn")
+    jobs = dict(re.findall(r"^(validate|split|train) +(\d+)$", planned, re.MULTILINE))
+    assert jobs == {"validate": "1", "split": "1", "train": "5"}
+
+
 # -------------------------------------------------------------------------------------------------------------- views
 
 

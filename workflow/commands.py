@@ -7,6 +7,9 @@ import shlex
 import subprocess
 from pathlib import Path
 
+TARGETS = ("all", "all_simulate")
+"""What a run computes: everything that dvc.yaml lists, and so the demo's images too where they are not its dataset."""
+
 
 class RunError(Exception):
     """What keeps a run from being recorded, synchronised or reproduced: a sentence for each thing that is wrong."""
@@ -54,6 +57,13 @@ def unrecorded(root: Path) -> list[str]:
     return found + files
 
 
+def strays(folder: Path, root: Path) -> list[str]:
+    """Return the files in a folder of results that this configuration does not make, such as an old ensemble's."""
+    made = {line.split("\t")[0] for line in answer("snakemake", "--summary", "--", *TARGETS, root=root).splitlines()}
+    found = (path.relative_to(root).as_posix() for path in sorted(folder.rglob("*")) if path.is_file())
+    return [name for name in found if name not in made and not name.endswith("/.gitignore")]  # DVC's own
+
+
 def _sentences(stage: str, entries: list) -> list[str]:
     sentences = []
     for entry in entries:
@@ -84,5 +94,5 @@ def answer(*command: str, root: Path) -> str:
     """
     done = subprocess.run(command, cwd=root, check=False, capture_output=True, text=True)
     if done.returncode:
-        raise RunError(f"`{shlex.join(command)}` failed: {' '.join((done.stderr or done.stdout).split())}")
+        raise RunError(f"`{shlex.join(command)}` failed: {' '.join(f'{done.stderr} {done.stdout}'.split())}")
     return done.stdout.rstrip("\n")

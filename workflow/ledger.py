@@ -29,12 +29,9 @@ import yaml
 from ruamel.yaml import YAML
 from snakemake.utils import update_config
 from workflow import plan, reproduction, surroundings
-from workflow.commands import RunError, answer, dvc, git, run, unrecorded, write
+from workflow.commands import TARGETS, RunError, dvc, git, run, strays, unrecorded, write
 
 ROOT = Path(__file__).parents[1]
-
-TARGETS = ("all", "all_simulate")
-"""What a run computes: everything that dvc.yaml lists, and so the demo's images too where they are not its dataset."""
 
 LEADERBOARD = "results/leaderboard.csv"
 COLUMNS = (
@@ -92,8 +89,8 @@ def record(name: str, snakemake: Sequence[str], root: Path = ROOT) -> None:
     """
     if not NAME.fullmatch(name):
         raise RunError(f"name {name!r}: use letters, digits, '.', '_' and '-', and begin with a letter or digit.")
-    if git("tag", "--list", f"run/{name}", root=root):
-        raise RunError(f"name {name}: there is a run of that name already (`git show run/{name}`); choose another.")
+    if at := reproduction.runs(root).get(name):
+        raise RunError(f"name {name}: there is a run of that name already (`git show {at}`); choose another.")
     overriding = [flag for flag in snakemake if re.match(r"--config(file|files)?(=|$)|-C", flag)]
     if overriding:
         raise RunError(f"{overriding[0]}: a recorded run takes its configuration from configs/pipeline.yaml alone.")
@@ -102,29 +99,36 @@ def record(name: str, snakemake: Sequence[str], root: Path = ROOT) -> None:
     metrics = f"results/{config['dataset']}/evaluate"  # an earlier run may have left some
     changed = git("status", "--porcelain", "--untracked-files=all", "--", ".", f":(exclude){metrics}", root=root)
     _refuse_changes(changed, "commit or stash them first: a run is a commit")
+    left = strays(root / "results" / config["dataset"], root)
+    former = sorted(set(left) & set(git("ls-files", "--", metrics, root=root).splitlines()))
+    if others := [path for path in left if path not in former]:
+        raise RunError(f"DVC records whole folders, and these files are of another run: remove {', '.join(others)}.")
     parent = git("rev-parse", "HEAD", root=root)
     run("snakemake", *snakemake, "--", *TARGETS, root=root)
-    left = strays(root / "results" / config["dataset"], root)
-    if left:
-        raise RunError(f"DVC records whole folders, and these files are of another run: remove {', '.join(left)}.")
+    for path in former:  # an earlier run's, of ensembles that this one lacks: its commit keeps them
+        (root / path).unlink(missing_ok=True)
     run("dvc", "commit", "--force", "--quiet", root=root)
     differing = unrecorded(root)
     if differing:
         raise RunError(*(f"{line}; the run is not recorded: run it again." for line in differing))
 
+    own = [":(exclude)dvc.lock", f":(exclude){metrics}"]
+    changed = git("status", "--porcelain", "--untracked-files=all", "--", ".", *own, root=root)
+    _refuse_changes(changed, "they were edited while the chain ran; restore or commit them, and record again")
+
     lines = [_line(root, name, parent, config["dataset"], ensemble) for ensemble in config["ensembles"]]
     _append(root / LEADERBOARD, lines)
     surroundings.write(root / surroundings.FILE)
-    known = ["dvc.lock", LEADERBOARD, surroundings.FILE, metrics]
-    git("add", "--", *known, root=root)
-    changed = git("diff", "--name-only", root=root) + git("ls-files", "--others", "--exclude-standard", root=root)
-    _refuse_changes(changed, "they were edited while the chain ran; restore or commit them, and record again")
+    git("add", "--", "dvc.lock", LEADERBOARD, surroundings.FILE, metrics, root=root)
     scores = ", ".join(f"{line['ensemble']} {float(line['map']):.4f}" for line in lines)
     best = max(lines, key=lambda line: float(line["map"]))
     subject = f"Record run {name}: map {float(best['map']):.4f} ({best['ensemble']})"
     git("commit", "--quiet", "--message", subject, "--message", scores, root=root)
     git("tag", "--annotate", f"run/{name}", "--message", f"map {scores}", root=root)
     print(f"recorded as run/{name}: map {scores}")
+    for path in reproduction.raw_data(root):
+        if not (root / f"{path}.dvc").is_file():
+            print(f"{path} is in no .dvc file, so that a clone cannot fetch it: dvc add {path}")
     if dvc("remote", "list", root=root):
         run("dvc", "push", "--quiet", root=root)
         print("pushed to the DVC remote; `git push --follow-tags` shares the record itself")
@@ -135,6 +139,8 @@ def record(name: str, snakemake: Sequence[str], root: Path = ROOT) -> None:
 def sync(root: Path = ROOT) -> None:
     """Make Snakemake agree that the files of a checkout are up to date, once DVC has vouched for every one of them.
 
+    The runs in its history are tagged anew, where it came without their tags.
+
     After `dvc pull` or `dvc checkout` the files are the recorded ones but Snakemake, which goes by dates and by its own
     notes, would compute them again. The order matters: the touch gives every file a new date, so that DVC then
     hashes it indeed, even one that was altered under its old date.
@@ -142,6 +148,7 @@ def sync(root: Path = ROOT) -> None:
     Raises:
         RunError: a file is not the recorded one; all are named, and Snakemake is left to compute them again.
     """
+    reproduction.restore_tags(root)
     try:
         flags = ("--touch", "--forceall", "--cores", "1", "--quiet", "all")
         run("snakemake", *flags, "--", *TARGETS, root=root)
@@ -154,13 +161,6 @@ def sync(root: Path = ROOT) -> None:
         cure = "`dvc pull && dvc checkout --force` brings the recorded files, `snakemake` computes them again"
         raise RunError(*differing, f"the files are not those of dvc.lock: {cure}.")
     print("every file is the recorded one, and Snakemake has nothing to do")
-
-
-def strays(folder: Path, root: Path) -> list[str]:
-    """Return the files in a folder of results that this configuration does not make, such as an old ensemble's."""
-    made = {line.split("\t")[0] for line in answer("snakemake", "--summary", "--", *TARGETS, root=root).splitlines()}
-    found = (path.relative_to(root).as_posix() for path in sorted(folder.rglob("*")) if path.is_file())
-    return [name for name in found if name not in made and not name.endswith("/.gitignore")]  # DVC's own
 
 
 def _line(root: Path, name: str, parent: str, dataset: str, ensemble: str) -> dict[str, object]:

@@ -42,15 +42,18 @@ def reproduce(name: str, root: Path, force: bool = False) -> bool:
     Raises:
         RunError: there is no such run, or a command failed.
     """
+    restore_tags(root)
     tag = find(name, root)
     tree = root / FOLDER / name
     if tree.is_dir():
         print(f"going on in {tree.relative_to(root)}, as it is")
     else:
+        git("worktree", "prune", root=root)  # one whose folder was removed by hand would stand in the way
         git("worktree", "add", "--detach", str(tree), tag, root=root)
         _share_cache(root, tree)
         remote = dvc("remote", "list", root=tree)
         run("dvc", "pull" if remote else "checkout", "--allow-missing", "--quiet", root=tree)
+    _bring_raw_data(root, tree)
     run("dvc", "repro", *(("--force", "--no-run-cache") if force else ()), root=tree)
 
     leaderboard = read_leaderboard(git("show", f"{tag}:results/leaderboard.csv", root=root))
@@ -71,20 +74,40 @@ def reproduce(name: str, root: Path, force: bool = False) -> bool:
     return all(equal) and not drift
 
 
+def runs(root: Path) -> dict[str, str]:
+    """Return the recorded runs by name: the tag of each or, in a clone that has the history without it, the commit."""
+    history = git("log", "--all", "--reverse", "--format=%H %s", "--grep=^Record run ", root=root).splitlines()
+    found = (re.fullmatch(r"(\w+) Record run ([^:\s]+): .*", line) for line in history)
+    tags = git("tag", "--list", "run/*", root=root).split()
+    return {match[2]: match[1] for match in found if match} | {tag.removeprefix("run/"): tag for tag in tags}
+
+
 def find(name: str, root: Path) -> str:
-    """Return the tag of a recorded run, or its commit in a clone that has the history without the tags.
+    """Return the tag of a recorded run.
 
     Raises:
         RunError: there is no such run.
     """
-    tag = f"run/{name}"
-    if git("tag", "--list", tag, root=root):
-        return tag
-    commits = git("log", "--all", "--format=%H", f"--grep=^Record run {re.escape(name)}:", root=root).split()
-    if commits:
-        return commits[0]
-    known = ", ".join(git("tag", "--list", "run/*", root=root).split()).replace("run/", "") or "none"
-    raise RunError(f"run {name}: there is no tag {tag}; there are: {known}. `git fetch --tags` brings others'.")
+    known = runs(root)
+    if name not in known:
+        raise RunError(f"run {name}: none is recorded; there are: {', '.join(sorted(known)) or 'none'}.")
+    return known[name]
+
+
+def restore_tags(root: Path) -> None:
+    """Tag every recorded run in the history of a clone that came without its tag."""
+    missing = {f"run/{name}": commit for name, commit in runs(root).items() if commit != f"run/{name}"}
+    for tag, commit in missing.items():
+        git("tag", tag, commit, root=root)
+        print(f"tagged anew, from the history: {tag}")
+
+
+def raw_data(root: Path) -> list[str]:
+    """Return what the recorded stages read from data/ and none of them makes."""
+    stages = yaml.safe_load((root / "dvc.lock").read_text())["stages"].values()
+    made = {entry["path"] for stage in stages for entry in stage.get("outs", [])}
+    read = {entry["path"] for stage in stages for entry in stage.get("deps", [])}
+    return sorted(path for path in read - made if path.startswith("data/"))
 
 
 def find_drift(before: dict, after: dict, edited: list[str], environment: list[str]) -> Drift | None:
@@ -137,6 +160,22 @@ def _compare(tag: str, line: dict[str, str], root: Path, tree: Path) -> bool:
 
 def _yes(true: bool) -> str:
     return "yes" if true else "NO"
+
+
+def _bring_raw_data(root: Path, tree: Path) -> None:
+    """Link raw data that no .dvc file holds from the repository into a worktree; DVC then compares their hash.
+
+    Raises:
+        RunError: the repository has none either.
+    """
+    for path in raw_data(tree):
+        if (tree / path).exists():
+            continue
+        if not (root / path).exists():
+            raise RunError(
+                f"{path}: the run reads it, and neither DVC nor this clone has it; put it there, and try again."
+            )
+        (tree / path).symlink_to((root / path).resolve(), target_is_directory=True)
 
 
 def _share_cache(root: Path, tree: Path) -> None:

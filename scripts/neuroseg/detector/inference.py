@@ -19,10 +19,11 @@ from neuroseg.detector.openmmlab import MODELS, Compose, Config, bbox2roi
 from neuroseg.detector.precision import choose_device, choose_dtype, place, stages
 from neuroseg.detector.progress import say
 from neuroseg.detector.selection import Fold
+from neuroseg.detector.upsampling import logits
 from neuroseg.detector.views import View, mirror, read_view, show
 from neuroseg.tables import PATCH, Coverage, DataError, patch_column
 
-AT_ONCE = {"cuda": 512, "cpu": 64}
+AT_ONCE = {"cuda": 512, "cpu": 32}
 """Boxes whose masks are computed together: 0.8 GB of features in a full-size mask head; or what a CPU's cache holds."""
 
 
@@ -161,9 +162,7 @@ class Looker:
                 alike = getattr(extract, "settings", extract)  # a cascade's stages see the same, if set up alike
                 if alike not in pooled:
                     pooled[alike] = extract(features[: extract.num_inputs], some)
-                logits = mask_head(pooled[alike]).float()
-                channel = torch.zeros_like(types) if logits.shape[1] == 1 else types
-                total += logits[torch.arange(len(some), device=rois.device), channel].sigmoid()
+                total += logits(mask_head, pooled[alike], types).sigmoid()
             patches.append((total * (255 / len(pairs))).round().to(torch.uint8).cpu())
         return torch.cat(patches)
 

@@ -17,6 +17,7 @@ with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
     from mmdet.models.dense_heads import ATSSHead, RPNHead
     from mmdet.models.layers import multiclass_nms
     from mmdet.models.roi_heads.bbox_heads import Shared2FCBBoxHead
+    from mmdet.models.roi_heads.mask_heads import FCNMaskHead
     from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor
     from mmdet.models.task_modules.assigners import AssignResult, BboxOverlaps2D, MaxIoUAssigner
     from mmdet.registry import MODELS, TRANSFORMS
@@ -45,6 +46,7 @@ __all__ = [
     "Compose",
     "Config",
     "EMAHook",
+    "FCNMaskHead",
     "Hook",
     "HorizontalBoxes",
     "InstanceData",

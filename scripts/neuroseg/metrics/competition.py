@@ -110,13 +110,19 @@ def summarise(table: pd.DataFrame, bootstrap: int, seed: int) -> dict[str, Any]:
     has an interval of no width, which then says nothing.
 
     Returns:
-        map, map_low, map_high; ap by threshold; per_type and per_fold, each with map, map_low, map_high, images and
-        cells; images, cells and predicted, the numbers of images, true and predicted instances. Floats have 6 digits.
+        map, map_low, map_high; ap, ap_low, ap_high by threshold; per_type and per_fold, each with map, map_low,
+        map_high, images and cells; images, cells and predicted, the numbers of images, true and predicted instances.
+        Floats have 6 digits.
     """
     types = table["cell_type"].fillna(UNTYPED)
+    means = zip(*(_interval(table, name, bootstrap, seed) for name in AP_COLUMNS), strict=True)
+    levels = [f"{level:.2f}" for level in THRESHOLDS]
     return {
         **_mean(table, bootstrap, seed),
-        "ap": {f"{level:.2f}": _round(table[name].mean()) for level, name in zip(THRESHOLDS, AP_COLUMNS, strict=True)},
+        **{
+            name: dict(zip(levels, row, strict=True))
+            for name, row in zip(("ap", "ap_low", "ap_high"), means, strict=True)
+        },
         "per_type": {str(name): _part(rows, bootstrap, seed) for name, rows in table.groupby(types)},
         "per_fold": {str(name): _part(rows, bootstrap, seed) for name, rows in table.groupby("fold")},
         "images": len(table),
@@ -157,11 +163,16 @@ def _part(table: pd.DataFrame, bootstrap: int, seed: int) -> dict[str, Any]:
 
 
 def _mean(table: pd.DataFrame, bootstrap: int, seed: int) -> dict[str, float]:
-    groups = table.groupby("group")["ap"].agg(["sum", "size"]).to_numpy()
+    return dict(zip(("map", "map_low", "map_high"), _interval(table, "ap", bootstrap, seed), strict=True))
+
+
+def _interval(table: pd.DataFrame, column: str, bootstrap: int, seed: int) -> tuple[float, float, float]:
+    """Return a column's mean over images, and where its interval begins and ends."""
+    groups = table.groupby("group")[column].agg(["sum", "size"]).to_numpy()
     drawn = np.random.default_rng(seed).multinomial(len(groups), np.full(len(groups), 1 / len(groups)), bootstrap)
     total, size = (drawn @ groups).T
     low, high = np.quantile(total / size, [0.025, 0.975]) if bootstrap else (np.nan, np.nan)
-    return {"map": _round(table["ap"].mean()), "map_low": _round(low), "map_high": _round(high)}
+    return _round(table[column].mean()), _round(low), _round(high)
 
 
 def _round(value: float) -> float:

@@ -422,6 +422,15 @@ def test_an_image_of_one_type_fuses_views_that_disagree_on_it(write, ensemble):
     assert together["x1"].tolist() == pytest.approx([11, (0.3 * 10 + 0.4 * 13) / 0.7])
 
 
+def test_cells_move_to_where_annotators_draw_them(write, ensemble):
+    member = write("0", "a", m_0_none=[("a", *CELL), ("a", "cort", 0.5, 0, 0, 10, 10)])
+    plain, moved = (
+        ensemble(f"members: {{m: 1}}\nfusion: {{offset: {by}}}", member) for by in ("[0, 0]", "[-0.25, 0.5]")
+    )
+    np.testing.assert_array_equal(tables.boxes(moved) - tables.boxes(plain), [[-0.25, 0.5, -0.25, 0.5]] * 2)
+    assert (tables.patches(moved) == tables.patches(plain)).all()
+
+
 def test_an_image_keeps_its_best_detections(write, ensemble):
     rows = [("a", "cort", score, 20 * i, 0, 20 * i + 10, 10) for i, score in enumerate([0.5, 0.9, 0.7, 0.1])]
     fused = ensemble("members: {m: 1}\nfusion: {max_detections: 2}", write("0", "a", m_0_none=rows))
@@ -465,6 +474,7 @@ def test_the_same_comes_out_whatever_the_batch(write, ensemble, monkeypatch):
         ("members: {m: 1}\nfusion: {confidence: sum}", r"fusion\.confidence: .* one of avg, max"),
         ("members: {m: 1}\nfusion: {iou: 1.5}", r"fusion\.iou: "),
         ("members: {m: 1}\nfusion: {iuo: 0.5}", r"fusion\.iuo: Extra inputs"),
+        ("members: {m: 1}\nfusion: {offset: [0, 20]}", r"fusion\.offset\.1: "),
         ("members: {m: 1}\nweights: {}", r"recipe\.yaml: weights: Extra inputs"),
         ("members: {m: ", r"recipe\.yaml: this ensemble file cannot be read"),
         ("", r"recipe\.yaml: the file: "),

@@ -117,7 +117,8 @@ def fuse(
     that some of them miss scores lower in WBF. With `one_type`, all are first given the type that most of their scores,
     weighted, speak for. After the method, of boxes of different types that overlap by more than `cross_type_iou` the
     best scored stays, for a cell has one type, and of all at most `max_detections`. Each gets the average of its
-    cluster's patches, weighted by list weight x score; in soft-NMS a cluster is a box by itself.
+    cluster's patches, weighted by list weight x score; in soft-NMS a cluster is a box by itself. In the end boxes, and
+    with them masks, move by `offset`.
 
     Args:
         parts: each member's detections.
@@ -152,12 +153,13 @@ def fuse(
 
     fused_boxes = np.concatenate([fused.boxes for fused in kept])
     masks = average(tables.patches(finds), boxes, trust, owner, fused_boxes)
+    drawn = fused_boxes + np.tile(settings.offset, 2)
     return pd.DataFrame(
         {
             "image_id": np.repeat(np.array(images, object), [len(fused.scores) for fused in kept]),
             "cell_type": np.array(types, object)[np.concatenate([fused.labels for fused in kept])],
             "score": np.concatenate([fused.scores for fused in kept]).astype(np.float32),
-            **dict(zip(("x1", "y1", "x2", "y2"), fused_boxes.T.astype(np.float32), strict=True)),
+            **dict(zip(("x1", "y1", "x2", "y2"), drawn.T.astype(np.float32), strict=True)),
             "mask": tables.patch_column(masks),
             "source": name,
         }

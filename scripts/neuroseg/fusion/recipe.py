@@ -17,6 +17,7 @@ COMBINATIONS = 64
 """So many combinations of weights are tried at most: each costs as much as fusing and tuning without a choice."""
 
 Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Pixels = Annotated[float, Field(ge=-2, le=2)]
 Weights = Annotated[
     Annotated[Weight, Tag("one weight")] | Annotated[tuple[Weight, ...], Field(min_length=1), Tag("candidates")],
     Discriminator(lambda given: "candidates" if isinstance(given, (list, tuple)) else "one weight"),
@@ -49,6 +50,9 @@ class Fusion(BaseModel):
     cell's type fuse it all the same. Right for cultures of one type, as in the competition."""
     cross_type_iou: Annotated[float, Field(gt=0, le=1)] = 0.6
     """Of fused boxes of different types that overlap by more than this, the best scored stays."""
+    offset: tuple[Pixels, Pixels] = (0.0, 0.0)
+    """How far to the right and down of where they are found the annotators draw cells, in pixels. What has learnt from
+    mirrored images cannot know it."""
     max_detections: Annotated[int, Field(ge=1)] = 1000
     """Fused detections an image keeps, the best scored."""
 

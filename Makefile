@@ -63,7 +63,7 @@ predict: setup ## find the cells in your images (IMAGES=folder), by the detector
 	$(if $(realpath $(IMAGES)),,$(error Which images? make predict IMAGES=folder))
 	@test -L data/own_folder || test ! -e data/own_folder || { echo "error: data/own_folder holds images already; move them away, or run: snakemake --config dataset=own_folder"; exit 1; }
 	@ln -sfn $(realpath $(IMAGES)) data/own_folder
-	snakemake --cores $(CORES) --configfile $(or $(CONFIG),configs/sartorius_cpu.yaml) --config dataset=own_folder --forcerun validate
+	snakemake --cores $(CORES) --configfile $(or $(CONFIG),configs/sartorius_cpu.yaml) --config dataset=own_folder --forcerun results/own_folder/validate/images.parquet
 	@echo "results/own_folder: submit/ (run lengths, CSV), segment/ (instances), quantify/ (a row a cell), report/report.html"
 
 accuracy: setup ## write docs/accuracy.md's table of what each part of the recipe is worth, from recorded runs

@@ -251,3 +251,11 @@ class TestMakefile:
         asked = subprocess.run(["make", "PYTHON=false", "setup"], cwd=ROOT, capture_output=True, text=True)
         assert asked.returncode
         assert "Python 3.11 or 3.12 is needed, and none of these is one: false" in asked.stderr
+
+    def test_a_folder_of_images_is_looked_at_anew_and_nothing_is_learnt_for_it(self, tmp_path):
+        command = ["make", "--dry-run", "predict", f"IMAGES={tmp_path}"]
+        text = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        # Forcing the rule would check the images anew that the detectors learnt from, and train them again.
+        assert re.findall(r"--forcerun (.*)$", text, flags=re.MULTILINE) == [
+            "results/own_folder/validate/images.parquet"
+        ]

@@ -56,14 +56,7 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md")
     options = parser.parse_args()
     device = choose_device()
-    images, instances, folds = (
-        tables.read(name, options.results / path)
-        for name, path in (
-            ("images", "validate/images.parquet"),
-            ("instances", "validate/instances.parquet"),
-            ("folds", "split/folds.parquet"),
-        )
-    )
+    images, instances, folds = listed(options.results)
     rows = [learning(options, images, instances, folds, device)]
     if options.checkpoint:
         rows.append(finding(options, images, instances, device))
@@ -74,6 +67,13 @@ def main() -> None:
     print(f"\n{text}")
     if options.write:
         insert(ROOT / "docs" / "benchmarks.md", text, "learning")
+
+
+def listed(results: Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Return the images, true instances and folds of a data set's results folder."""
+    places = {"images": "validate/images", "instances": "validate/instances", "folds": "split/folds"}
+    images, instances, folds = (tables.read(name, results / f"{place}.parquet") for name, place in places.items())
+    return images, instances, folds
 
 
 def learning(options, images, instances, folds, device) -> tuple[str, float, float]:

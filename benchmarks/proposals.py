@@ -17,6 +17,7 @@ import pandas as pd
 import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
+from benchmarks.learning import listed
 from neuroseg import readers, tables
 from neuroseg.detector import checkpoints
 from neuroseg.detector.inference import Looker
@@ -31,14 +32,7 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=Path("results/demo"), help="a data set's results folder")
     parser.add_argument("--checkpoint", type=Path, required=True, help="a fitted detector of one fold")
     options = parser.parse_args()
-    images, instances, folds = (
-        tables.read(name, options.results / path)
-        for name, path in (
-            ("images", "validate/images.parquet"),
-            ("instances", "validate/instances.parquet"),
-            ("folds", "split/folds.parquet"),
-        )
-    )
+    images, instances, folds = listed(options.results)
     fitted = checkpoints.read_detector(options.checkpoint)
     held = images[images["image_id"].isin(folds["image_id"][folds["fold"] == fitted["fold"]])]
     look = Looker(fitted, choose_device(), torch.float32, 1000, min(SCORES))

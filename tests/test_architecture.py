@@ -18,7 +18,6 @@ DOORS = {
     "mmcv": "detector",
     "mmdet": "detector",
     "pycocotools": "rle",
-    "faster_coco_eval": "metrics",
     "sklearn": "folds",
     "skimage": "morphology",
     "matplotlib": "figures",

@@ -1,7 +1,5 @@
 """The competition's score and COCO's AP: shapes whose answer is arithmetic, and the slow ways as oracles."""
 
-import contextlib
-import io
 import json
 from fractions import Fraction
 
@@ -11,14 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
 from scipy.optimize import linear_sum_assignment
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
+from benchmarks.scoring import cocoeval
 from neuroseg import metrics, rle, tables
-from neuroseg.metrics import cocoeval, matching
+from neuroseg.metrics import matching
 from neuroseg.tables import DataError
 
 HEIGHT, WIDTH = 9, 11
@@ -210,15 +207,23 @@ def test_hits_of_disjoint_predictions_are_the_thresholds_below_their_best_iou(tr
     assert metrics.hits(instances(predicted), instances(truth), frames("a")).tolist() == expected
 
 
-def test_pairs_are_those_above_one_half_with_their_pixels():
-    truth, predicted = instances(strips((0, 8), (20, 28))), instances(strips((22, 30), (0, 4), (1, 8), (30, 38)))
+def test_pairs_are_those_from_one_half_on_with_their_pixels():
+    truth, predicted = (
+        instances(strips((0, 8), (20, 28))),
+        instances(strips((22, 30), (0, 4), (1, 8), (30, 38), (0, 3))),
+    )
     found = metrics.pairs(predicted, truth, frames("a", height=1, width=40))
-    assert [field.tolist() for field in found] == [[0, 2], [1, 0], [6, 7], [10, 8]]
+    assert [field.tolist() for field in found] == [[0, 1, 2], [1, 0, 0], [6, 4, 7], [10, 8, 8]]
 
 
-def test_a_pair_of_exactly_one_half_is_none_even_where_boxes_promise_more():
-    """Four pixels shared, two more each, far off: 4/8."""
-    shared, one, other = strips((0, 4), (10, 12), (20, 22))
+def test_a_pair_of_exactly_one_half_is_no_hit():
+    sides = instances(strips((0, 4), (0, 4))), instances(strips((0, 8)))
+    assert metrics.hits(*sides, frames("a", height=1, width=40)).tolist() == [0, 0]
+
+
+def test_a_pair_below_one_half_is_none_even_where_boxes_promise_more():
+    """Three pixels shared, two more each, far off: 3/7."""
+    shared, one, other = strips((0, 3), (10, 12), (20, 22))
     sides = instances(np.array([shared | one])), instances(np.array([shared | other]))
     assert len(metrics.pairs(*sides, frames("a", height=1, width=40)).one) == 0
 
@@ -383,41 +388,43 @@ def crowd(seed: int, count: int = 30, types: tuple[str, ...] = ("astro", "cort")
     )
 
 
-def reference(
-    predicted: pd.DataFrame, truth: pd.DataFrame, held: pd.DataFrame, types: list[str], kind: str
-) -> list[float]:
-    """pycocotools' own AP, AP50 and AP75 of all detections."""
-    with contextlib.redirect_stdout(io.StringIO()):
-        sides = []
-        for side in (truth, predicted):
-            sides.append(COCO())
-            sides[-1].dataset = cocoeval._dataset(side, held, types, kind)
-            sides[-1].createIndex()
-        evaluator = COCOeval(*sides, kind)
-        evaluator.params.maxDets = [1, 10, 1000]
-        evaluator.evaluate()
-        evaluator.accumulate()
-    precision = evaluator.eval["precision"][:, :, :, 0, 2]
-    return [part[part > -1].mean() for part in (precision, precision[0], precision[5])]
+def agrees(predicted: pd.DataFrame, truth: pd.DataFrame, held: pd.DataFrame) -> dict[str, float]:
+    """The figures, which are pycocotools' own."""
+    figures = metrics.coco(predicted, truth, held)
+    assert figures == pytest.approx(cocoeval(predicted, truth, held), abs=1e-12)
+    return figures
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_coco_s_figures_are_those_of_pycocotools(seed):
-    predicted, truth = crowd(seed)
-    held = frames("a", "b", height=60, width=80)
-    figures = metrics.coco(predicted, truth, held)
-    for kind, name in (("segm", "mask"), ("bbox", "box")):
-        expected = reference(predicted, truth, held, ["astro", "cort"], kind)
-        assert [figures[f"{name}_ap{suffix}"] for suffix in ("", "50", "75")] == pytest.approx(expected, abs=1e-9)
+    assert 0 < agrees(*crowd(seed), frames("a", "b", height=60, width=80))["mask_ap"] < 1
+
+
+@given(scene=scenes(), data=st.data())
+def test_coco_s_figures_are_those_of_pycocotools_where_scores_tie_and_masks_repeat(scene, data):
+    def drawn(values: list, count: int) -> list:
+        return data.draw(st.lists(st.sampled_from(values), min_size=count, max_size=count))
+
+    predicted, truth = (instances(masks, drawn(["b", "a", "other"], len(masks))) for masks in scene)
+    predicted["score"] = np.array(drawn([0.25, 0.5, np.nan], len(predicted)), np.float32)
+    types = data.draw(st.sampled_from([["cort"], ["cort", "astro"], ["cort", None]]))
+    for side in (predicted, truth):
+        side["cell_type"] = pd.Series(drawn(types, len(side)), dtype="str")
+    agrees(predicted, truth, frames("a", "b"))
 
 
 def test_where_an_instance_has_no_type_all_count_as_one():
-    predicted, truth = crowd(0)
-    held = frames("a", "b", height=60, width=80)
+    (predicted, truth), held = crowd(0), frames("a", "b", height=60, width=80)
+    typed = agrees(predicted, truth, held)["mask_ap"]
     predicted["cell_type"] = predicted["cell_type"].where(predicted.index != 3)
-    expected = reference(predicted, truth, held, ["cell"], "segm")
-    assert metrics.coco(predicted, truth, held)["mask_ap"] == pytest.approx(expected[0], abs=1e-9)
-    assert expected[0] != pytest.approx(metrics.coco(*crowd(0), held)["mask_ap"], abs=1e-3)
+    assert agrees(predicted, truth, held)["mask_ap"] != pytest.approx(typed, abs=1e-3)
+
+
+def test_to_coco_a_pair_that_equals_a_threshold_reaches_it():
+    """Boxes and masks of 20 pixels and of a part of them: IoU 1/2, 11/20, ..., 19/20, in floats COCO's own."""
+    for step in range(10, 20):
+        sides = instances(strips((0, 20)), score=1), instances(strips((0, step)))
+        assert agrees(*sides, frames("a", height=1, width=40))["mask_ap"] == pytest.approx((step - 9) / 10)
 
 
 def test_a_crowded_image_is_not_cut_at_a_hundred():

@@ -188,7 +188,7 @@ def pairs(one: np.ndarray, other: np.ndarray) -> list[tuple[int, ...]]:
     for i, a in enumerate(one):
         for j, b in enumerate(other):
             shared, union = int((a & b).sum()), int((a | b).sum())
-            if 2 * shared > union:
+            if 2 * shared >= union > 0:
                 found.append((i, j, shared, union))
     return found
 

@@ -44,7 +44,7 @@ def hits_of_runs(predicted: Runs, truth: Runs, width: int) -> np.ndarray:
 
 
 def hits_of_pairs(found: Pairs, predictions: int, truths: int) -> np.ndarray:
-    """Return what `hits` does, of so many masks on either side, of which these overlap by more than half."""
+    """Return what `hits` does, of so many masks on either side, of which these overlap by half or more."""
     return _match(*_graph(found, predictions), truths)
 
 

@@ -1,4 +1,4 @@
-"""Which predicted and true masks overlap by more than half: all that a threshold from 0.50 on can ask for."""
+"""Which predicted and true masks overlap by half or more: all that a threshold from 0.50 on can ask for."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from neuroseg.tables import DataError
 
 
 def pairs(predicted: pd.DataFrame, truth: pd.DataFrame, images: pd.DataFrame) -> rle.Pairs:
-    """Return the pairs of a predicted and a true mask of one image whose IoU exceeds 1/2, by their rows' positions.
+    """Return the pairs of a predicted and a true mask of one image whose IoU is 1/2 or more, by their rows' positions.
 
     Either side may overlap itself or hold one mask twice. `images` gives the frames (image_id, height, width), one row
     each; it may lie in any order and hold images without masks.
@@ -25,7 +25,7 @@ def pairs_of(
     predicted: pd.Series, predicted_image: np.ndarray, truth: pd.Series, truth_image: np.ndarray, images: pd.DataFrame
 ) -> rle.Pairs:
     """Return what `pairs` does, of compressed counts and the position in `images` that each belongs to."""
-    sizes = images[["height", "width"]].to_numpy(np.int64)
+    sizes = np.stack([images["height"].to_numpy(np.int64), images["width"].to_numpy(np.int64)], axis=1)
     try:
         return rle.overlaps(predicted, predicted_image, truth, truth_image, sizes)
     except ValueError as error:

@@ -59,7 +59,7 @@ def overlaps(
     b_image: np.ndarray,
     sizes: np.ndarray,
 ) -> tuple[np.ndarray, int, int]:
-    """Find the pairs of masks of one image whose IoU exceeds 1/2: of each both rows, the pixels shared, and the union.
+    """Find the pairs of masks of one image with IoU >= 1/2: of each both rows, the pixels shared, and the union.
 
     Args:
         a_data: the compressed counts of one side, end to end.
@@ -386,13 +386,13 @@ def _search(a_at, a_words, a_box, a_area, b_at, b_words, b_box, b_area, found, n
         for k in near[:several]:
             lines, across = min(y1, bottom[k]) - max(y0, top[k]), min(x1, right[k]) - max(x0, left[k])
             j, both = order[k], own + area[k]
-            if 3 * min(np.int64(lines) * across, own, area[k]) <= both:
+            if 3 * min(np.int64(lines) * across, own, area[k]) < both:
                 continue
             if x0 <= left[k]:
                 shared = _shared(a_words, a_at[i], a_box, i, b_words, b_at[j], b_box, j, lines)
             else:
                 shared = _shared(b_words, b_at[j], b_box, j, a_words, a_at[i], a_box, i, lines)
-            if 3 * shared > both:  # IoU > 1/2
+            if 3 * shared >= both:  # IoU >= 1/2
                 place = n
                 while place > first and found[place - 1, 1] > j:
                     found[place] = found[place - 1]

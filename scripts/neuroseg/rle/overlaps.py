@@ -1,4 +1,4 @@
-"""Which masks of two sides overlap by more than half: all that matching from an IoU of 0.50 on can ask for."""
+"""Which masks of two sides overlap by half or more: all that matching from an IoU of 0.50 on can ask for."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from neuroseg.rle.runs import Runs
 
 
 class Pairs(NamedTuple):
-    """Pairs of masks with IoU > 1/2, ordered by `one`, then `other`; all fields are int64 (pairs,)."""
+    """Pairs of masks with IoU >= 1/2, ordered by `one`, then `other`; all fields are int64 (pairs,)."""
 
     one: np.ndarray
     other: np.ndarray

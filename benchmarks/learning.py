@@ -264,7 +264,7 @@ def _clock(device: torch.device) -> float:
 
 @lru_cache(maxsize=256)
 def _load(path: Path) -> np.ndarray:
-    return readers.to_uint8(readers.read_image(path))
+    return readers.read_uint8(path)
 
 
 def _machine(device: torch.device) -> str:

@@ -48,7 +48,7 @@ def _count(look: Looker, image, cells: pd.DataFrame) -> dict:
     hook = look.model.roi_head.bbox_roi_extractor[0].register_forward_pre_hook(
         lambda _, inputs: proposed.append(inputs[1][:, 1:].cpu().numpy())
     )
-    (found,) = look([readers.to_uint8(readers.read_image(Path(image.path)))])
+    (found,) = look([readers.read_uint8(image.path)])
     hook.remove()
     true = tables.boxes(cells)
     counts = {f"score {score:g}": _met(true, found.boxes[found.scores >= score]) for score in SCORES}

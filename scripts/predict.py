@@ -44,7 +44,7 @@ def main(
         checkpoint,
         chosen,
         fold=fold,
-        load=lambda path: readers.to_uint8(readers.read_image(path)),
+        load=readers.read_uint8,
         source=source_name,
         views=views,
         batch_size=batch_size,

@@ -42,9 +42,7 @@ def main(
     types = detector.classes(checkpoint)
     thresholds = segmentation.untuned(min_score, types)
     settings = {"fold": fold, "source": "teacher", "views": views, "batch_size": batch_size, "device": device}
-    found, coverage = detector.predict(
-        checkpoint, listed, load=lambda path: readers.to_uint8(readers.read_image(path)), **settings
-    )
+    found, coverage = detector.predict(checkpoint, listed, load=readers.read_uint8, **settings)
     if coverage.images:
         teacher = fusion.Member(checkpoint, frozenset(coverage.images), dict.fromkeys(coverage.sources, 1.0))
         found = fusion.fuse([found], [teacher], coverage.images, fusion.Fusion(), "teacher")

@@ -45,9 +45,7 @@ def main(
     listed = (tables.read("images", images), tables.read("instances", instances), tables.read("folds", folds))
     pseudo = tables.read("instances", pseudo_instances) if pseudo_instances else None
     settings = {"fold": fold, "seed": seed, "iterations": iterations, "init_from": init_from, "pseudo": pseudo}
-    trained = detector.train(
-        model, *listed, work_dir=work_dir, load=lambda path: readers.to_uint8(readers.read_image(path)), **settings
-    )
+    trained = detector.train(model, *listed, work_dir=work_dir, load=readers.read_uint8, **settings)
     if trained is not None:
         detector.save(trained, checkpoint, config_out, scalars, work_dir)
 

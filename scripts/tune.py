@@ -5,8 +5,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from neuroseg import metrics, segmentation, tables
+from neuroseg import thresholds as choosing
 from neuroseg.command import run
-from neuroseg.thresholds import choose, collect, read_settings, write
 
 BATCH = 8
 """Images held at a time."""
@@ -26,15 +26,15 @@ def main(
         threads: how many batches of images are in work side by side.
         thresholds: the thresholds chosen, YAML.
     """
-    settings, truth = read_settings(recipe), tables.read("instances", instances)
+    settings, truth = choosing.read_settings(recipe), tables.read("instances", instances)
     held = metrics.held_out(tables.read("images", images), tables.read("folds", folds))
     rooms = segmentation.vote, segmentation.sweep, metrics.gains
     with tables.reading("detections", detections) as rows_of:
         begins = tqdm(range(0, len(held), BATCH), unit="batch", disable=None)
         batches = (rows_of(list(held["image_id"].iloc[begin : begin + BATCH])) for begin in begins)
-        collected = collect(settings, held, truth, rooms, threads, batches)
-    chosen = choose(settings, *collected)
-    write(chosen, thresholds)
+        collected = choosing.collect(settings, held, truth, rooms, threads, batches)
+    chosen = choosing.choose(settings, *collected)
+    choosing.write(chosen, thresholds)
     print(chosen.to_string(index=False, float_format="{:.3f}".format))
 
 

@@ -1,15 +1,19 @@
 """The layers of docs and design, held by reading the syntax trees: who imports whom, and who may open which door."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+
+import neuroseg
 
 ROOT = Path(__file__).parents[1]
 SCRIPTS = ROOT / "scripts"
 LIBRARY = SCRIPTS / "neuroseg"
 
-WORDS = {"door", "tables", "rle", "threads"}
+WORDS = {"tables", "rle", "threads"}
 STEPS = sorted(SCRIPTS.glob("*.py"))
 MODULES = sorted(LIBRARY.rglob("*.py"))
 DOORS = {
@@ -23,6 +27,8 @@ DOORS = {
     "matplotlib": "figures",
     "tyro": "command",
 }
+SLOW = (set(DOORS) - {"tyro"}) | {"numba", "numpy", "pandas", "PIL", "pyarrow", "pydantic", "scipy", "tifffile", "yaml"}
+"""What takes long to import; a list of flags needs none of it."""
 LONG = {
     "rle/columns.py": "loops that call one another share a file: numba looks no further for what it must compile anew",
     "tables.py": "what a table is and how it is read and written are one promise, which every stage relies on",
@@ -76,6 +82,32 @@ def test_steps_do_not_import_each_other(file):
     assert not {name.split(".")[0] for name in imports(file)} & {step.stem for step in STEPS}
 
 
+def test_what_steps_walk_into_is_run_when_it_is_used():
+    assert set().union(*map(rooms_used, STEPS)) == {*neuroseg.ROOMS, "command"}
+
+
+def test_a_room_that_is_not_there_is_an_error():
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = neuroseg.nothing
+
+
+@pytest.mark.parametrize("file", STEPS, ids=lambda file: file.name)
+def test_help_waits_for_no_library(file):
+    command = [sys.executable, "-X", "importtime", str(file), "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    imported = {line.rpartition("|")[2].strip().split(".")[0] for line in done.stderr.splitlines()}
+    assert "tyro" in imported
+    assert not imported & SLOW
+
+
+@pytest.mark.parametrize("file", STEPS, ids=lambda file: file.name)
+def test_a_step_hands_over_functions_of_rooms_that_are_run(file):
+    """Not its own, which would be the first to use a room, perhaps in a thread."""
+    tree = ast.parse(file.read_text())
+    assert [node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)] == ["main"]
+    assert not any(isinstance(node, ast.Lambda) for node in ast.walk(tree))
+
+
 @pytest.mark.parametrize("file", [*STEPS, *MODULES], ids=lambda file: str(file.relative_to(SCRIPTS)))
 def test_each_heavy_library_has_one_door(file):
     here = room(file) if LIBRARY in file.parents else "a step"
@@ -84,8 +116,6 @@ def test_each_heavy_library_has_one_door(file):
 
 
 def test_the_chain_imports_snakemake_and_the_standard_library_only():
-    import sys
-
     tree = ast.parse((ROOT / "workflow" / "plan.py").read_text())
     used = {alias.name.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     used |= {node.module.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
@@ -122,8 +152,6 @@ def test_a_long_module_has_a_reason():
 
 
 def test_no_file_names_a_package_index_or_this_machine():
-    import subprocess
-
     files = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     for name in files:
         path = ROOT / name

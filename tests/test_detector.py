@@ -157,21 +157,6 @@ def same_weights(one, other) -> bool:
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
-# ------------------------------------------------------------------------------------------------------------ the door
-
-
-def test_the_door_opens_without_torch():
-    code = "import sys; from neuroseg import detector; detector.__all__; sys.exit('torch' in sys.modules)"
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT / "scripts", check=True)
-
-
-def test_the_door_knows_only_its_own_names():
-    import neuroseg.detector
-
-    with pytest.raises(AttributeError, match="nothing"):
-        _ = neuroseg.detector.nothing
-
-
 # --------------------------------------------------------------------------------------------------------------- masks
 
 

@@ -187,6 +187,11 @@ def test_a_black_or_mostly_black_image_stays_black(value):
     assert (readers.to_uint8(image).ravel()[1:] == 0).all()
 
 
+def test_a_file_is_read_as_detectors_see_it(tmp_path):
+    tifffile.imwrite(tmp_path / "deep.tif", np.full((9, 9), 4000, np.uint16))
+    assert (readers.read_uint8(tmp_path / "deep.tif") == np.full((9, 9), 128, np.uint8)).all()
+
+
 PIXEL_SIZES = {
     "ome": ("a.ome.tif", {"metadata": {"PhysicalSizeX": 0.65, "PhysicalSizeY": 0.65}}, 0.65),
     "ome in nm": (
@@ -639,7 +644,7 @@ def test_livecells_polygons_have_the_area_that_it_states(root, real_data):
 def test_someones_own_16_bit_images_land_where_the_detectors_learned(root, real_data):
     source = real(root, real_data, "own_folder")
     assert len(source.images) == 6
-    image = readers.to_uint8(readers.read_image(source.images["path"][0]))
+    image = readers.read_uint8(source.images["path"][0])
     assert image.shape == (1022, 1024)
     assert np.median(image) == 128
     assert 5 < image.std() < 30  # the competition's images: 6 to 22

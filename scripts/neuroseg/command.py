@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import wraps
 
 import tyro
 
-from neuroseg.tables import DataError
+from neuroseg import tables
 
 
 def run(main: Callable[..., None]) -> None:
     """Call `main` with the command line's flags; a DataError ends in its sentences and exit status 1, no traceback."""
+    flags = tyro.cli(wraps(main)(lambda **flags: flags))
     try:
-        tyro.cli(main)
-    except DataError as error:
+        main(**flags)
+    except tables.DataError as error:
         for sentence in error.sentences:
             print(f"error: {sentence}", file=sys.stderr)
         raise SystemExit(1) from None

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
+from skimage.measure import regionprops
 from tqdm import tqdm
 
 from neuroseg import rle
@@ -100,8 +101,6 @@ def summarise(cells: pd.DataFrame, instances: pd.DataFrame, images: pd.DataFrame
 
 def _measure_image(counts: list[bytes], pixels: np.ndarray) -> np.ndarray:
     """Return the PROPERTIES of an image's masks, shape (masks, properties)."""
-    from skimage.measure import regionprops  # half a second, which `--help` need not wait for
-
     height, width = pixels.shape
     runs = rle.from_coco(counts, height, width)
     values = np.empty((len(runs), len(PROPERTIES)))

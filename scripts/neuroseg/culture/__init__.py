@@ -4,14 +4,7 @@
 image together; `experiment` plans plates, wells and arms, `faults` spoils what `validate` must find, `folder` writes.
 """
 
-from typing import TYPE_CHECKING
-
-from neuroseg.door import door
-
-if TYPE_CHECKING:
-    from neuroseg.culture.experiment import Experiment, photograph, plan
-    from neuroseg.culture.folder import write
+from neuroseg.culture.experiment import Experiment, photograph, plan
+from neuroseg.culture.folder import write
 
 __all__ = ["Experiment", "photograph", "plan", "write"]
-
-__getattr__ = door(__name__, {**dict.fromkeys(("Experiment", "photograph", "plan"), "experiment"), "write": "folder"})

@@ -5,14 +5,7 @@ sections share; `data`, `scores`, `counts`, `arms`, `shapes` and `training` are 
 the pictures; `drawing` and `sheets` set charts and tables; the words stand in `report.html.jinja`.
 """
 
-from typing import TYPE_CHECKING
-
-from neuroseg.door import door
-
-if TYPE_CHECKING:
-    from neuroseg.figures.evidence import Evidence, read_evidence
-    from neuroseg.figures.page import render
+from neuroseg.figures.evidence import Evidence, read_evidence
+from neuroseg.figures.page import render
 
 __all__ = ["Evidence", "read_evidence", "render"]
-
-__getattr__ = door(__name__, {"Evidence": "evidence", "read_evidence": "evidence", "render": "page"})

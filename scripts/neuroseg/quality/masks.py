@@ -103,7 +103,7 @@ def _mend(masks: rle.Runs, findings: list[Finding], width: int, settings: Settin
 
 
 def _largest_piece(mask: np.ndarray) -> np.ndarray:
-    from scipy import ndimage  # here and below: its import takes long, and `--help` need not wait for it
+    from scipy import ndimage  # here and below: its import takes long, and not all data need mending
 
     pieces, _ = ndimage.label(mask, _EIGHT)
     return pieces == np.bincount(pieces.ravel())[1:].argmax() + 1

@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from neuroseg.readers import coco, folder, kaggle
 from neuroseg.readers.dataset import Dataset, read_dataset
-from neuroseg.readers.pixels import ImageError, read_image, survey, to_uint8
+from neuroseg.readers.pixels import ImageError, read_image, read_uint8, survey, to_uint8
 from neuroseg.readers.source import Source
 
-__all__ = ["READERS", "Dataset", "ImageError", "Source", "read", "read_dataset", "read_image", "survey", "to_uint8"]
+__all__ = [
+    "READERS",
+    "Dataset",
+    "ImageError",
+    "Source",
+    "read",
+    "read_dataset",
+    "read_image",
+    "read_uint8",
+    "survey",
+    "to_uint8",
+]
 
 READERS = {"kaggle": kaggle.read, "coco": coco.read, "folder": folder.read}
 """A dataset file's `format` and the function that reads it; a new format is a new entry."""

@@ -56,6 +56,11 @@ def read_image(path: str | Path) -> np.ndarray:
     return _decode(Path(path))[0]
 
 
+def read_uint8(path: str | Path) -> np.ndarray:
+    """Return what `read_image` does as `to_uint8` makes it 8 bit: an image as detectors see it."""
+    return to_uint8(read_image(path))
+
+
 def to_uint8(image: np.ndarray) -> np.ndarray:
     """Return a grey plane as 8 bit: 8 bit as it is, 16 bit scaled so that its median, the background, becomes 128.
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 import pandas as pd
@@ -26,16 +27,20 @@ BATCH = 16
 LINEAR = 3
 """Sets of the run that grows."""
 
+ROUNDS = 3
+"""Runs of one thread and of two, in turn."""
+
 
 def rows(images: int, rounds: int) -> Iterator[Row]:
     """Yield the rows of the whole, each run in a process of its own."""
-    one, two = measured(data.folder(images), data.SETS, 1), measured(data.folder(images), data.SETS, 2)
+    runs = [[measured(data.folder(images), data.SETS, threads) for threads in (1, 2)] for _ in range(ROUNDS)]
+    one, two = ({key: median(each[key] for each in side) for key in side[0]} for side in zip(*runs, strict=True))
     note = f"ap {one['ap']:.6f}; with reading {one['cpu'] + one['reading']:.2f} CPU s"
     name = f"{images} images x {data.SETS} sets: fuse, segment, score"
     yield Row(name, "", None, one["cpu"], "<= 4 CPU s after loading", f"{one['cpu']:.2f} s", note)
     yield Row("its memory, reading and libraries included", "", None, None, "< 1 GiB", f"{one['peak'] / 1024:.2f} GiB")
     share = two["wall"] / one["wall"]
-    note = f"needs an idle machine: load {os.getloadavg()[0]:.1f}"
+    note = f"medians of {ROUNDS} runs; needs an idle machine: load {os.getloadavg()[0]:.1f}"
     yield Row("two threads beside one, wall", "", None, None, "<= 0.65x", f"{share:.2f}x", note)
     ten = scenes.repeat(data.folder(images), data.FOLDER / f"{images}x10x{LINEAR}", 10, LINEAR)
     few, many = measured(data.folder(images), LINEAR, 1), measured(ten, LINEAR, 1)

@@ -7,6 +7,9 @@ from numba import njit
 
 from neuroseg.tables import PATCH
 
+LANES = 32
+"""A patch's side, filled up to whole vectors: what is left of a loop beyond them takes longer than they do."""
+
 
 def average(
     patches: np.ndarray, boxes: np.ndarray, weights: np.ndarray, owner: np.ndarray, fused: np.ndarray
@@ -40,8 +43,8 @@ def _average(patches, boxes, weights, ptr, members, fused):
     one, none = np.float32(1), np.zeros(PATCH, np.uint8)
     out = np.zeros((fused.shape[0], PATCH, PATCH), np.uint8)
     centre_x, centre_y = np.empty(PATCH), np.empty(PATCH)
-    field = np.empty((PATCH, PATCH), np.float32)  # column by column
-    turned = np.zeros((PATCH + 3, PATCH), np.float32)  # a patch's columns, one of zeros before them and two behind
+    field = np.empty((PATCH, LANES), np.float32)  # column by column
+    turned = np.zeros((PATCH + 3, LANES), np.float32)  # a patch's columns, one of zeros before them and two behind
     row, down = np.empty(PATCH, np.int64), np.empty(PATCH, np.float32)
     column, along = np.empty(PATCH, np.int64), np.empty(PATCH, np.float32)
     for k in range(fused.shape[0]):
@@ -63,7 +66,7 @@ def _average(patches, boxes, weights, ptr, members, fused):
                     turned[x + 1, y] = of_above * np.float32(above[x]) + of_below * np.float32(below[x])
             for x in range(PATCH):
                 here, there, share = turned[column[x]], turned[column[x] + 1], along[x]
-                for y in range(PATCH):
+                for y in range(LANES):
                     field[x, y] += here[y] + (there[y] - here[y]) * share
         if whole > 0:
             for y in range(PATCH):

@@ -60,13 +60,14 @@ def per_image(predicted: pd.DataFrame, truth: pd.DataFrame, held: pd.DataFrame) 
     ap = _average_precision(tp, n_predicted, n_truth)
     return pd.DataFrame(
         {
-            **{column: held[column] for column in ("image_id", "cell_type", "group", "fold")},
+            **{column: held[column].array for column in ("image_id", "cell_type", "group", "fold")},
             "ap": ap.mean(axis=1),
             **dict(zip(AP_COLUMNS, ap.T, strict=True)),
             "truth": n_truth,
             "predicted": n_predicted,
             "matched_50": tp[:, 0],
-        }
+        },
+        index=held.index,
     )
 
 

@@ -280,8 +280,9 @@ def _numbers(data, offset, rows):
                         values[n + np.uint64(j)] = np.int8((word << np.uint64(3)) >> np.uint64(8 * j)) >> np.int8(3)
                     n, k = n + EIGHT, k + EIGHT
                     continue
-            for place in range(k, min(k + EIGHT, end)):
-                byte = data[place] - np.uint8(48)
+            stop = min(k + EIGHT, end)
+            while k < stop:
+                byte = data[k] - np.uint8(48)
                 seen |= byte
                 bits = (bits >> np.uint64(5)) | (np.uint64(byte) << np.uint64(59))
                 values[n] = np.int64(bits) >> (spare & 63)
@@ -289,7 +290,7 @@ def _numbers(data, offset, rows):
                 n += ONE - more
                 spare = spare - 5 if more else np.int64(59)
                 longest |= spare
-            k += EIGHT
+                k += ONE
         begin[i + 1] = n
         if seen >= 64 or longest < 0 or spare != 59 or begin[i + 1] == begin[i]:
             return values, begin, i

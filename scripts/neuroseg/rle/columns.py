@@ -16,8 +16,7 @@ from __future__ import annotations
 import numpy as np
 from numba import config, njit
 
-config.SLP_VECTORIZE = 1
-"""numba leaves out the pass of LLVM's that makes vectors of a loop's unrolled steps; `_numbers` gains a fifth by it."""
+config.SLP_VECTORIZE = 1  # LLVM's pass that makes vectors of a loop's unrolled steps: `_numbers` gains a fifth by it
 
 EVERY, ONE, EIGHT = np.uint64(0xFFFFFFFFFFFFFFFF), np.uint64(1), np.uint64(8)
 
@@ -265,7 +264,7 @@ def _numbers(data, offset, rows):
     written over it where it was not: five more bits enter at the top of a word, and the shift down to their place drops
     those of numbers before.
     """
-    size = 8  # a word may be written over the last number's place
+    size = 1
     for row in rows:
         size += offset[row + 1] - offset[row]
     values, begin, n = np.empty(size, np.int64), np.zeros(rows.size + 1, np.int64), np.uint64(0)

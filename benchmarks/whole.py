@@ -45,8 +45,10 @@ def rows(images: int, rounds: int) -> Iterator[Row]:
     ten = scenes.repeat(data.folder(images), data.FOLDER / f"{images}x10x{LINEAR}", 10, LINEAR)
     few, many = measured(data.folder(images), LINEAR, 1), measured(ten, LINEAR, 1)
     grown = many["cpu"] / few["cpu"]
+    held = f"the truth's table {few['truth']:.0f} and {many['truth']:.0f} of it"
+    note = f"peak {few['peak']:.0f} and {many['peak']:.0f} MiB, {held}"
     yield Row(f"{10 * images} images x {LINEAR} sets beside {images}", "", few["cpu"], many["cpu"], "10x, memory flat",
-              f"{grown:.1f}x", f"peak {few['peak']:.0f} and {many['peak']:.0f} MiB")  # fmt: skip
+              f"{grown:.1f}x", note)  # fmt: skip
 
 
 def fused(images: int) -> Path:
@@ -105,8 +107,14 @@ def run(folder: Path, sets: int, threads: int) -> dict:
         pieces = (read(list(names[begin : begin + BATCH])) for begin in range(0, len(names), BATCH))
         ap = [each for part in in_order(work, pieces, threads) for each in part]
         cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-    peak = measuring.high_water()
-    return {"cpu": cpu - reading, "reading": reading, "wall": wall, "peak": peak, "ap": float(np.mean(ap))}
+    return {
+        "cpu": cpu - reading,
+        "reading": reading,
+        "wall": wall,
+        "peak": measuring.high_water(),
+        "truth": truth.memory_usage(deep=True).sum() / 2**20,
+        "ap": float(np.mean(ap)),
+    }
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from neuroseg import fusion, metrics, segmentation, tables
 from neuroseg.fusion import Recipe
 from neuroseg.threads import in_order
 
-BATCH = 16
+BATCH = 32
 """Images held at a time."""
 
 LINEAR = 3

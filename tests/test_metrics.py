@@ -162,7 +162,8 @@ def test_tangled_graphs_are_matched_as_scipy_matches_them(seed):
     chosen = rng.random((60, 50)) < rng.uniform(0.01, 0.1)
     rows, columns = np.nonzero(chosen)
     passed = rng.integers(1, 11, len(rows))
-    found = matching._match(np.searchsorted(rows, np.arange(61)), columns, passed, 50)
+    pairs = rle.Pairs(rows, columns, 2 * passed + 19, np.full(len(rows), 40))  # half a pixel above the threshold
+    found = matching.hits_of_pairs(pairs, *chosen.shape)
     for step in range(10):
         above = csr_array((passed > step, (rows, columns)), shape=chosen.shape)
         above.eliminate_zeros()

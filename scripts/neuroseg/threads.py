@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -21,21 +21,39 @@ loop: who comes out of one waits for them, and two threads take a tenth more tim
 
 
 def in_order(work: Callable[[Piece], Result], pieces: Iterable[Piece], threads: int) -> Iterator[Result]:
-    """Yield `work(piece)` for each piece, in order, with `threads` pieces in work at a time.
+    """Yield `work(piece)` for each piece, in order, in so many threads, of which the caller's own is one.
 
-    A piece is drawn when there is room for it, in the caller's own thread, so that memory holds threads + 1 of them.
+    A piece is drawn when there is room for it, in the caller's thread, so that memory holds threads + 1 of them.
     """
     if threads == 1:
         yield from map(work, pieces)
         return
-    with _impatient(), ThreadPoolExecutor(threads) as pool:
+    with _impatient(), ThreadPoolExecutor(threads - 1) as pool:
         under_way = deque()
         for piece in pieces:
-            under_way.append(pool.submit(work, piece))
+            under_way.append((piece, pool.submit(work, piece)))
             if len(under_way) > threads:
-                yield under_way.popleft().result()
+                yield _first(under_way, work)
         while under_way:
-            yield under_way.popleft().result()
+            yield _first(under_way, work)
+
+
+def _first(under_way: deque[tuple[Piece, Future]], work: Callable[[Piece], Result]) -> Result:
+    """Take out the first piece's result, and while it is not there work on what no thread has begun, the last first."""
+    for place in reversed(range(len(under_way))):
+        piece, future = under_way[place]
+        if not under_way[0][1].done() and future.cancel():
+            under_way[place] = piece, _worked(work, piece)
+    return under_way.popleft()[1].result()
+
+
+def _worked(work: Callable[[Piece], Result], piece: Piece) -> Future:
+    future = Future()
+    try:
+        future.set_result(work(piece))
+    except Exception as error:
+        future.set_exception(error)
+    return future
 
 
 @contextmanager

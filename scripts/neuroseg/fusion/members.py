@@ -19,7 +19,7 @@ from neuroseg.fusion.recipe import Fusion, Recipe, combinations
 from neuroseg.tables import DataError
 from neuroseg.threads import in_order
 
-BATCH = 16
+BATCH = 32
 """Images held at a time."""
 
 

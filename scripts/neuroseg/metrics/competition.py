@@ -68,6 +68,7 @@ def per_image(predicted: pd.DataFrame, truth: pd.DataFrame, held: pd.DataFrame) 
             "matched_50": tp[:, 0],
         },
         index=held.index,
+        copy=False,
     )
 
 

@@ -45,30 +45,24 @@ def hits_of_runs(predicted: Runs, truth: Runs, width: int) -> np.ndarray:
 
 def hits_of_pairs(found: Pairs, predictions: int, truths: int) -> np.ndarray:
     """Return what `hits` does, of so many masks on either side, of which these overlap by half or more."""
-    return _match(*_graph(found, predictions), truths)
-
-
-def _graph(found: Pairs, predictions: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return where each prediction's pairs begin, their truths, and how many thresholds they pass.
-
-    The k-th threshold is (9 + k) / 20: an IoU exceeds it while 20 x intersection > (9 + k) x union, in integers.
-    """
-    ptr = np.zeros(predictions + 1, np.int64)
-    np.cumsum(np.bincount(found.one, minlength=predictions), out=ptr[1:])
-    return ptr, found.other, (20 * found.intersection - 1) // found.union - 9
+    return _match(*found, predictions, truths)
 
 
 @njit(cache=True, nogil=True)
-def _match(ptr, truths, passed, count):
+def _match(one, truths, intersection, union, predictions, count):
     """Augment from the strictest threshold down: a prediction once matched stays so, as looser graphs only gain pairs.
 
-    Each search for an augmenting path goes breadth first. Truths that a failed search has seen lead nowhere until the
+    The k-th threshold is (9 + k) / 20: an IoU exceeds it while 20 x intersection > (9 + k) x union, in integers. Each
+    search for an augmenting path goes breadth first. Truths that a failed search has seen lead nowhere until the
     matching changes, so `search` counts changes: many copies of one mask stay cheap.
     """
-    hits = np.zeros(ptr.size - 1, np.uint8)
-    rivals = np.zeros(count, np.int64)
-    for truth in truths:
-        rivals[truth] += 1
+    hits, ptr = np.zeros(predictions, np.uint8), np.zeros(predictions + 1, np.int64)
+    rivals, passed = np.zeros(count, np.int64), np.empty(one.size, np.int64)
+    for pair in range(one.size):
+        ptr[one[pair] + 1] += 1
+        rivals[truths[pair]] += 1
+        passed[pair] = (20 * intersection[pair] - 1) // union[pair] - 9
+    ptr = np.cumsum(ptr)
     roots, contested = np.empty(ptr.size, np.int64), 0
     for root in range(ptr.size - 1):
         pairs = ptr[root + 1] - ptr[root]

@@ -19,7 +19,7 @@ from neuroseg.threads import in_order
 LOST = 0.5
 """An instance of which better ones hold more than this share is dropped."""
 
-BATCH = 16
+BATCH = 32
 """Images held at a time."""
 
 _NONE = np.zeros(0, np.int64)

@@ -28,22 +28,29 @@ LINEAR = 3
 """Sets of the run that grows."""
 
 ROUNDS = 3
-"""Runs of one thread and of two, in turn."""
+"""Runs of one thread, two threads and two processes, in turn."""
 
 
 def rows(images: int, rounds: int) -> Iterator[Row]:
     """Yield the rows of the whole, each run in a process of its own."""
-    runs = [[measured(data.folder(images), data.SETS, threads) for threads in (1, 2)] for _ in range(ROUNDS)]
-    one, two = ({key: median(each[key] for each in side) for key in side[0]} for side in zip(*runs, strict=True))
+    folder = data.folder(images)
+    runs = [
+        (measured(folder, data.SETS), measured(folder, data.SETS, threads=2), halves(folder, data.SETS))
+        for _ in range(ROUNDS)
+    ]
+    one, threads, processes = (
+        {key: median(each[key] for each in way) for key in way[0]} for way in zip(*runs, strict=True)
+    )
     note = f"ap {one['ap']:.6f}; with reading {one['cpu'] + one['reading']:.2f} CPU s"
     name = f"{images} images x {data.SETS} sets: fuse, segment, score"
     yield Row(name, "", None, one["cpu"], "<= 4 CPU s after loading", f"{one['cpu']:.2f} s", note)
     yield Row("its memory, reading and libraries included", "", None, None, "< 1 GiB", f"{one['peak'] / 1024:.2f} GiB")
-    share = two["wall"] / one["wall"]
-    note = f"medians of {ROUNDS} runs; needs an idle machine: load {os.getloadavg()[0]:.1f}"
-    yield Row("two threads beside one, wall", "", None, None, "<= 0.65x", f"{share:.2f}x", note)
+    beside = {"threads": threads["wall"] / one["wall"], "processes": processes["wall"] / one["wall"]}
+    note = f"half the images each; two threads of one process {beside['threads']:.2f}x; medians of {ROUNDS} runs"
+    reached = f"{beside['processes']:.2f}x"
+    yield Row("two processes beside one, wall", "", None, None, "<= 0.65x", reached, note)
     ten = scenes.repeat(data.folder(images), data.FOLDER / f"{images}x10x{LINEAR}", 10, LINEAR)
-    few, many = measured(data.folder(images), LINEAR, 1), measured(ten, LINEAR, 1)
+    few, many = measured(folder, LINEAR), measured(ten, LINEAR)
     grown = many["cpu"] / few["cpu"]
     held = f"the truth's table {few['truth']:.0f} and {many['truth']:.0f} of it"
     note = f"peak {few['peak']:.0f} and {many['peak']:.0f} MiB, {held}"
@@ -68,16 +75,32 @@ def gathered(folder: Path, sets: int) -> tuple:
     return *fusion.gather([folder / f"set_{m:02d}.parquet" for m in range(sets)], recipe), recipe.fusion
 
 
-def measured(folder: Path, sets: int, threads: int) -> dict:
+def measured(folder: Path, sets: int, threads: int = 1) -> dict:
     """Return what `run` says in a fresh process."""
+    return said(started(folder, sets, threads, "0/1"))
+
+
+def halves(folder: Path, sets: int) -> dict:
+    """Return the wall time of two processes side by side, of which each does every other batch."""
+    both = [started(folder, sets, 1, f"{part}/2") for part in range(2)]
+    return {"wall": max(said(each)["wall"] for each in both)}
+
+
+def started(folder: Path, sets: int, threads: int, part: str) -> subprocess.Popen:
     environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'scripts'}{os.pathsep}{ROOT}", "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "benchmarks.whole", str(folder), str(sets), str(threads)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
-    return json.loads(done.stdout.splitlines()[-1])
+    command = [sys.executable, "-m", "benchmarks.whole", str(folder), str(sets), str(threads), part]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
 
 
-def run(folder: Path, sets: int, threads: int) -> dict:
-    """Fuse, segment and score a few images at a time; with one thread, CPU seconds of reading are counted apart."""
+def said(process: subprocess.Popen) -> dict:
+    told, _ = process.communicate()
+    if process.returncode:
+        raise SystemExit(f"{' '.join(process.args)} has failed")
+    return json.loads(told.splitlines()[-1])
+
+
+def run(folder: Path, sets: int, threads: int, part: int, parts: int) -> dict:
+    """Fuse, segment and score a part of the batches; with one thread, CPU seconds of reading are counted apart."""
     images = tables.read("images", folder / "images.parquet")
     truth = tables.read("instances", folder / "instances.parquet")
     rows_of = truth.groupby("image_id").indices
@@ -104,7 +127,8 @@ def run(folder: Path, sets: int, threads: int) -> dict:
 
         work(read(list(names[:BATCH])))  # compiled
         reading, cpu, wall = 0.0, time.process_time(), time.perf_counter()
-        pieces = (read(list(names[begin : begin + BATCH])) for begin in range(0, len(names), BATCH))
+        begins = range(part * BATCH, len(names), parts * BATCH)
+        pieces = (read(list(names[begin : begin + BATCH])) for begin in begins)
         ap = [each for part in in_order(work, pieces, threads) for each in part]
         cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
     return {
@@ -118,4 +142,5 @@ def run(folder: Path, sets: int, threads: int) -> dict:
 
 
 if __name__ == "__main__":
-    print(json.dumps(run(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))))
+    place, sets, threads, share = sys.argv[1:]
+    print(json.dumps(run(Path(place), int(sets), int(threads), *map(int, share.split("/")))))

@@ -63,6 +63,11 @@ def spent() -> float:
     return used.ru_utime + used.ru_stime
 
 
+def environment() -> dict[str, str]:
+    """Return what a process of its own needs to find the library and these modules, and to stay on one core."""
+    return {**os.environ, "PYTHONPATH": f"{ROOT / 'scripts'}{os.pathsep}{ROOT}", "OMP_NUM_THREADS": "1"}
+
+
 def high_water() -> float:
     """Return the most MiB that this process has held; getrusage would begin with what its parent held."""
     fields = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
@@ -105,9 +110,8 @@ def peak(call: str) -> float:
         "work(prepared)\n"
         "print(json.dumps(high_water() - before))\n"
     )
-    environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'scripts'}{os.pathsep}{ROOT}", "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-c", code]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment())
     return json.loads(done.stdout.splitlines()[-1])
 
 

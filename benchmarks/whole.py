@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -16,13 +15,11 @@ import numpy as np
 import pandas as pd
 
 from benchmarks import data, measuring, scenes
-from benchmarks.measuring import ROOT, Row
+from benchmarks.measuring import Row
 from neuroseg import fusion, metrics, segmentation, tables
 from neuroseg.fusion import Recipe
+from neuroseg.fusion.members import BATCH
 from neuroseg.threads import in_order
-
-BATCH = 32
-"""Images held at a time."""
 
 LINEAR = 3
 """Sets of the run that grows."""
@@ -49,7 +46,7 @@ def rows(images: int, rounds: int) -> Iterator[Row]:
     note = f"half the images each; two threads of one process {beside['threads']:.2f}x; medians of {ROUNDS} runs"
     reached = f"{beside['processes']:.2f}x"
     yield Row("two processes beside one, wall", "", None, None, "<= 0.65x", reached, note)
-    ten = scenes.repeat(data.folder(images), data.FOLDER / f"{images}x10x{LINEAR}", 10, LINEAR)
+    ten = scenes.repeat(folder, data.FOLDER / f"{images}x10x{LINEAR}", 10, LINEAR)
     few, many = measured(folder, LINEAR), measured(ten, LINEAR)
     grown = many["cpu"] / few["cpu"]
     held = f"the truth's table {few['truth']:.0f} and {many['truth']:.0f} of it"
@@ -87,9 +84,8 @@ def halves(folder: Path, sets: int) -> dict:
 
 
 def started(folder: Path, sets: int, threads: int, part: str) -> subprocess.Popen:
-    environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'scripts'}{os.pathsep}{ROOT}", "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "benchmarks.whole", str(folder), str(sets), str(threads), part]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=measuring.environment())
 
 
 def said(process: subprocess.Popen) -> dict:

@@ -15,7 +15,7 @@ import pandas as pd
 from numba import njit
 
 from neuroseg import tables
-from neuroseg.metrics.overlaps import pairs_of
+from neuroseg.metrics.overlaps import of_images, pairs_of
 
 _LEVELS = np.linspace(0.5, 0.95, 10)
 """COCO's thresholds as it computes them, to the last bit; a pair reaches one that its IoU equals."""
@@ -65,12 +65,11 @@ def coco(predicted: pd.DataFrame, truth: pd.DataFrame, held: pd.DataFrame) -> di
 
 
 def _sides(predicted: pd.DataFrame, truth: pd.DataFrame, held: pd.DataFrame) -> list[_Side]:
-    images = [tables.positions(side["image_id"], held["image_id"]) for side in (predicted, truth)]
-    parts = [side[image >= 0] for side, image in zip((predicted, truth), images, strict=True)]
-    types = pd.concat([part["cell_type"] for part in parts])
+    parts = [of_images(side, held) for side in (predicted, truth)]
+    types = pd.concat([table["cell_type"] for table, _ in parts])
     kinds = pd.factorize(types)[0] if types.notna().all() else np.zeros(len(types), np.int64)
-    split = np.split(kinds, [len(parts[0])])
-    return [_Side(part, image[image >= 0], kind) for part, image, kind in zip(parts, images, split, strict=True)]
+    split = np.split(kinds, [len(parts[0][0])])
+    return [_Side(*part, kind) for part, kind in zip(parts, split, strict=True)]
 
 
 def _masks(predicted: _Side, truth: _Side, held: pd.DataFrame) -> _Overlaps:

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from neuroseg import rle, tables
+from neuroseg import rle
 from neuroseg.metrics.matching import THRESHOLDS, hits_of_pairs, hits_of_runs
-from neuroseg.metrics.overlaps import pairs_of
+from neuroseg.metrics.overlaps import of_images, pairs_of
 from neuroseg.tables import DataError
 
 AP_COLUMNS = tuple(f"ap_{100 * threshold:.0f}" for threshold in THRESHOLDS)
@@ -52,8 +52,8 @@ def per_image(predicted: pd.DataFrame, truth: pd.DataFrame, held: pd.DataFrame) 
         One row an image, in the order of `held`: image_id, cell_type, group, fold; ap, the mean of ap_50 to ap_95;
         truth and predicted, the numbers of instances; matched_50, those matched at IoU > 0.50.
     """
-    (predicted_rle, image), (truth_rle, truth_image) = _of(predicted, held), _of(truth, held)
-    found = pairs_of(predicted_rle, image, truth_rle, truth_image, held)
+    (predicted, image), (truth, truth_image) = of_images(predicted, held), of_images(truth, held)
+    found = pairs_of(predicted["rle"], image, truth["rle"], truth_image, held)
     matched = hits_of_pairs(found, len(image), len(truth_image))
     tp = _more_than(matched, image, len(held))
     n_predicted, n_truth = (np.bincount(of, minlength=len(held)) for of in (image, truth_image))
@@ -68,7 +68,6 @@ def per_image(predicted: pd.DataFrame, truth: pd.DataFrame, held: pd.DataFrame) 
             "matched_50": tp[:, 0],
         },
         index=held.index,
-        copy=False,
     )
 
 
@@ -131,13 +130,6 @@ def summarise(table: pd.DataFrame, bootstrap: int, seed: int) -> dict[str, Any]:
         "cells": int(table["truth"].sum()),
         "predicted": int(table["predicted"].sum()),
     }
-
-
-def _of(instances: pd.DataFrame, held: pd.DataFrame) -> tuple[pd.Series, np.ndarray]:
-    """Return the masks of the images of `held`, and of each the position of its image there."""
-    image = tables.positions(instances["image_id"], held["image_id"])
-    known = image >= 0
-    return (instances["rle"], image) if known.all() else (instances["rle"][known], image[known])
 
 
 def _more_than(hits: np.ndarray, image: np.ndarray, images: int) -> np.ndarray:

@@ -34,6 +34,13 @@ def pairs_of(
         raise DataError(f"Image {name}: {complaint}; the masks were made for another size of image.") from error
 
 
+def of_images(instances: pd.DataFrame, images: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
+    """Return the instances of the images given, and of each the position of its image there."""
+    image = tables.positions(instances["image_id"], images["image_id"])
+    known = image >= 0
+    return (instances, image) if known.all() else (instances[known], image[known])
+
+
 def _listed(instances: pd.DataFrame, images: pd.DataFrame) -> np.ndarray:
     """Return the image of each instance, as a position in `images`."""
     image = tables.positions(instances["image_id"], images["image_id"])

@@ -16,7 +16,7 @@ from __future__ import annotations
 import numpy as np
 from numba import config, njit
 
-config.SLP_VECTORIZE = 1  # LLVM's pass that makes vectors of a loop's unrolled steps: `_numbers` gains a fifth by it
+config.SLP_VECTORIZE = 1  # LLVM's pass that makes vectors of a loop's unrolled steps: `_numbers` gains a seventh by it
 
 EVERY, ONE, EIGHT = np.uint64(0xFFFFFFFFFFFFFFFF), np.uint64(1), np.uint64(8)
 

@@ -27,7 +27,7 @@ def main() -> None:
     """Run the parts asked for, one after another; stop where results differ."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="*", choices=[[], *PARTS], help="all of them where none is named")
-    parser.add_argument("--images", type=int, default=606, help="of the synthetic sets (60 for a quick look)")
+    parser.add_argument("--images", type=int, default=606, help="of the synthetic sets (60 for a short run)")
     parser.add_argument("--rounds", type=int, default=5, help="of each pair of contenders")
     parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md")
     given = parser.parse_args()

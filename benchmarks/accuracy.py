@@ -1,9 +1,9 @@
-"""What each part of the recipe is worth, on held-out images: reads recorded runs and writes docs/accuracy.md's table.
+"""What the recipe's parts are worth on held-out images: reads recorded runs, writes docs/accuracy.md's table.
 
     python -m benchmarks.accuracy --write        (make accuracy)
 
-Nothing is run: each score comes out of the commit of its run. A difference is taken image by image, and its interval
-over whole wells, since images of one well are no independent witnesses.
+Nothing is run: each score comes out of the commit of its run. A difference is taken image by image, and its
+interval over whole wells, since images of one well are no independent witnesses.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 import yaml
-from workflow import reproduction
-from workflow.commands import git
+from ledger import leaderboard, runs
+from ledger.commands import git
 
 from benchmarks.measuring import ROOT, insert
 from neuroseg import metrics
 
-STUDY = ROOT / "configs" / "study.yaml"
+STUDY = ROOT / "studies" / "recipe" / "study.yaml"
 PAGE = ROOT / "docs" / "accuracy.md"
 DRAWS, SEED = 10_000, 0
 """Of the bootstrap."""
@@ -34,12 +34,14 @@ class Entry(NamedTuple):
 
     images: pd.DataFrame  # each held-out image's score, as `evaluate` wrote it
     train_cpu_s: float  # nan where unknown
-    looks: int  # models times views that an image meets
+    views: int  # models times views that each image is predicted in
 
 
 def main() -> None:
     """Print the table; `--write` puts it into docs/accuracy.md as well."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--study", type=Path, default=STUDY, help="the pairs to compare")
     parser.add_argument("--write", action="store_true", help="write docs/accuracy.md")
     given = parser.parse_args()
@@ -53,14 +55,14 @@ def table(study: dict[str, Any]) -> str:
     """Return the Markdown table of a study."""
     rows = [_row(study["run"], row) for row in study["rows"]]
     types = sorted({name for row in rows for name in row["types"]})
-    head = ["trick", "mAP without", "with", "Δ mAP (95 %)", *types, "training", "looks", "verdict", "default"]
+    head = ["trick", "mAP without", "with", "Δ mAP (95 %)", *types, "training", "views", "verdict", "default"]
     lines = [
         [
             row["trick"],
             *(f"{value:.3f}" for value in row["maps"]),
             row["delta"],
             *(row["types"].get(name, "") for name in types),
-            *(row[key] for key in ("training", "looks", "verdict", "default")),
+            *(row[key] for key in ("training", "views", "verdict", "default")),
         ]
         for row in rows
     ]
@@ -72,7 +74,9 @@ def _row(run: str, row: dict[str, Any]) -> dict[str, Any]:
                       for side in ("without", "with"))  # fmt: skip
     before, after = (entry.images.set_index("image_id").sort_index() for entry in (without, with_))
     if not before.index.equals(after.index):
-        raise SystemExit(f"{row['trick']}: {row['without']} and {row['with']} were scored on different images")
+        raise SystemExit(
+            f"{row['trick']}: {row['without']} and {row['with']} were scored on different images"
+        )
     change = metrics.summarise(after.assign(ap=after["ap"] - before["ap"]).reset_index(), DRAWS, SEED)
     low, high = change["map_low"], change["map_high"]
     return {
@@ -81,7 +85,7 @@ def _row(run: str, row: dict[str, Any]) -> dict[str, Any]:
         "delta": f"{change['map']:+.3f} ({low:+.3f} to {high:+.3f})",
         "types": {name: f"{part['map']:+.3f}" for name, part in change["per_type"].items()},
         "training": _times(without.train_cpu_s, with_.train_cpu_s),
-        "looks": f"{without.looks} → {with_.looks}" if without.looks != with_.looks else str(with_.looks),
+        "views": f"{without.views} → {with_.views}" if without.views != with_.views else str(with_.views),
         "verdict": "gains" if low > 0 else "loses" if high < 0 else "within the noise",
         "default": "on" if row["default"] else "off",
     }
@@ -89,22 +93,23 @@ def _row(run: str, row: dict[str, Any]) -> dict[str, Any]:
 
 def _entry(run: str, ensemble: str) -> Entry:
     """Read an ensemble's scores out of the commit that recorded them."""
-    commit = reproduction.find(run, ROOT)
-    lines = reproduction.read_leaderboard(git("show", f"{commit}:results/leaderboard.csv", root=ROOT))
+    commit = runs.find(run, ROOT)
+    lines = leaderboard.read(git("show", f"{commit}:{leaderboard.FILE}", root=ROOT))
     found = [line for line in lines if (line["name"], line["ensemble"]) == (run, ensemble)]
     if not found:
-        raise SystemExit(f"run {run} has no ensemble {ensemble}; configs/study.yaml names it")
+        raise SystemExit(f"run {run} has no ensemble {ensemble}; the study names it")
     scores = f"{commit}:results/{found[0]['dataset']}/evaluate/{ensemble}.parquet"
     content = subprocess.run(["git", "show", scores], cwd=ROOT, check=True, capture_output=True).stdout
     seconds = float(found[0].get("train_cpu_s") or "nan")
-    return Entry(pd.read_parquet(io.BytesIO(content)), seconds, _looks(commit, ensemble))
+    return Entry(pd.read_parquet(io.BytesIO(content)), seconds, _views(commit, ensemble))
 
 
-def _looks(commit: str, ensemble: str) -> int:
-    """Return in how many ways an image is looked at before its detections are fused."""
+def _views(commit: str, ensemble: str) -> int:
+    """Return in how many views, of all models together, an image is predicted before fusion."""
+    paths = git("ls-tree", "-r", "--name-only", commit, "--", "configs", "studies", root=ROOT).splitlines()
+    (path,) = (path for path in paths if path.endswith(f"/ensembles/{ensemble}.yaml"))
     recipe, config = (
-        yaml.safe_load(git("show", f"{commit}:configs/{name}.yaml", root=ROOT))
-        for name in (f"ensembles/{ensemble}", "pipeline")
+        yaml.safe_load(git("show", f"{commit}:{name}", root=ROOT)) for name in (path, "configs/pipeline.yaml")
     )
     return len(recipe["members"]) * len(recipe["fusion"].get("views") or config["predict"]["views"])
 

@@ -35,7 +35,12 @@ def rows(images: int, rounds: int) -> Iterator[Row]:
             same(expected, ours(), 0)
             times = {"peer": taken, "ours": race({"ours": ours}, rounds)["ours"]}
         yield Row(
-            work, "ensemble-boxes", *times.values(), target, ratio(*times.values()), "bitwise equal, members returned"
+            work,
+            "ensemble-boxes",
+            *times.values(),
+            target,
+            ratio(*times.values()),
+            "bitwise equal, members returned",
         )
     yield confidences()
     yield growth(rounds)
@@ -48,7 +53,9 @@ def confidences() -> Row:
     for confidence in CONFIDENCES:
         expected = weighted_boxes_fusion(*case, iou_thr=0.55, weights=weights, conf_type=confidence)
         same(expected, fusion.wbf(candidates(*case, weights), Fusion(confidence=confidence)), 1e-6)
-    return Row("WBF with weights, every confidence", "ensemble-boxes", None, None, "within 1e-6", "within 1e-6")
+    return Row(
+        "WBF with weights, every confidence", "ensemble-boxes", None, None, "within 1e-6", "within 1e-6"
+    )
 
 
 def growth(rounds: int) -> Row:
@@ -66,7 +73,7 @@ def growth(rounds: int) -> Row:
 
 
 def lists(count: int, each: int) -> tuple[list, list, list]:
-    """Return normalised boxes, scores and labels of the most crowded image; further copies of the field are shifted."""
+    """Return normalised boxes, scores and labels of the most crowded image; further copies are shifted."""
     warnings.simplefilter("ignore")  # ensemble-boxes warns of every box at the frame's edge
     folder, rng = data.folder(60), np.random.default_rng(3)
     crowded = data.truth(60)["image_id"].value_counts().idxmax()
@@ -80,7 +87,8 @@ def lists(count: int, each: int) -> tuple[list, list, list]:
         field = np.concatenate(copies)[:each] % 1.0
         field[:, 2:] = np.maximum(field[:, 2:], field[:, :2] + 0.005)
         boxes.append(np.clip(field, 0, 1))
-        scores.append(np.resize(found["score"].to_numpy(float), each) * rng.uniform(0.999, 1, each))  # none equal
+        # no two scores are equal
+        scores.append(np.resize(found["score"].to_numpy(float), each) * rng.uniform(0.999, 1, each))
         labels.append(np.zeros(each, int))
     return boxes, scores, labels
 
@@ -89,11 +97,13 @@ def candidates(boxes: list, scores: list, labels: list, weights: list | None = N
     """Return the same as our fusion takes it."""
     place = np.repeat(np.arange(len(boxes)), [len(own) for own in boxes])
     weights = np.ones(len(boxes)) if weights is None else np.array(weights)
-    return Candidates(np.concatenate(boxes), np.concatenate(scores), np.concatenate(labels), place, weights, 1.0, 1.0)
+    return Candidates(
+        np.concatenate(boxes), np.concatenate(scores), np.concatenate(labels), place, weights, 1.0, 1.0
+    )
 
 
 def same(expected: tuple, fused: fusion.Fused, tolerance: float) -> None:
-    """Stop where boxes, scores, labels or their order differ; the peer leaves the order of equal scores to the sort."""
+    """Stop where boxes, scores, labels or order differ; the peer leaves equal scores' order to the sort."""
     boxes, scores, labels = map(np.asarray, expected)
     ours, peers = (np.lexsort((*b.T, -s)) for b, s in ((fused.boxes, fused.scores), (boxes, scores)))
     agree((fused.scores[:-1] >= fused.scores[1:]).all(), "orders of fused boxes")

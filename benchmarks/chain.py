@@ -1,4 +1,4 @@
-"""One threshold changed in a copy of the repository whose results are there: Snakemake's own way to the new score."""
+"""One threshold changed in a copy of the repository with results: Snakemake's own way to the new score."""
 
 from __future__ import annotations
 
@@ -29,7 +29,9 @@ def rescored(images: int) -> float:
     """
     with copy() as root:
         fill(root / "results" / "demo", images)
-        snakemake(root, "--touch", f"results/demo/ensemble/{ENSEMBLE}.parquet", f"results/demo/tune/{ENSEMBLE}.yaml")
+        snakemake(
+            root, "--touch", f"results/demo/ensemble/{ENSEMBLE}.parquet", f"results/demo/tune/{ENSEMBLE}.yaml"
+        )
         snakemake(root, TARGET)
         agree("Nothing to be done" in snakemake(root, "-n", TARGET), "what there is and what should be")
         before = (root / TARGET).read_bytes()
@@ -55,15 +57,17 @@ def copy() -> Iterator[Path]:
 
 
 def fill(results: Path, images: int) -> None:
-    """Put a synthetic data set where the stages up to `tune` would have put theirs; no job asks what a detector is."""
+    """Put a synthetic data set where stages up to `tune` would put theirs; no job asks what a detector is."""
     for stage, name in (("validate", "images"), ("validate", "instances"), ("split", "folds")):
         place(data.folder(images) / f"{name}.parquet", results / stage / f"{name}.parquet")
     place(whole.fused(images), results / "ensemble" / f"{ENSEMBLE}.parquet")
     (results / "validate" / "problems.csv").touch()
     (results / "split" / "summary.csv").touch()
     for fold in range(2):
-        for name in ("predict/{model}/fold_{fold}.parquet", "train/{model}/fold_{fold}/model.pth",
-                     "train/{model}/fold_{fold}/config.py", "train/{model}/fold_{fold}/scalars.json"):  # fmt: skip
+        trained = [
+            f"train/{{model}}/fold_{{fold}}/{name}" for name in ("model.pth", "config.py", "scalars.json")
+        ]
+        for name in ("predict/{model}/fold_{fold}.parquet", *trained):
             path = results / name.format(model="cascade_mask_rcnn_tiny", fold=fold)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
@@ -88,7 +92,11 @@ def place(source: Path, target: Path) -> None:
 def snakemake(root: Path, *arguments: str) -> str:
     """Run Snakemake on one core and return what it said; rules find this Python."""
     command = [sys.executable, "-m", "snakemake", "--nocolor", "--cores", "1", *arguments]
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "OMP_NUM_THREADS": "1",
+    }
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False, env=environment)
     if done.returncode:
         raise SystemExit(f"benchmark stopped: {' '.join(command)}\n{done.stdout}\n{done.stderr}")

@@ -44,8 +44,13 @@ def submission(count: int) -> pd.DataFrame:
 
 @cache
 def real() -> tuple[pd.DataFrame, pd.DataFrame, list[str]] | None:
-    """Return 312 real images' sizes, their true masks, and the texts these came as; None without NEUROSEG_DATA."""
-    path = Path(os.environ.get("NEUROSEG_DATA", "nowhere")) / "sartorius" / "extra" / "annotations_without_images.csv"
+    """Return 312 real images' sizes, true masks, and the texts these came as; None without NEUROSEG_DATA."""
+    path = (
+        Path(os.environ.get("NEUROSEG_DATA", "nowhere"))
+        / "sartorius"
+        / "extra"
+        / "annotations_without_images.csv"
+    )
     if not path.is_file():
         return None
     given = pd.read_csv(path).sort_values("id", kind="stable", ignore_index=True)

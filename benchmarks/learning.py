@@ -1,11 +1,11 @@
-"""Learning and finding against stock MMDetection: the same model and images, its own data set, pipeline and test step.
+"""Learning and finding against stock MMDetection: same model and images, its dataset, pipeline, test step.
 
     python -m benchmarks.learning --results results/demo --model configs/models/cascade_mask_rcnn_tiny.py
     python -m benchmarks.learning --results results/sartorius --checkpoint results/sartorius/train/…/model.pth
 
-The two take turns, a round each. On a CPU what is counted are the process's CPU seconds, on a GPU the clock's. Before
-timing, both must find the same cells with the same masks. It prints a Markdown table; `--write` puts it into
-docs/benchmarks.md as well.
+The two take turns, a round each. On a CPU what is counted are the process's CPU seconds, on a GPU the
+clock's. Before timing, both must find the same cells with the same masks. It prints a Markdown table;
+`--write` puts it into docs/benchmarks.md as well.
 """
 
 from __future__ import annotations
@@ -29,11 +29,12 @@ import torch
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 from benchmarks.measuring import ROOT, insert
 from neuroseg import readers, rle, tables
-from neuroseg.detector import checkpoints, configuration, hooks, selection, training
+from neuroseg.detector import checkpoints, configuration, hooks, training
 from neuroseg.detector.dataset import named
-from neuroseg.detector.inference import Looker
+from neuroseg.detector.inference import Predictor
 from neuroseg.detector.openmmlab import MODELS, Config, Hook, Runner, pseudo_collate
 from neuroseg.detector.precision import choose_device, choose_dtype
+from neuroseg.folds import training as training_images
 
 WARM = 3
 """Iterations that are not counted: the first ones choose kernels and fill caches."""
@@ -44,14 +45,18 @@ EQUAL_PIXELS = 0.9999
 
 def main() -> None:
     """Compare and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--results", type=Path, default=Path("results/demo"), help="a data set's results folder")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--results", type=Path, default=Path("results/demo"), help="a data set's results folder"
+    )
     parser.add_argument("--model", type=Path, default=Path("configs/models/cascade_mask_rcnn_tiny.py"))
     parser.add_argument(
         "--checkpoint", type=Path, help="a fitted detector for the second part; without it, no such part"
     )
     parser.add_argument("--iterations", type=int, default=12, help="counted in a round")
-    parser.add_argument("--images", type=int, default=6, help="looked at in a round, the densest ones")
+    parser.add_argument("--images", type=int, default=6, help="predicted in a round, the densest ones")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md")
     options = parser.parse_args()
@@ -61,8 +66,12 @@ def main() -> None:
     if options.checkpoint:
         rows.append(finding(options, images, instances, device))
     lines = ["| work | stock MMDetection | neuroseg | ratio |", "|---|---|---|---|"]
-    lines += [f"| {name} | {1 / t:.2f} a second | {1 / o:.2f} a second | {t / o:.2f} |" for name, t, o in rows]
-    where = f"{_machine(device)}, {options.results.name}, {options.model.stem}, {options.rounds} rounds in turns."
+    lines += [
+        f"| {name} | {1 / t:.2f} a second | {1 / o:.2f} a second | {t / o:.2f} |" for name, t, o in rows
+    ]
+    where = (
+        f"{_machine(device)}, {options.results.name}, {options.model.stem}, {options.rounds} rounds in turns."
+    )
     text = "\n".join([*lines, "", where, ""])
     print(f"\n{text}")
     if options.write:
@@ -72,13 +81,15 @@ def main() -> None:
 def listed(results: Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Return the images, true instances and folds of a data set's results folder."""
     places = {"images": "validate/images", "instances": "validate/instances", "folds": "split/folds"}
-    images, instances, folds = (tables.read(name, results / f"{place}.parquet") for name, place in places.items())
+    images, instances, folds = (
+        tables.read(name, results / f"{place}.parquet") for name, place in places.items()
+    )
     return images, instances, folds
 
 
 def learning(options, images, instances, folds, device) -> tuple[str, float, float]:
     """Return seconds a training image by stock MMDetection and by us."""
-    held, cells = selection.held_in(images, instances, folds, 0)
+    held, cells = training_images(images, instances, folds, 0)
     classes = sorted(named(cells["cell_type"]).unique())
     config = configuration.fit(configuration.read(options.model), classes, options.iterations + WARM)
     batch = config.train_dataloader.batch_size
@@ -86,14 +97,18 @@ def learning(options, images, instances, folds, device) -> tuple[str, float, flo
     def ours() -> float:
         watch = Watch(device)
         with tempfile.TemporaryDirectory() as folder:
-            data = training.CellDataset(held, cells, classes, pipeline=config.train_pipeline, seed=0, load=_load)
+            data = training.CellDataset(
+                held, cells, classes, pipeline=config.train_pipeline, seed=0, load=_load
+            )
             training._runner(config, data, [hooks.Reseed(0), watch], device, 0, Path(folder)).train()
         return watch.seconds / batch
 
     def theirs() -> float:
         watch = Watch(device)
         with tempfile.TemporaryDirectory() as folder:
-            _stock_runner(config, _coco(held, cells, classes, Path(folder)), watch, device, Path(folder)).train()
+            _stock_runner(
+                config, _coco(held, cells, classes, Path(folder)), watch, device, Path(folder)
+            ).train()
         return watch.seconds / batch
 
     return "training images", *_in_turns(theirs, ours, options.rounds)
@@ -105,13 +120,13 @@ def finding(options, images, instances, device) -> tuple[str, float, float]:
     chosen = images.set_index("image_id").loc[list(dense)]
     pictures = [_load(Path(path)) for path in chosen["path"]]
     fitted = checkpoints.read_detector(options.checkpoint)
-    look = Looker(fitted, device, choose_dtype("auto", device), 1000, 0.05)
+    predictor = Predictor(fitted, device, choose_dtype("auto", device), 1000, 0.05)
     config = Config(fitted["config"]).model
     config.test_cfg.rcnn.update(score_thr=0.05, max_per_img=1000)
     stock = MODELS.build(config)
     stock.load_state_dict(fitted["state_dict"])
     stock.to(device).eval()
-    prepare = look.prepare
+    prepare = predictor.prepare
 
     @torch.inference_mode()
     def theirs() -> list:
@@ -123,7 +138,7 @@ def finding(options, images, instances, device) -> tuple[str, float, float]:
         return answers
 
     def ours() -> list:
-        return [look([picture])[0] for picture in pictures]
+        return [predictor([picture])[0] for picture in pictures]
 
     _same(theirs(), ours(), pictures, config.test_cfg.rcnn.mask_thr_binary)
     seconds = [lambda work=work: _timed(work, device) / len(pictures) for work in (theirs, ours)]
@@ -148,8 +163,10 @@ class Watch(Hook):
             self.seconds = (_clock(self.device) - self.began) / (runner.max_iters - WARM)
 
 
-def _stock_runner(config: Config, annotations: Path, watch: Watch, device: torch.device, folder: Path) -> Runner:
-    """Return MMDetection's runner with its own data set and transforms, for the same model, batch and optimiser."""
+def _stock_runner(
+    config: Config, annotations: Path, watch: Watch, device: torch.device, folder: Path
+) -> Runner:
+    """Return MMDetection's runner with its dataset and transforms, for the same model, batch, optimiser."""
     size = next(step["size"] for step in config.train_pipeline if step["type"] == "CropCells")
     pipeline = [
         {"type": "LoadImageFromFile"},
@@ -201,17 +218,27 @@ def _coco(images: pd.DataFrame, cells: pd.DataFrame, classes: list[str], folder:
     for number, image in enumerate(images.itertuples()):
         file = folder / f"{image.image_id}.png"
         cv2.imwrite(str(file), _load(Path(image.path)))
-        listed.append({"id": number, "file_name": str(file), "height": int(image.height), "width": int(image.width)})
+        listed.append(
+            {"id": number, "file_name": str(file), "height": int(image.height), "width": int(image.width)}
+        )
         for cell in cells[cells["image_id"] == image.image_id].itertuples():
             annotations.append(
                 {
                     "id": len(annotations) + 1,
                     "image_id": number,
                     "category_id": classes.index(cell.cell_type) + 1,
-                    "bbox": [float(cell.x1), float(cell.y1), float(cell.x2 - cell.x1), float(cell.y2 - cell.y1)],
+                    "bbox": [
+                        float(cell.x1),
+                        float(cell.y1),
+                        float(cell.x2 - cell.x1),
+                        float(cell.y2 - cell.y1),
+                    ],
                     "area": int(cell.area),
                     "iscrowd": 0,
-                    "segmentation": {"size": [int(image.height), int(image.width)], "counts": cell.rle.decode()},
+                    "segmentation": {
+                        "size": [int(image.height), int(image.width)],
+                        "counts": cell.rle.decode(),
+                    },
                 }
             )
     path = folder / "annotations.json"
@@ -228,7 +255,7 @@ def _same(theirs: list, ours: list, pictures: list[np.ndarray], threshold: float
     for their, our, picture in zip(theirs, ours, pictures, strict=True):
         boxes, scores = their.bboxes.numpy(), their.scores.numpy()
         if len(scores) != len(our.scores) or not np.allclose(np.sort(scores), np.sort(our.scores), atol=1e-3):
-            raise SystemExit(f"different finds: {len(scores)} and {len(our.scores)}; nothing is timed")
+            raise SystemExit(f"different detections: {len(scores)} and {len(our.scores)}; nothing is timed")
         order, own = np.lexsort((*boxes.T, -scores)), np.lexsort((*our.boxes.T, -our.scores))
         masks = their.masks.numpy()[order]
         *runs, _ = paste(our.patches, our.boxes, own, *picture.shape, threshold)
@@ -236,7 +263,10 @@ def _same(theirs: list, ours: list, pictures: list[np.ndarray], threshold: float
         total += masks.size
     if agreed < EQUAL_PIXELS * total:
         raise SystemExit(f"masks agree on {agreed / max(total, 1):.5f} of the pixels only; nothing is timed")
-    print(f"same finds on {len(pictures)} images; masks agree on {agreed / max(total, 1):.6f} of the pixels")
+    print(
+        f"same detections on {len(pictures)} images; "
+        f"masks agree on {agreed / max(total, 1):.6f} of the pixels"
+    )
 
 
 def _in_turns(theirs: Callable[[], float], ours: Callable[[], float], rounds: int) -> tuple[float, float]:
@@ -245,7 +275,11 @@ def _in_turns(theirs: Callable[[], float], ours: Callable[[], float], rounds: in
     for _ in range(rounds):
         for side, work in enumerate((theirs, ours)):
             seconds[side].append(work())
-            print(f"{('stock', 'neuroseg')[side]}: {seconds[side][-1]:.3f} s an image", file=sys.stderr, flush=True)
+            print(
+                f"{('stock', 'neuroseg')[side]}: {seconds[side][-1]:.3f} s an image",
+                file=sys.stderr,
+                flush=True,
+            )
     return statistics.median(seconds[0]), statistics.median(seconds[1])
 
 
@@ -268,7 +302,11 @@ def _load(path: Path) -> np.ndarray:
 
 
 def _machine(device: torch.device) -> str:
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{platform.machine()} CPU, one thread"
+    name = (
+        torch.cuda.get_device_name(device)
+        if device.type == "cuda"
+        else f"{platform.machine()} CPU, one thread"
+    )
     return f"{name}, PyTorch {torch.__version__}"
 
 

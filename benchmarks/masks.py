@@ -1,4 +1,4 @@
-"""Patches of 15 sets to averaged, disjoint masks to counts, on a crowded image: beside crops and full frames."""
+"""Patches of 15 sets to averaged, disjoint masks to counts, on a crowded image: beside crops, full frames."""
 
 from __future__ import annotations
 
@@ -48,21 +48,23 @@ def rows(images: int, rounds: int) -> Iterator[Row]:
 
 
 def crowded() -> tuple[np.ndarray, ...]:
-    """Return patches, boxes, weights and owners of a crowded image's members, and the fused boxes, best first."""
+    """Return patches, boxes, weights and owners of a crowded image's members, and fused boxes, best first."""
     folder = data.folder(60)
     counts = data.truth(60)["image_id"].value_counts()
     image = (counts - 340).abs().idxmin()
     paths = [folder / f"set_{m:02d}.parquet" for m in range(data.SETS)]
     members, _ = fusion.gather(paths, Recipe(members={f"m{m}": 1.0 for m in range(data.SETS)}))
     parts = [tables.read("detections", path, [image]) for path in paths]
-    finds = pd.concat(parts, ignore_index=True)
-    boxes, scores = tables.boxes(finds), finds["score"].to_numpy(float)
+    detections = pd.concat(parts, ignore_index=True)
+    boxes, scores = tables.boxes(detections), detections["score"].to_numpy(float)
     lists = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
-    given = fusion.Candidates(boxes.astype(float), scores, np.zeros(len(finds), int), lists, np.ones(len(members)))
+    given = fusion.Candidates(
+        boxes.astype(float), scores, np.zeros(len(detections), int), lists, np.ones(len(members))
+    )
     fused = fusion.wbf(given, Fusion())
     kept = int((fused.scores >= LEAST).sum())
     owner = np.where(fused.owner < kept, fused.owner, -1)
-    return tables.patches(finds), boxes, scores, owner, fused.boxes[:kept].astype(np.float32)
+    return tables.patches(detections), boxes, scores, owner, fused.boxes[:kept].astype(np.float32)
 
 
 def ours(
@@ -142,7 +144,12 @@ def spots(first: int, last: int, low: float, high: float) -> tuple[np.ndarray, n
 
 
 def full_frames(
-    patches: np.ndarray, boxes: np.ndarray, weights: np.ndarray, owner: np.ndarray, fused: np.ndarray, few: int
+    patches: np.ndarray,
+    boxes: np.ndarray,
+    weights: np.ndarray,
+    owner: np.ndarray,
+    fused: np.ndarray,
+    few: int,
 ) -> list[bytes]:
     """Paste every member into a whole frame and average there, as ensembles of masks do."""
     taken, out = np.zeros((HEIGHT, WIDTH), bool), []

@@ -30,11 +30,11 @@ class Row(NamedTuple):
 
 
 ENOUGH = 6.0
-"""CPU seconds that a race takes at least: short ones are run more often, as what disturbs them is as long as they."""
+"""Least CPU seconds of a race: short ones are run more often, as what disturbs them is as long as they."""
 
 
 def race(contenders: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
-    """Return each contender's median CPU seconds; they run in turn, after one run each that is not counted."""
+    """Return each contender's median CPU seconds; they run in turn, after a run each that is not counted."""
     begin = time.process_time()
     for contender in contenders.values():
         contender()
@@ -64,7 +64,7 @@ def spent() -> float:
 
 
 def environment() -> dict[str, str]:
-    """Return what a process of its own needs to find the library and these modules, and to stay on one core."""
+    """Return what a process of its own needs to find the library and these modules, and stay on one core."""
     return {**os.environ, "PYTHONPATH": f"{ROOT / 'scripts'}{os.pathsep}{ROOT}", "OMP_NUM_THREADS": "1"}
 
 
@@ -117,7 +117,10 @@ def peak(call: str) -> float:
 
 def table(rows: list[Row]) -> str:
     """Return rows as a Markdown table."""
-    lines = ["| work | peer | peer CPU s | ours CPU s | to reach | reached | note |", "|---|---|---|---|---|---|---|"]
+    lines = [
+        "| work | peer | peer CPU s | ours CPU s | to reach | reached | note |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for row in rows:
         seconds = ("" if each is None else f"{each:.3g}" for each in (row.peer_s, row.ours_s))
         lines.append(f"| {' | '.join((row.work, row.peer, *seconds, row.target, row.reached, row.note))} |")

@@ -1,9 +1,11 @@
-"""Where cells are lost: how many of the true boxes the proposals meet, and how many the scored boxes.
+"""Where cells are lost: how many of the true boxes the proposals cover, and how many the scored boxes.
 
-    python -m benchmarks.proposals --results results/sartorius --checkpoint results/sartorius/train/…/fold_0/model.pth
+    python -m benchmarks.proposals --results results/sartorius --checkpoint
+    results/sartorius/train/…/fold_0/model.pth
 
-What no proposal meets, no later stage can find. Of the images that the detector's fold holds out, it prints for each
-cell type which share of the true boxes overlaps a proposal, or a box of at least some score, by more than 1/2.
+What no proposal covers, no later stage can detect. Of the images that the detector's fold holds out, it
+prints for each cell type which share of the true boxes overlaps a proposal, or a box of at least some score,
+by more than 1/2.
 """
 
 from __future__ import annotations
@@ -20,35 +22,42 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 from benchmarks.learning import listed
 from neuroseg import readers, tables
 from neuroseg.detector import checkpoints
-from neuroseg.detector.inference import Looker
+from neuroseg.detector.inference import Predictor
 from neuroseg.detector.precision import choose_device
 
 SCORES = (0.02, 0.1, 0.3)
 
 
 def main() -> None:
-    """Look at the images, count, and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--results", type=Path, default=Path("results/demo"), help="a data set's results folder")
+    """Predict the images, count, and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--results", type=Path, default=Path("results/demo"), help="a data set's results folder"
+    )
     parser.add_argument("--checkpoint", type=Path, required=True, help="a fitted detector of one fold")
     options = parser.parse_args()
     images, instances, folds = listed(options.results)
     fitted = checkpoints.read_detector(options.checkpoint)
     held = images[images["image_id"].isin(folds["image_id"][folds["fold"] == fitted["fold"]])]
-    look = Looker(fitted, choose_device(), torch.float32, 1000, min(SCORES))
-    rows = [_count(look, image, instances[instances["image_id"] == image.image_id]) for image in held.itertuples()]
+    predictor = Predictor(fitted, choose_device(), torch.float32, 1000, min(SCORES))
+    rows = [
+        _count(predictor, image, instances[instances["image_id"] == image.image_id])
+        for image in held.itertuples()
+    ]
     counts = pd.DataFrame(rows).groupby("cell_type").sum()
     shares = counts.div(counts["cells"], axis=0).assign(cells=counts["cells"])
     print(shares.rename_axis(None).to_string(float_format="{:.2f}".format))
 
 
-def _count(look: Looker, image, cells: pd.DataFrame) -> dict:
-    """Return an image's cell type, its cells, and how many of them proposals and boxes meet."""
+def _count(predictor: Predictor, image, cells: pd.DataFrame) -> dict:
+    """Return an image's cell type, its cells, and how many of them proposals and boxes cover."""
     proposed: list[np.ndarray] = []
-    hook = look.model.roi_head.bbox_roi_extractor[0].register_forward_pre_hook(
+    hook = predictor.model.roi_head.bbox_roi_extractor[0].register_forward_pre_hook(
         lambda _, inputs: proposed.append(inputs[1][:, 1:].cpu().numpy())
     )
-    (found,) = look([readers.read_uint8(image.path)])
+    (found,) = predictor([readers.read_uint8(image.path)])
     hook.remove()
     true = tables.boxes(cells)
     counts = {f"score {score:g}": _met(true, found.boxes[found.scores >= score]) for score in SCORES}

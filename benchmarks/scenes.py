@@ -1,9 +1,10 @@
-"""Synthetic data sets with Sartorius' statistics: as many cells of each type, as large, seen by many detectors.
+"""Synthetic data sets with Sartorius' statistics: as many cells per type, as large, seen by many detectors.
 
-A cell is a blob (a circle whose radius waves) joined with limbs. Its *depth* at a point is how many pixels the point
-lies within its outline, negative outside; truth is where depth is positive, cut to be disjoint but for a few cells that
-overlap or come twice, as in the real annotations. A detector sees a cell through 28 x 28 samples of depth, disturbed by
-a smooth field of its own, over a box that it shifted and stretched; it misses some cells, and invents others.
+A cell is a blob (a circle whose radius waves) joined with limbs. Its *depth* at a point is how many pixels
+the point lies within its outline, negative outside; truth is where depth is positive, cut to be disjoint but
+for a few cells that overlap or come twice, as in the real annotations. A detector sees a cell through 28 x 28
+samples of depth, disturbed by a smooth field of its own, over a box that it shifted and stretched; it misses
+some cells, and invents others.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ BATCH = 32
 
 
 class Kind(NamedTuple):
-    """A cell type: its share of the images, cells an image (mean, deviation), and the shape of a cell, in pixels."""
+    """A cell type: its share of images, cells an image (mean, deviation), and a cell's shape, in pixels."""
 
     share: float
     cells: float
@@ -44,12 +45,12 @@ KINDS = {
     "cort": Kind(0.515, 34.5, 18.0, 8.6, 0.20, 0.07, 0.5, 7.0, 1.5),
     "astro": Kind(0.229, 82.0, 35.0, 13.0, 0.28, 0.17, 3.2, 24.0, 2.6),
 }
-"""Counted in the competition's 606 images: 155 shsy5y, 312 cort and 139 astro, 337, 34 and 80 cells in the mean, of
-(median) 188, 222 and 625 pixels."""
+"""Counted in the competition's 606 images: 155 shsy5y, 312 cort and 139 astro, 337, 34 and 80 cells in the
+mean, of (median) 188, 222 and 625 pixels."""
 
 
 class Cells(NamedTuple):
-    """Shapes: centre (n, 2), radius (n,), its waves (n, WAVES, 2), limbs (n, LIMBS, 3): end and half width."""
+    """Shapes: centre (n, 2), radius (n,), waves (n, WAVES, 2), limbs (n, LIMBS, 3): end and half width."""
 
     centre: np.ndarray
     radius: np.ndarray
@@ -66,7 +67,7 @@ class Scene(NamedTuple):
 
 
 def write(folder: Path, images: int, sets: int, seed: int = 0) -> Path:
-    """Write a data set as the stages would: images, instances and folds, and one detections file for each set.
+    """Write a data set as the stages would: images, instances and folds, and a detections file for each set.
 
     A folder that holds it already is left as it is: the same arguments give the same data.
     """
@@ -88,7 +89,9 @@ def write(folder: Path, images: int, sets: int, seed: int = 0) -> Path:
             kinds += [scene.cell_type for scene in scenes]
             truth(pd.concat([instances(scene, image) for scene, image in zip(scenes, batch, strict=True)]))
             for m, append in enumerate(files):
-                found = [scene.sets[m].assign(image_id=image) for scene, image in zip(scenes, batch, strict=True)]
+                found = [
+                    scene.sets[m].assign(image_id=image) for scene, image in zip(scenes, batch, strict=True)
+                ]
                 append(pd.concat(found, ignore_index=True).assign(source=f"m{m}/fold_0/plain"))
     tables.write("images", listed(ids, kinds), folder / "images.parquet")
     fold = pd.DataFrame({"image_id": ids, "fold": (np.arange(images) % 5).astype(np.int8)})
@@ -104,7 +107,9 @@ def repeat(source: Path, folder: Path, times: int, sets: int) -> Path:
     images = tables.read("images", source / "images.parquet")
     for name in ("images", "instances", "folds"):
         table = tables.read(name, source / f"{name}.parquet")
-        tables.write(name, pd.concat([renamed(table, copy) for copy in range(times)]), folder / f"{name}.parquet")
+        tables.write(
+            name, pd.concat([renamed(table, copy) for copy in range(times)]), folder / f"{name}.parquet"
+        )
     names = tuple(f"{image}_{copy}" for copy in range(times) for image in images["image_id"])
     for m in range(sets):
         name = f"set_{m:02d}.parquet"
@@ -135,7 +140,9 @@ def instances(scene: Scene, image: str) -> pd.DataFrame:
             "image_id": image,
             "instance_id": np.arange(len(scene.truth), dtype=np.int32),
             "cell_type": scene.cell_type,
-            **dict(zip(("x1", "y1", "x2", "y2"), rle.boxes(scene.truth, WIDTH).T.astype(np.float32), strict=True)),
+            **dict(
+                zip(("x1", "y1", "x2", "y2"), rle.boxes(scene.truth, WIDTH).T.astype(np.float32), strict=True)
+            ),
             "area": rle.areas(scene.truth),
             "rle": tables.rle_column(rle.to_coco(scene.truth, HEIGHT, WIDTH)),
             "score": np.full(len(scene.truth), np.nan, np.float32),
@@ -176,7 +183,7 @@ def shapes(rng: Generator, kind: Kind, count: int) -> Cells:
 
 
 def detect(rng: Generator, depth: np.ndarray, boxes: np.ndarray, present: np.ndarray) -> pd.DataFrame:
-    """Return what one detector finds: most cells that are present, more or less well, and some that are not."""
+    """Return one detector's detections: most cells present, more or less well, and some that are not."""
     hard = rng.gamma(2.0, 0.35, len(present))  # how badly it sees each cell
     found = rng.random(len(present)) > 0.02 + 0.1 * np.clip(hard, 0, 2)
     invented = rng.integers(0, len(boxes), rng.poisson(0.22 * len(present)))
@@ -187,7 +194,9 @@ def detect(rng: Generator, depth: np.ndarray, boxes: np.ndarray, present: np.nda
     middle = (box[:, :2] + box[:, 2:]) / 2 + rng.normal(0, 0.05, side.shape) * off * side
     middle[found.sum() :] = rng.uniform((0, 0), (WIDTH, HEIGHT), (len(invented), 2))
     half = side * np.exp(rng.normal(0.02, 0.06, side.shape) * off) / 2
-    corners = np.concatenate([np.maximum(middle - half, 0), np.minimum(middle + half, (WIDTH, HEIGHT))], axis=1)
+    corners = np.concatenate(
+        [np.maximum(middle - half, 0), np.minimum(middle + half, (WIDTH, HEIGHT))], axis=1
+    )
     score = np.clip(0.97 - 0.28 * off[:, 0] + rng.normal(0, 0.08, len(rows)), 0.05, 0.999)
     score[found.sum() :] = rng.beta(2, 4, len(invented))
     bumps = rng.normal(0, 0.7, (len(rows), 5, 5)).astype(np.float32) * off[:, None].astype(np.float32)
@@ -200,7 +209,7 @@ def detect(rng: Generator, depth: np.ndarray, boxes: np.ndarray, present: np.nda
     )
 
 
-# ------------------------------------------------------------------------------------------------------------ kernels
+# ---------------------------------------------------------------------------------------------------- kernels
 
 
 @njit(cache=True, nogil=True)
@@ -244,11 +253,21 @@ def raster(centre, radius, waves, limbs, height, width):
                         start[runs], length[runs], inside = y * width + x, 0, True
                         runs += 1
                     length[runs - 1] += 1
-                    left, right, top, bottom = min(left, x), max(right, x + 1), min(top, y), max(bottom, y + 1)
+                    left, right, top, bottom = (
+                        min(left, x),
+                        max(right, x + 1),
+                        min(top, y),
+                        max(bottom, y + 1),
+                    )
                 else:
                     inside = False
         ptr[i + 1] = runs
-        boxes[i, 0], boxes[i, 1], boxes[i, 2], boxes[i, 3] = min(left, right - 1), min(top, bottom - 1), right, bottom
+        boxes[i, 0], boxes[i, 1], boxes[i, 2], boxes[i, 3] = (
+            min(left, right - 1),
+            min(top, bottom - 1),
+            right,
+            bottom,
+        )
     return (ptr, start[:runs].copy(), length[:runs].copy()), boxes
 
 
@@ -268,7 +287,7 @@ def sample(centre, radius, waves, limbs, boxes):
 
 @njit(cache=True, nogil=True)
 def patches(depth, rows, bumps):
-    """Return probabilities, uint8 (m, 28, 28): a logistic curve of depth, disturbed by bumps on a 5 x 5 grid."""
+    """Return probabilities, uint8 (m, 28, 28): logistic in depth, disturbed by bumps on a 5 x 5 grid."""
     side = tables.PATCH
     out = np.empty((rows.size, side, side), np.uint8)
     for m in range(rows.size):

@@ -35,7 +35,9 @@ def work(prepared):
 
 def rows(images: int, rounds: int) -> Iterator[Row]:
     """Yield the rows of scoring."""
-    yield score(f"score of {images} images", data.submission(images), data.truth(images), data.images(images), rounds)
+    yield score(
+        f"score of {images} images", data.submission(images), data.truth(images), data.images(images), rounds
+    )
     if data.real():
         frames, truth, _ = data.real()
         yield score("score of 312 real sets", data.shifted(truth, frames), truth, frames, rounds)
@@ -53,7 +55,13 @@ def score(work: str, predicted: pd.DataFrame, truth: pd.DataFrame, frames: pd.Da
     times = race({"peer": peer, "ours": ours}, rounds)
     reached = ratio(times["peer"], times["ours"])
     return Row(
-        work, "pycocotools mask.iou, RLE ready", times["peer"], times["ours"], ">= 12x", reached, "every image equal"
+        work,
+        "pycocotools mask.iou, RLE ready",
+        times["peer"],
+        times["ours"],
+        ">= 12x",
+        reached,
+        "every image equal",
     )
 
 
@@ -98,8 +106,10 @@ def average_precision(images: int) -> Row:
 
 
 def cocoeval(predicted: pd.DataFrame, truth: pd.DataFrame, held: pd.DataFrame) -> dict[str, float]:
-    """Return what `metrics.coco` does, by COCOeval, asked for the same: cells of every size, every detection."""
-    of_each = pd.concat([side["cell_type"][side["image_id"].isin(held["image_id"])] for side in (predicted, truth)])
+    """Return what `metrics.coco` does, by COCOeval, asked the same: cells of every size, every detection."""
+    of_each = pd.concat(
+        [side["cell_type"][side["image_id"].isin(held["image_id"])] for side in (predicted, truth)]
+    )
     types = sorted(set(of_each)) if of_each.notna().all() else []
     figures = {}
     for kind, name in (("segm", "mask"), ("bbox", "box")):
@@ -128,7 +138,12 @@ def dataset(table: pd.DataFrame, held: pd.DataFrame, types: list[str]) -> dict[s
             "image_id": row.image_id,
             "category_id": types.index(row.cell_type) if len(types) > 1 else 0,
             "iscrowd": 0,
-            "bbox": [float(row.x1), float(row.y1), float(row.x2) - float(row.x1), float(row.y2) - float(row.y1)],
+            "bbox": [
+                float(row.x1),
+                float(row.y1),
+                float(row.x2) - float(row.x1),
+                float(row.y2) - float(row.y1),
+            ],
             "area": row.area,
             "score": 1.0 if np.isnan(row.score) else row.score,
             "segmentation": {"size": sizes[row.image_id], "counts": row.rle},
@@ -136,4 +151,8 @@ def dataset(table: pd.DataFrame, held: pd.DataFrame, types: list[str]) -> dict[s
         for number, row in enumerate(table[table["image_id"].isin(held["image_id"])].itertuples())
     ]
     images = [{"id": name, "height": height, "width": width} for name, (height, width) in sizes.items()]
-    return {"images": images, "categories": [{"id": i} for i in range(len(types))], "annotations": annotations}
+    return {
+        "images": images,
+        "categories": [{"id": i} for i in range(len(types))],
+        "annotations": annotations,
+    }

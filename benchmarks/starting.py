@@ -20,10 +20,26 @@ def rows(images: int, rounds: int) -> Iterator[Row]:
         times[script.stem] = statistics.median(children(command) for _ in range(rounds))
     slowest = max(times, key=times.get)
     note = ", ".join(f"{name} {seconds:.2f}" for name, seconds in times.items())
-    yield Row("--help of every script", "", None, times[slowest], "<= 1 s", f"{times[slowest]:.2f} s ({slowest})", note)
+    yield Row(
+        "--help of every script",
+        "",
+        None,
+        times[slowest],
+        "<= 1 s",
+        f"{times[slowest]:.2f} s ({slowest})",
+        note,
+    )
     seconds = chain.rescored(images)
     note = "one `snakemake` call on a copy of the repository; it reran segment and evaluate alone"
-    yield Row(f"one threshold to the score of {images} images", "", None, seconds, "<= 15 s", f"{seconds:.1f} s", note)
+    yield Row(
+        f"one threshold to the score of {images} images",
+        "",
+        None,
+        seconds,
+        "<= 15 s",
+        f"{seconds:.1f} s",
+        note,
+    )
 
 
 def children(command: list[str]) -> float:

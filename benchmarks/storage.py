@@ -35,16 +35,20 @@ def rows(images: int, rounds: int) -> Iterator[Row]:
         peer.write_bytes(orjson.dumps(results))
         back, theirs = tables.read("instances", ours), orjson.loads(peer.read_bytes())
         agree(
-            [bytes(c) for c in back["rle"]] == [r["segmentation"]["counts"].encode() for r in theirs], "masks on disk"
+            [bytes(c) for c in back["rle"]] == [r["segmentation"]["counts"].encode() for r in theirs],
+            "masks on disk",
         )
         size = ours.stat().st_size / peer.stat().st_size
         note = f"{ours.stat().st_size / len(cells):.0f} bytes each, {len(cells)} masks"
         yield Row("masks on disk, size", "COCO JSON, orjson", None, None, "<= 0.3x", f"{size:.2f}x", note)
         times = race(
-            {"peer": lambda: orjson.loads(peer.read_bytes()), "ours": lambda: tables.read("instances", ours)}, rounds
+            {"peer": lambda: orjson.loads(peer.read_bytes()), "ours": lambda: tables.read("instances", ours)},
+            rounds,
         )
         share = times["ours"] / times["peer"]
-        yield Row("masks on disk, read and checked", "orjson.loads", *times.values(), "<= 0.7x", f"{share:.2f}x")
+        yield Row(
+            "masks on disk, read and checked", "orjson.loads", *times.values(), "<= 0.7x", f"{share:.2f}x"
+        )
         yield patches(found, Path(temporary), rounds)
 
 
@@ -53,21 +57,36 @@ def patches(found, folder: Path, rounds: int) -> Row:
     found = found.head(4096)
     ours, peer = folder / "found.parquet", folder / "found.json"
     tables.write(
-        "detections", found, ours, tables.Coverage(tuple(found["image_id"].unique()), tuple(found["source"].unique()))
+        "detections",
+        found,
+        ours,
+        tables.Coverage(tuple(found["image_id"].unique()), tuple(found["source"].unique())),
     )
     plain = zip(
-        found["image_id"], found["score"].tolist(), tables.boxes(found).tolist(), tables.patches(found), strict=True
+        found["image_id"],
+        found["score"].tolist(),
+        tables.boxes(found).tolist(),
+        tables.patches(found),
+        strict=True,
     )
-    peer.write_bytes(orjson.dumps([
-        {"image_id": i, "category_id": 1, "score": s, "bbox": b, "mask": p.ravel().tolist()} for i, s, b, p in plain
-    ]))  # fmt: skip
+    rows = [
+        {"image_id": image, "category_id": 1, "score": score, "bbox": box, "mask": patch.ravel().tolist()}
+        for image, score, box, patch in plain
+    ]
+    peer.write_bytes(orjson.dumps(rows))
     theirs = np.array([row["mask"] for row in orjson.loads(peer.read_bytes())])
-    agree((tables.patches(tables.read("detections", ours)).reshape(len(found), -1) == theirs).all(), "patches on disk")
+    agree(
+        (tables.patches(tables.read("detections", ours)).reshape(len(found), -1) == theirs).all(),
+        "patches on disk",
+    )
     times = race(
-        {"peer": lambda: orjson.loads(peer.read_bytes()), "ours": lambda: tables.read("detections", ours)}, rounds
+        {"peer": lambda: orjson.loads(peer.read_bytes()), "ours": lambda: tables.read("detections", ours)},
+        rounds,
     )
     each, json = (path.stat().st_size / len(found) for path in (ours, peer))
-    note = f"{each:.0f} bytes each; JSON {json:.0f} ({json / each:.1f}x), float32 {4 * PATCH**2} ({4 * PATCH**2 / each:.1f}x), raw bytes {PATCH**2} ({PATCH**2 / each:.2f}x); read {ratio(times['peer'], times['ours'])} faster"  # noqa: E501
+    sizes = {"JSON": json, "float32": 4 * PATCH**2, "raw bytes": PATCH**2}
+    compared = ", ".join(f"{name} {size:.0f} ({size / each:.2g}x)" for name, size in sizes.items())
+    note = f"{each:.0f} bytes each; {compared}; read {ratio(times['peer'], times['ours'])} faster"
     return Row(
         "detections with patches on disk",
         "uncompressed JSON",

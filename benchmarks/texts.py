@@ -32,7 +32,12 @@ def both_ways(name: str, texts: list[str], rounds: int) -> Iterator[Row]:
     times = race({"peer": lambda: [encode(text) for text in few], "ours": ours}, rounds)
     reached = ratio(times["peer"], times["ours"])
     yield Row(
-        f"text to counts, {FEW} masks {name}", "dense decode, encode", *times.values(), ">= 60x", reached, "same bytes"
+        f"text to counts, {FEW} masks {name}",
+        "dense decode, encode",
+        *times.values(),
+        ">= 60x",
+        reached,
+        "same bytes",
     )
 
     back = lambda: rle.to_kaggle(rle.from_coco(counts, HEIGHT, WIDTH))  # noqa: E731
@@ -40,7 +45,12 @@ def both_ways(name: str, texts: list[str], rounds: int) -> Iterator[Row]:
     times = race({"peer": lambda: [write(each) for each in counts], "ours": back}, rounds)
     reached = ratio(times["peer"], times["ours"])
     yield Row(
-        f"counts to text, {FEW} masks {name}", "dense decode, encode", *times.values(), ">= 200x", reached, "same bytes"
+        f"counts to text, {FEW} masks {name}",
+        "dense decode, encode",
+        *times.values(),
+        ">= 200x",
+        reached,
+        "same bytes",
     )
 
 

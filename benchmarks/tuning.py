@@ -10,7 +10,7 @@ import pandas as pd
 from benchmarks import data, whole
 from benchmarks.measuring import Row, agree, once, ratio
 from neuroseg import metrics, segmentation, tables
-from neuroseg.thresholds import Settings, choose, grid, tally
+from neuroseg.tuning import Settings, choose, grid, tally
 
 BATCH = 8
 
@@ -29,9 +29,10 @@ def rows(images: int, rounds: int) -> Iterator[Row]:
         reached = (gains["point"] == number) & (gains["score"] >= np.float32(score))
         agree(abs(gains["gain"][reached].sum() / images - ap) < 1e-9, "scores of a candidate")
         scratch += one / 2
+    what = f"tuning on {images} images x {data.SETS} sets"
     note = f"{candidates} candidates, {len(chosen)} choices; peer: 2 candidates, scaled"
-    yield Row(f"tuning on {images} images x {data.SETS} sets", "rescoring from scratch", scratch * candidates, taken,
-              "<= 30 s on 2 cores", ratio(scratch * candidates, taken), note)  # fmt: skip
+    peer = scratch * candidates
+    yield Row(what, "rescoring from scratch", peer, taken, "<= 30 s on 2 cores", ratio(peer, taken), note)
 
 
 def search(found: pd.DataFrame, truth: pd.DataFrame, held: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -45,10 +46,14 @@ def search(found: pd.DataFrame, truth: pd.DataFrame, held: pd.DataFrame) -> tupl
         parts.append(metrics.gains(segmentation.sweep(some, held, grid(settings)), masks, held))
         tallies.append(tally(settings, held, parts[-1]))
     bare = held.assign(ap=metrics.per_image(tables.empty("instances"), truth, held)["ap"])
-    return choose(settings, bare, tallies, sorted(held["cell_type"].unique())), pd.concat(parts, ignore_index=True)
+    return choose(settings, bare, tallies, sorted(held["cell_type"].unique())), pd.concat(
+        parts, ignore_index=True
+    )
 
 
-def rescored(found: pd.DataFrame, truth: pd.DataFrame, held: pd.DataFrame, point: tuple, score: float) -> float:
+def rescored(
+    found: pd.DataFrame, truth: pd.DataFrame, held: pd.DataFrame, point: tuple, score: float
+) -> float:
     """Return the mean ap of one candidate, from the detections on."""
     cut = segmentation.rasterise(found, held, *point, score)
     return metrics.per_image(cut, truth, held)["ap"].mean()

@@ -41,9 +41,18 @@ def rows(images: int, rounds: int) -> Iterator[Row]:
     note = f"ap {one['ap']:.6f}; with reading {one['cpu'] + one['reading']:.2f} CPU s"
     name = f"{images} images x {data.SETS} sets: fuse, segment, score"
     yield Row(name, "", None, one["cpu"], "<= 4 CPU s after loading", f"{one['cpu']:.2f} s", note)
-    yield Row("its memory, reading and libraries included", "", None, None, "< 1 GiB", f"{one['peak'] / 1024:.2f} GiB")
+    yield Row(
+        "its memory, reading and libraries included",
+        "",
+        None,
+        None,
+        "< 1 GiB",
+        f"{one['peak'] / 1024:.2f} GiB",
+    )
     beside = {"threads": threads["wall"] / one["wall"], "processes": processes["wall"] / one["wall"]}
-    note = f"half the images each; two threads of one process {beside['threads']:.2f}x; medians of {ROUNDS} runs"
+    note = (
+        f"half the images each; two threads of one process {beside['threads']:.2f}x; medians of {ROUNDS} runs"
+    )
     reached = f"{beside['processes']:.2f}x"
     yield Row("two processes beside one, wall", "", None, None, "<= 0.65x", reached, note)
     ten = scenes.repeat(folder, data.FOLDER / f"{images}x10x{LINEAR}", 10, LINEAR)
@@ -51,8 +60,8 @@ def rows(images: int, rounds: int) -> Iterator[Row]:
     grown = many["cpu"] / few["cpu"]
     held = f"the truth's table {few['truth']:.0f} and {many['truth']:.0f} of it"
     note = f"peak {few['peak']:.0f} and {many['peak']:.0f} MiB, {held}"
-    yield Row(f"{10 * images} images x {LINEAR} sets beside {images}", "", few["cpu"], many["cpu"], "10x, memory flat",
-              f"{grown:.1f}x", note)  # fmt: skip
+    what = f"{10 * images} images x {LINEAR} sets beside {images}"
+    yield Row(what, "", few["cpu"], many["cpu"], "10x, memory flat", f"{grown:.1f}x", note)
 
 
 def fused(images: int) -> Path:
@@ -96,17 +105,21 @@ def said(process: subprocess.Popen) -> dict:
 
 
 def run(folder: Path, sets: int, threads: int, part: int, parts: int) -> dict:
-    """Fuse, segment and score a part of the batches; with one thread, CPU seconds of reading are counted apart."""
+    """Fuse, segment and score some batches; with one thread, CPU seconds of reading are counted apart."""
     images = tables.read("images", folder / "images.parquet")
     truth = tables.read("instances", folder / "instances.parquet")
     rows_of = truth.groupby("image_id").indices
     members, names, settings = gathered(folder, sets)
-    thresholds = {kind: {"score": 0.3, "mask": 0.5, "min_area": 30, "rescore": False} for kind in scenes.KINDS}
+    thresholds = {
+        kind: {"score": 0.3, "mask": 0.5, "min_area": 30, "rescore": False} for kind in scenes.KINDS
+    }
     reading = 0.0
 
     def work(piece: tuple[list[str], list[pd.DataFrame]]) -> list[float]:
         batch, parts = piece
-        cells = segmentation.instances(fusion.fuse(parts, members, batch, settings, "all"), images, thresholds)
+        cells = segmentation.instances(
+            fusion.fuse(parts, members, batch, settings, "all"), images, thresholds
+        )
         held = images.iloc[tables.positions(pd.Series(batch), images["image_id"])].assign(fold=0)
         true = truth.iloc[np.concatenate([rows_of[name] for name in batch])]
         return metrics.per_image(cells, true, held)["ap"].tolist()

@@ -1,8 +1,9 @@
 """Make `.venv`: a Python environment with everything in requirements.toml at the versions in pins.txt.
 
-Needs the standard library only. A finished environment carries a stamp of what it was made from, so a second call ends
-at once, and a change of the pins updates what is there. pip is left as the user configured it: where the package index
-offers PyTorch's CUDA build and the CPU build is wanted, point pip to that with your own PIP_ variables.
+Needs the standard library only. A finished environment carries a stamp of what it was made from, so a second
+call ends at once, and a change of the pins updates what is there. pip is left as the user configured it:
+where the package index offers PyTorch's CUDA build and the CPU build is wanted, point pip to that with your
+own PIP_ variables.
 """
 
 from __future__ import annotations
@@ -51,7 +52,15 @@ def install(venv: Path) -> None:
     names = sorted({name for group in requirements["groups"].values() for name in group})
 
     def pip(title: str, *arguments: str) -> None:
-        command = [str(python), "-m", "pip", "--disable-pip-version-check", "install", "-c", str(HERE / "pins.txt")]
+        command = [
+            str(python),
+            "-m",
+            "pip",
+            "--disable-pip-version-check",
+            "install",
+            "-c",
+            str(HERE / "pins.txt"),
+        ]
         run(title, [*command, *arguments], log, tell=last_step)
 
     pip("pip itself", "pip")
@@ -65,7 +74,10 @@ def install(venv: Path) -> None:
         pip("installing the operators", "--no-deps", "--force-reinstall", str(wheel))
     run("check", [str(python), "-W", "ignore", "-c", CHECK], log)
     stamp(venv).write_text(fingerprint(venv) + "\n")
-    print(f"{venv} is ready after {time.monotonic() - began:.0f} s; what pip and the compiler said: {log}", flush=True)
+    print(
+        f"{venv} is ready after {time.monotonic() - began:.0f} s; what pip and the compiler said: {log}",
+        flush=True,
+    )
 
 
 def create(venv: Path) -> None:
@@ -81,7 +93,9 @@ def create(venv: Path) -> None:
         return
     if sys.version_info[:2] not in SUPPORTED:
         wanted = " or ".join(f"{major}.{minor}" for major, minor in SUPPORTED)
-        raise SetupError(f"Python {wanted} is needed, this is {sys.version.split()[0]}: `make PYTHON=python3.11 setup`")
+        raise SetupError(
+            f"Python {wanted} is needed, this is {sys.version.split()[0]}: `make PYTHON=python3.11 setup`"
+        )
     print(f"Setting up {venv} with Python {sys.version.split()[0]}; this is done once", flush=True)
     # Started from inside an environment, go to the Python that it was made of.
     base = Path(sys.base_prefix) / "bin" / f"python{sys.version_info[0]}.{sys.version_info[1]}"
@@ -89,7 +103,8 @@ def create(venv: Path) -> None:
     made = subprocess.run([interpreter, "-m", "venv", "--clear", str(venv)], capture_output=True, text=True)
     if made.returncode:
         raise SetupError(
-            f"{interpreter} cannot make an environment in {venv} (Debian, Ubuntu: apt install python3-venv):\n"
+            f"{interpreter} cannot make an environment in {venv} (Debian, Ubuntu: apt install "
+            "python3-venv):\n"
             f"{(made.stdout + made.stderr).strip()}"
         )
 
@@ -120,7 +135,7 @@ def stamp(venv: Path) -> Path:
 
 
 def fingerprint(venv: Path) -> str:
-    """A hash of what an environment is made from, and of its place: its commands name that, so it cannot be moved."""
+    """A hash of what an environment is made from and its place, which its commands name: it cannot move."""
     sources = ("requirements.toml", "pins.txt", "install.py", "operators.py", "machine.py")
     parts = [str(venv).encode(), *((HERE / name).read_bytes() for name in sources)]
     return hashlib.sha256(b"\0".join(parts)).hexdigest()
@@ -139,7 +154,9 @@ def read_pins() -> dict[str, str]:
 
 def last_step(tail: str) -> str:
     """What pip is doing, from the last line in which it says so."""
-    steps = re.findall(r"^\s*((?:Collecting|Downloading|Building|Installing|Processing) .*)$", tail, flags=re.MULTILINE)
+    steps = re.findall(
+        r"^\s*((?:Collecting|Downloading|Building|Installing|Processing) .*)$", tail, flags=re.MULTILINE
+    )
     return steps[-1].replace("Processing ", "").rpartition("/")[2] if steps else ""
 
 

@@ -1,4 +1,4 @@
-"""What a wheel with compiled operators depends on here: PyTorch, Python, the GPU and its compiler, cores and memory."""
+"""What a wheel of compiled operators depends on: PyTorch, Python, the GPU and its compiler, cores, memory."""
 
 from __future__ import annotations
 
@@ -70,8 +70,10 @@ def describe(python: Path) -> Target:
     return Target(facts["torch"], facts["python"], facts["platform"], device, architectures, **paths)
 
 
-def choose_device(cuda: str | None, gpus: list[str], nvcc: str | None, environ: Mapping[str, str]) -> tuple[str, str]:
-    """The device to build for and the compute capabilities; says on stdout why a GPU that is here cannot be used.
+def choose_device(
+    cuda: str | None, gpus: list[str], nvcc: str | None, environ: Mapping[str, str]
+) -> tuple[str, str]:
+    """The device to build for and the compute capabilities; says on stdout why a GPU here cannot be used.
 
     Args:
         cuda: The CUDA version that PyTorch was built with, None for a CPU build.
@@ -86,8 +88,10 @@ def choose_device(cuda: str | None, gpus: list[str], nvcc: str | None, environ: 
     if not release or release[1] != cuda.split(".")[0]:
         found = f"nvcc is of CUDA {release[1]}" if release else "there is no nvcc"
         print(
-            f"warning: PyTorch uses CUDA {cuda} but {found}, so mmcv's operators are built for the CPU and detectors "
-            f"will not run on the GPU. To have them there, install the toolkit of CUDA {cuda}, let CUDA_HOME name it, "
+            f"warning: PyTorch uses CUDA {cuda} but {found}, so mmcv's operators are built for the CPU and "
+            "detectors "
+            f"will not run on the GPU. To have them there, install the toolkit of CUDA {cuda}, let CUDA_HOME "
+            "name it, "
             "and call `make clean-venv setup`.",
             flush=True,
         )
@@ -110,7 +114,8 @@ def preflight(target: Target) -> None:
         )
     if not (target.headers / "Python.h").is_file():
         raise SetupError(
-            f"Python.h is missing from {target.headers}, and mmcv's operators are built here: install Python's headers "
+            f"Python.h is missing from {target.headers}, and mmcv's operators are built here: install "
+            "Python's headers "
             "(Debian, Ubuntu: apt install python3-dev; Fedora: dnf install python3-devel)"
         )
     scratch = Path(tempfile.gettempdir())
@@ -121,7 +126,9 @@ def need_room(folder: Path, gib: float, purpose: str, remedy: str) -> None:
     """Raise a SetupError unless the disk of `folder` has `gib` GiB free."""
     free = shutil.disk_usage(folder).free / 2**30
     if free < gib:
-        raise SetupError(f"{folder} has {free:.1f} GiB free, {gib:g} are needed to {purpose}: free some, or {remedy}")
+        raise SetupError(
+            f"{folder} has {free:.1f} GiB free, {gib:g} are needed to {purpose}: free some, or {remedy}"
+        )
 
 
 def jobs(n_cores: int, gib: float) -> int:
@@ -134,8 +141,10 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def available_gib(files: Iterable[Path] = (Path("/proc/meminfo"), Path("/sys/fs/cgroup/memory.max"))) -> float:
-    """Memory that may be taken: what the system has to spare, at most what a container allows; 8 if nothing tells."""
+def available_gib(
+    files: Iterable[Path] = (Path("/proc/meminfo"), Path("/sys/fs/cgroup/memory.max")),
+) -> float:
+    """Memory that may be taken: what the system can spare, at most what a container allows; 8 if unknown."""
     found = []
     for path in files:
         text = path.read_text() if path.is_file() else ""

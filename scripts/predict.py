@@ -1,9 +1,8 @@
-"""Find cells with the detector of one fold."""
+"""Detect cells with the detector of one fold."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from neuroseg import detector, readers, tables
 from neuroseg.command import run
 
 
@@ -20,40 +19,41 @@ def main(
     min_score: float = 0.01,
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto",
     device: str = "auto",
+    threads: int = 1,
     detections: Path,
+    remarks: Path,
 ) -> None:
-    """Find cells with the detector of one fold, in the images it has not learnt from.
+    """Detect cells with the detector of one fold, in the images it has not learnt from.
 
     Args:
         checkpoint: The fitted detector.
         images: The images table.
-        folds: The folds table; without it, all images are looked at.
-        fold: The detector's fold: the images it holds out are looked at (all: none), and those of no fold.
+        folds: The folds table; without it, all images are predicted.
+        fold: The detector's fold: the images it holds out are predicted (all: none), and those of no fold.
         source_name: What to call the detector; its sources are <name>/<fold>/<view>.
-        views: Ways to look at an image: none, hflip, vflip, hvflip, magnified (x1.5), or both (hflip_x1.5).
+        views: Views of an image: none, hflip, vflip, hvflip, magnified (x1.5), or both (hflip_x1.5).
         batch_size: Views that pass the network together.
         max_detections: The best are kept of each view.
         min_score: Detections below are left out.
         precision: Number format of the network; auto is bf16 or fp16 on a GPU, fp32 on a CPU.
         device: auto, cpu or cuda.
+        threads: How many batches of views a CPU computes side by side.
         detections: Where the detections go.
+        remarks: Where a JSON of sentences for the report's head goes: on pixel sizes, and on caps reached.
     """
-    listed = tables.read("images", images)
-    chosen = listed if folds is None else detector.held_out(listed, tables.read("folds", folds), fold)
-    found, coverage = detector.predict(
-        checkpoint,
-        chosen,
-        fold=fold,
-        load=readers.read_uint8,
-        source=source_name,
-        views=views,
-        batch_size=batch_size,
-        max_detections=max_detections,
-        min_score=min_score,
-        precision=precision,
-        device=device,
-    )
-    tables.write("detections", found, detections, coverage)
+    from neuroseg import files, readers, tables
+    from neuroseg.detector.inference import predict
+    from neuroseg.detector.precision import prepare_cpu
+    from neuroseg.folds import held_out
+
+    prepare_cpu(device)
+    chosen, held = tables.read("images", images), "all" if fold is None else fold
+    chosen = held_out(chosen, tables.read("folds", folds), held) if folds else chosen
+    settings: dict[str, Any] = {"views": views, "batch_size": batch_size, "max_detections": max_detections}
+    settings |= {"min_score": min_score, "precision": precision, "device": device, "threads": threads}
+    found = predict(checkpoint, chosen, load=readers.read_image, source=source_name, fold=fold, **settings)
+    tables.write("detections", found.detections, detections, found.coverage)
+    files.write_json({"remarks": list(found.remarks)}, remarks)
 
 
 if __name__ == "__main__":

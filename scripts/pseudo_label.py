@@ -1,9 +1,8 @@
-"""Label images without annotation by what the detector of a fold, the teacher, finds in them."""
+"""Label images without annotation by what the detector of a fold, the teacher, detects in them."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from neuroseg import detector, fusion, readers, segmentation, tables
 from neuroseg.command import run
 
 
@@ -17,14 +16,12 @@ def main(
     views: tuple[str, ...] = ("none",),
     min_score: dict[str, float],
     batch_size: int = 4,
+    max_detections: int = 1000,
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto",
     device: str = "auto",
     instances: Path,
 ) -> None:
-    """Label images without annotation by what the detector of a fold, the teacher, finds in them.
-
-    Its views are fused by WBF and made disjoint; what scores enough is kept, for the fold's student to learn from. A
-    cell is of its image's type where the images table tells one, else of the type that all finds there vote for. An
-    image without such a find is left out, and so is one of a group that the fold holds out.
+    """Label images without annotation by what a fold's detector, the teacher, detects, views fused by WBF.
 
     Args:
         checkpoint: The teacher: a detector fitted with the same fold held out.
@@ -32,23 +29,29 @@ def main(
         folds: The folds table.
         fold: The fold that teacher and student hold out; all for none.
         kinds: Which images without annotation: unlabelled, test.
-        views: Ways to look at an image, as in predict.
+        views: Views of an image, as in predict.
         min_score: Lowest score of a cell that is kept, by cell type, as pairs: default 0.5 astro 0.4.
-        batch_size: Views that pass the network together.
+        batch_size: As in predict.
+        max_detections: As in predict.
+        precision: As in predict.
         device: auto, cpu or cuda.
-        instances: Where the pseudo-labels go, an instances table with scores.
+        instances: Where the disjoint pseudo-labels go; of their image's type, or of the one voted for.
     """
-    listed = detector.unannotated(tables.read("images", images), tables.read("folds", folds), fold, kinds)
+    from neuroseg import cell_types, detector, fusion, readers, segmentation, tables
+    from neuroseg.folds import unannotated
+
+    detector.prepare_cpu(device)
+    listed = unannotated(tables.read("images", images), tables.read("folds", folds), fold, kinds)
     types = detector.classes(checkpoint)
-    thresholds = segmentation.untuned(min_score, types)
-    settings = {"fold": fold, "source": "teacher", "views": views, "batch_size": batch_size, "device": device}
-    found, coverage = detector.predict(checkpoint, listed, load=readers.read_uint8, **settings)
+    settings: dict[str, Any] = {"views": views, "batch_size": batch_size, "max_detections": max_detections}
+    settings |= {"precision": precision, "device": device, "load": readers.read_image}
+    found, coverage, _ = detector.predict(checkpoint, listed, source="teacher", fold=fold, **settings)
     if coverage.images:
         teacher = fusion.Member(checkpoint, frozenset(coverage.images), dict.fromkeys(coverage.sources, 1.0))
         found = fusion.fuse([found], [teacher], coverage.images, fusion.Fusion(), "teacher")
-    labels = segmentation.instances(segmentation.of_known_type(found, listed, types), listed, thresholds)
-    tables.write("instances", labels, instances)
-    print(f"{len(labels)} cells in {labels['image_id'].nunique()} of {len(listed)} images are pseudo-labelled")
+    thresholds, typed = segmentation.untuned(min_score, types), cell_types.of_image(found, listed, types)
+    tables.write("instances", labels := segmentation.instances(typed, listed, thresholds), instances)
+    print(f"{len(labels)} cells pseudo-labelled in {labels['image_id'].nunique()} of {len(listed)} images")
 
 
 if __name__ == "__main__":

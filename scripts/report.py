@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from neuroseg import figures, readers, tables
 from neuroseg.command import run
 
 
@@ -18,7 +17,9 @@ def main(
     per_image: tuple[Path, ...] = (),
     segments: tuple[Path, ...] = (),
     quantities: tuple[Path, ...] = (),
+    wells: tuple[Path, ...] = (),
     cells: tuple[Path, ...] = (),
+    remarks: tuple[Path, ...] = (),
     out: Path,
 ) -> None:
     """Gather scores, curves, overlays, problems and measurements into one page that opens offline.
@@ -34,25 +35,21 @@ def main(
         per_image: the images' scores of `evaluate`, Parquet, named after the ensemble.
         segments: the instances of `segment`, named after the ensemble.
         quantities: the images' summaries of `quantify`, CSV, in a folder named after the ensemble.
+        wells: the wells' summaries of `quantify`, likewise.
         cells: the cells of `quantify`, Parquet, in a folder named after the ensemble.
-        out: the page, HTML.
+        remarks: what `predict` remarked, JSON, one for each model and fold.
+        out: the page, HTML. AP by threshold and training curves go beside it, each an SVG file in `charts`.
     """
-    evidence = figures.read_evidence(
-        dataset=dataset_name,
-        images=images,
-        truth=truth,
-        problems=problems,
-        fold_summary=fold_summary,
-        scalars=scalars,
-        metrics=metrics,
-        per_image=per_image,
-        segments=segments,
-        quantities=quantities,
-        cells=cells,
+    from neuroseg import files, readers, report
+
+    several = {"scalars": scalars, "metrics": metrics, "per_image": per_image, "segments": segments}
+    several |= {"quantities": quantities, "wells": wells, "cells": cells, "remarks": remarks}
+    evidence = report.read_evidence(
+        dataset_name, images, truth=truth, problems=problems, fold_summary=fold_summary, **several
     )
-    page = figures.render(evidence, readers.read_image)
-    with tables.replacing(out) as path:
-        path.write_text(page, encoding="utf-8")
+    with files.replacing_folder(out.parent / "charts") as folder, files.replacing(out) as page:
+        report.write_charts(evidence, folder)
+        page.write_text(report.render(evidence, readers.read_image), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,7 @@
-"""Simulate phase-contrast cultures in the competition's layout, with known truth, a known effect and planted faults."""
+"""Simulate phase-contrast cultures in the competition's layout, with known truth, effect and faults."""
 
 from pathlib import Path
 
-from neuroseg import culture
 from neuroseg.command import run
 
 
@@ -31,8 +30,12 @@ def main(
         debris: Debris in a treated well, relative to a control.
         out: Folder for train.csv, train/, test/, plate_map.csv, effect.json and faults.csv.
     """
-    experiment = culture.Experiment(seed, train_images, test_images, height, width, density, survival, debris)
-    culture.write(experiment, out)
+    from neuroseg import simulation
+
+    experiment = simulation.Experiment(
+        seed, train_images, test_images, height, width, density, survival, debris
+    )
+    simulation.write(experiment, out)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-from neuroseg import submission as gate
-from neuroseg import tables
 from neuroseg.command import run
 
 
@@ -12,12 +10,16 @@ def main(*, instances: Path, images: Path, submission: Path) -> None:
 
     Args:
         instances: the disjoint instances of `segment`.
-        images: the images table of `validate`; submitted are its test images without annotation, if there are none all
-            images without annotation, and if there are none of these all images.
+        images: the images table of `validate`; submitted are its test images without annotation, if there are
+            none all images without annotation, and if there are none of these all images.
         submission: the submission, CSV; refused and not written if the competition would refuse it.
     """
-    asked = gate.wanted(tables.read("images", images))
-    count = gate.write(tables.read("instances", instances), asked, submission)
+    from neuroseg import submission as writer
+    from neuroseg import tables
+
+    table = tables.read("images", images)
+    asked = writer.wanted(table)
+    count = writer.write(tables.instances_of(table, instances), asked, submission)
     print(f"{count} cells in {len(asked)} images")
 
 

@@ -1,9 +1,9 @@
 """Train the detector of one fold."""
 
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from neuroseg import detector, readers, tables
 from neuroseg.command import run
 
 
@@ -16,6 +16,7 @@ def main(
     fold: int | Literal["all"] = 0,
     seed: int = 0,
     iterations: int | None = None,
+    half: bool = False,
     init_from: Path | None = None,
     pseudo_instances: Path | None = None,
     work_dir: Path,
@@ -25,7 +26,7 @@ def main(
 ) -> None:
     """Train the detector of one fold, on the annotated images that the fold does not hold out.
 
-    Killed and started again, it goes on from its newest state. Under torchrun, processes train together, one a GPU.
+    Killed and started again, it goes on from its newest state. Under torchrun, each GPU has a process.
 
     Args:
         model: The model file: architecture, augmentation and schedule.
@@ -35,19 +36,23 @@ def main(
         fold: The fold held out; all for none.
         seed: Of the weights, the order of the images and the augmentation.
         iterations: Length of the training, if not the model file's own.
+        half: Write the weights in half precision.
         init_from: Checkpoint of a detector to begin with, perhaps of another dataset.
-        pseudo_instances: What `pseudo_label` has found in images without annotation, to be learnt from as well.
+        pseudo_instances: What `pseudo_label` found in images without annotation, to be learnt from as well.
         work_dir: Folder of the training's state, removed when it has ended well.
         checkpoint: Where the fitted detector goes, with its classes and config.
         config_out: Where its config goes as a Python file.
         scalars: Where the losses go, as JSON.
     """
+    from neuroseg import detector, readers, tables
+
+    detector.prepare_cpu()
     listed = (tables.read("images", images), tables.read("instances", instances), tables.read("folds", folds))
     pseudo = tables.read("instances", pseudo_instances) if pseudo_instances else None
-    settings = {"fold": fold, "seed": seed, "iterations": iterations, "init_from": init_from, "pseudo": pseudo}
-    trained = detector.train(model, *listed, work_dir=work_dir, load=readers.read_uint8, **settings)
+    fit = partial(detector.train, model, *listed, work_dir=work_dir, load=readers.read_uint8)
+    trained = fit(fold=fold, seed=seed, init_from=init_from, iterations=iterations, pseudo=pseudo)
     if trained is not None:
-        detector.save(trained, checkpoint, config_out, scalars, work_dir)
+        detector.save(trained, checkpoint, config_out, scalars, work_dir, half)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,9 @@
-"""Choose each cell type's thresholds by the competition's metric; those of a fold are chosen on the other folds."""
+"""Choose each cell type's thresholds by the competition's metric; a fold's are chosen on the other folds."""
 
 from pathlib import Path
 
 from tqdm import tqdm
 
-from neuroseg import metrics, segmentation, tables
-from neuroseg import thresholds as choosing
 from neuroseg.command import run
 
 BATCH = 8
@@ -13,9 +11,16 @@ BATCH = 8
 
 
 def main(
-    *, recipe: Path, detections: Path, images: Path, instances: Path, folds: Path, threads: int = 1, thresholds: Path
+    *,
+    recipe: Path,
+    detections: Path,
+    images: Path,
+    instances: Path,
+    folds: Path,
+    threads: int = 1,
+    thresholds: Path,
 ) -> None:
-    """Choose each cell type's thresholds by the competition's metric; those of a fold are chosen on the other folds.
+    """Choose each cell type's thresholds by the competition's metric; a fold's are chosen on the other folds.
 
     Args:
         recipe: the ensemble file; its section `thresholds` says what to choose from, or gives them.
@@ -26,15 +31,17 @@ def main(
         threads: how many batches of images are in work side by side.
         thresholds: the thresholds chosen, YAML.
     """
-    settings, truth = choosing.read_settings(recipe), tables.read("instances", instances)
-    held = metrics.held_out(tables.read("images", images), tables.read("folds", folds))
-    rooms = segmentation.vote, segmentation.sweep, metrics.gains
+    from neuroseg import segmentation, tables, tuning
+    from neuroseg.folds import scored
+
+    settings, truth = tuning.read_settings(recipe), tables.read("instances", instances)
+    held = scored(tables.read("images", images), tables.read("folds", folds))
     with tables.reading("detections", detections) as rows_of:
         begins = tqdm(range(0, len(held), BATCH), unit="batch", disable=None)
         batches = (rows_of(list(held["image_id"].iloc[begin : begin + BATCH])) for begin in begins)
-        collected = choosing.collect(settings, held, truth, rooms, threads, batches)
-    chosen = choosing.choose(settings, *collected)
-    choosing.write(chosen, thresholds)
+        collected = tuning.collect(settings, held, truth, threads, batches)
+    chosen = tuning.choose(settings, collected)
+    segmentation.write_thresholds(tuning.thresholds(chosen), thresholds)
     print(chosen.to_string(index=False, float_format="{:.3f}".format))
 
 

@@ -1,8 +1,7 @@
-"""Check raw images and annotations, mend or refuse what is wrong, and write the tables that all stages read."""
+"""Check raw images and annotations, mend or refuse what is wrong, and write tables that all stages read."""
 
 from pathlib import Path
 
-from neuroseg import quality, readers, tables
 from neuroseg.command import run
 
 
@@ -10,20 +9,27 @@ def main(*, dataset: Path, images: Path, instances: Path, problems: Path) -> Non
     """Read a data set, check everything, write its tables and a list of what was found.
 
     Args:
-        dataset: dataset file, configs/datasets/<name>.yaml: where the data lie, their format, the checks' policies.
+        dataset: dataset file, configs/datasets/<name>.yaml: where the data lie, their format, the checks'
+            policies.
         images: Images table to write.
         instances: Instances table to write: the true cells.
         problems: CSV to write: each find with its check, policy, place and message.
     """
+    from neuroseg import files, quality, readers, tables
+
     file = readers.read_dataset(dataset)
     settings = quality.settings(file.policies, file.limits, file.cell_types, dataset)
     source = readers.read(file)
     survey = readers.survey(source.images["path"])
     pixel_size = source.images["pixel_size_um"].fillna(survey["pixel_size_um"])
-    checked = quality.check(*source._replace(images=source.images.assign(pixel_size_um=pixel_size)), survey, settings)
-    tables.write("images", checked.images, images)
+    checked = quality.check(
+        *source._replace(images=source.images.assign(pixel_size_um=pixel_size)), survey, settings
+    )
+    digest = readers.pixel_digest(source.images["image_id"], survey)
+    controls = sorted(set(source.images.loc[source.images["control"], "treatment"]))
+    tables.write("images", checked.images, images, pixels=digest, controls=controls)
     tables.write("instances", checked.instances, instances)
-    with tables.replacing(problems) as temporary:
+    with files.replacing(problems) as temporary:
         checked.problems.to_csv(temporary, index=False, lineterminator="\n")
     print(quality.summary(checked))
 

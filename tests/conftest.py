@@ -6,11 +6,23 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
 
-# The first call of a compiled kernel takes seconds, which no deadline should count; CI tries the same examples always.
+if TYPE_CHECKING:
+    from discs import Culture
+
+    from neuroseg.detector import Trained
+    from neuroseg.report import Evidence
+
+# Tests compare bits, which a GPU's kernels do not repeat: on a machine with a GPU they run on its CPU as
+# well.
+os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
+# The first call of a compiled kernel takes seconds, which no deadline should count; CI tries the same
+# examples always.
 hypothesis.settings.register_profile("neuroseg", deadline=None, derandomize="CI" in os.environ)
 hypothesis.settings.load_profile("neuroseg")
 
@@ -18,11 +30,20 @@ ROOT = Path(__file__).parents[1]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--slurm", action="store_true", help="run the tests on a Slurm cluster of this machine's own, too")
+    parser.addoption(
+        "--slurm", action="store_true", help="run the tests on a Slurm cluster of this machine's own, too"
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what installs packages and starts daemons, unless it is asked for."""
+    """Begin with files of slow tests; leave out what installs packages and starts daemons, unless asked.
+
+    Side by side, each process takes the next file: a long one that came last would keep the others waiting.
+    """
+    long = {
+        item.path for item in items if item.get_closest_marker("slow") or item.get_closest_marker("slurm")
+    }
+    items.sort(key=lambda item: item.path not in long)
     if not config.getoption("--slurm"):
         for item in items:
             if item.get_closest_marker("slurm"):
@@ -55,3 +76,50 @@ def real_data() -> Path:
     if "NEUROSEG_DATA" not in os.environ:
         pytest.skip("NEUROSEG_DATA is unset: no real images here")
     return Path(os.environ["NEUROSEG_DATA"])
+
+
+# -------------------------------------------------------------- what several files share, made once a process
+
+
+@pytest.fixture(scope="session")
+def culture(tmp_path_factory: pytest.TempPathFactory) -> "Culture":
+    """Four images of discs of two types, in two folds."""
+    from discs import Culture
+
+    return Culture(tmp_path_factory.mktemp("culture"))
+
+
+@pytest.fixture(scope="session")
+def micro(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The model file of a detector that learns in seconds."""
+    from discs import MICRO
+
+    path = tmp_path_factory.mktemp("models") / "micro.py"
+    path.write_text(MICRO)
+    return path
+
+
+@pytest.fixture(scope="session")
+def trained(culture: "Culture", micro: Path, tmp_path_factory: pytest.TempPathFactory) -> "Trained":
+    """That detector, which has learnt fold 0 of the discs."""
+    from discs import learn
+
+    return learn(culture, micro, tmp_path_factory.mktemp("work"))
+
+
+@pytest.fixture(scope="session")
+def checkpoint(trained: "Trained", tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its file, beside those of its configuration and its losses."""
+    from neuroseg.detector import save
+
+    folder = tmp_path_factory.mktemp("out")
+    save(trained, folder / "model.pth", folder / "config.py", folder / "scalars.json")
+    return folder / "model.pth"
+
+
+@pytest.fixture(scope="session")
+def evidence(tmp_path_factory: pytest.TempPathFactory) -> "Evidence":
+    """What a report of discs is made of."""
+    from report_cases import gathered
+
+    return gathered(tmp_path_factory.mktemp("images"))

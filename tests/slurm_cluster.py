@@ -1,11 +1,11 @@
-"""A real Slurm of two nodes on this one machine, for tests: Debian's packages, no systemd, a GPU a node that is none.
+"""A real Slurm of two nodes on this machine, for tests: Debian's packages, no systemd, a fake GPU a node.
 
     with slurm_cluster.running() as cluster:
         subprocess.run(["sinfo"], env=cluster.environment)
 
-All of it (configuration, keys, sockets, spool, logs) lies in one temporary folder, it listens on ports that were
-free, and its processes carry a mark by which they are found and killed at the end. A Slurm that the machine may have is
-not touched.
+All of it (configuration, keys, sockets, spool, logs) lies in one temporary folder, it listens on ports that
+were free, and its processes carry a mark by which they are found and killed at the end. A Slurm that the
+machine may have is not touched.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ from pathlib import Path
 
 NODES = ("n1", "n2")
 MARK = "NEUROSEG_TEST_SLURM"
-"""Environment variable of every daemon: the cluster's folder and, of a node's daemon and its job steps, the node."""
+"""Environment variable of daemons: the cluster's folder and, of a node's daemon and job steps, the node."""
 
 CONFIGURATION = """\
 ClusterName=neuroseg
@@ -29,8 +29,9 @@ SlurmctldHost={host}(127.0.0.1)
 SlurmUser={user}
 SlurmdUser={user}
 AuthType=auth/munge
-# Seconds that a job's credential is good for, and so how long Slurm holds back a job whose node died (120 by default).
-# Whoever lets it start sooner (scontrol update StartTime=now) has the node refuse it, and Slurm hold it for ever.
+# Seconds that a job's credential is good for, and so how long Slurm holds back a job whose node died (120 by
+# default). Whoever lets it start sooner (scontrol update StartTime=now) has the node refuse it, and Slurm
+# hold it for ever.
 AuthInfo=socket={folder}/munge.sock,cred_expire=30
 SlurmctldPort={port}
 StateSaveLocation={folder}/state
@@ -64,7 +65,9 @@ JobCompLoc={folder}/records
 {nodes}
 PartitionName=all Nodes=ALL Default=YES MaxTime=UNLIMITED State=UP
 """
-NODE = "NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs=16 RealMemory=64000 Gres=gpu:1"
+NODE = (
+    "NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs=16 RealMemory=64000 Gres=gpu:1"
+)
 # Snakemake's jobs call srun without SLURM_CONF, which would then look in /etc/slurm.
 SRUN = '#!/bin/sh\nSLURM_CONF={folder}/slurm.conf exec {srun} "$@"\n'
 
@@ -90,21 +93,23 @@ class Cluster:
         }
 
     def ask(self, *command: str) -> str:
-        """Return what a client prints, nothing if it fails: a controller that is busy now may answer later."""
+        """Return what a client prints, nothing if it fails: a controller busy now may answer later."""
         done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=20)
         return done.stdout.strip() if done.returncode == 0 else ""
 
     def start_node(self, name: str) -> None:
         """Start a node, or start it again, and wait until it takes jobs."""
-        self._daemon("slurmd", "-D", "-N", name, "-f", f"{self.folder}/slurm.conf", mark=f"{self.folder}:{name}")
+        self._daemon(
+            "slurmd", "-D", "-N", name, "-f", f"{self.folder}/slurm.conf", mark=f"{self.folder}:{name}"
+        )
         wait(30, lambda: self.ask("sinfo", "-h", "-n", name, "-o", "%T") in ("idle", "mixed"), f"node {name}")
 
     def kill_node(self, name: str) -> None:
-        """Crash a node: its daemon and every process of the jobs on it are gone at once, with no word to anyone."""
+        """Crash a node: its daemon and all processes of its jobs are gone at once, with no word to anyone."""
         _kill(f"{self.folder}:{name}")
 
     def records(self) -> list[dict[str, str]]:
-        """Return what Slurm noted of each run of a job that has ended: JobId, JobState, StartTime, NodeList, …"""
+        """Return what Slurm noted of each run of an ended job: JobId, JobState, StartTime, NodeList, …"""
         lines = (self.folder / "records").read_text().splitlines()
         return [dict(part.split("=", 1) for part in line.split() if "=" in part) for line in lines]
 
@@ -112,7 +117,12 @@ class Cluster:
         """Start the key service, the controller and the nodes."""
         self._write()
         munge = f"{self.folder}/munge.sock"
-        files = {"key-file": "munge.key", "pid-file": "munge.pid", "log-file": "munge.log", "seed-file": "munge.seed"}
+        files = {
+            "key-file": "munge.key",
+            "pid-file": "munge.pid",
+            "log-file": "munge.log",
+            "seed-file": "munge.seed",
+        }
         options = [f"--{option}={self.folder}/{name}" for option, name in files.items()]
         self._daemon("munged", "--foreground", "--force", f"--socket={munge}", *options)
         wait(10, lambda: self.ask("munge", "-S", munge, "-n"), "munged")
@@ -129,12 +139,18 @@ class Cluster:
 
     def _write(self) -> None:
         host, (control, *others) = socket.gethostname().split(".")[0], _free_ports(1 + len(NODES))
-        nodes = [NODE.format(name=name, host=host, port=port) for name, port in zip(NODES, others, strict=True)]
+        nodes = [
+            NODE.format(name=name, host=host, port=port) for name, port in zip(NODES, others, strict=True)
+        ]
         user = "root" if os.getuid() == 0 else Path.home().owner()
-        text = CONFIGURATION.format(host=host, user=user, folder=self.folder, port=control, nodes="\n".join(nodes))
+        text = CONFIGURATION.format(
+            host=host, user=user, folder=self.folder, port=control, nodes="\n".join(nodes)
+        )
         (self.folder / "slurm.conf").write_text(text)
         # A GPU must be a device; which one does not matter where nobody computes on it.
-        (self.folder / "gres.conf").write_text("".join(f"NodeName={name} Name=gpu File=/dev/null\n" for name in NODES))
+        (self.folder / "gres.conf").write_text(
+            "".join(f"NodeName={name} Name=gpu File=/dev/null\n" for name in NODES)
+        )
         (self.folder / "cgroup.conf").write_text("CgroupAutomount=no\nConstrainDevices=no\n")
         (self.folder / "munge.key").write_bytes(os.urandom(64))
         (self.folder / "munge.key").chmod(0o400)
@@ -181,7 +197,9 @@ def install() -> None:
     if all(shutil.which(name, path=path) for name in ("slurmctld", "slurmd", "sbatch", "munged", "setpriv")):
         return
     if os.getuid() != 0 or not shutil.which("apt-get"):
-        raise UnavailableError("Slurm is not installed (Debian, Ubuntu: apt-get install slurm-wlm slurm-client munge)")
+        raise UnavailableError(
+            "Slurm is not installed (Debian, Ubuntu: apt-get install slurm-wlm slurm-client munge)"
+        )
     quiet = {"env": os.environ | {"DEBIAN_FRONTEND": "noninteractive"}, "check": True, "timeout": 300}
     subprocess.run(["apt-get", "update", "-qq"], **quiet)
     packages = ["slurm-wlm", "slurm-client", "munge"]
@@ -189,7 +207,7 @@ def install() -> None:
 
 
 def wait(seconds: float, ready: Callable[[], object], what: str) -> None:
-    """Wait until `ready` says yes; after so many seconds, raise a TimeoutError that names what was waited for."""
+    """Wait until `ready` says yes; after so many seconds, raise a TimeoutError naming what was waited for."""
     end = time.monotonic() + seconds
     while not ready():
         if time.monotonic() > end:

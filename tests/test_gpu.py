@@ -15,7 +15,7 @@ sys.path.insert(0, str(chain.ROOT))
 from workflow import gpu
 
 TRAINING = '''\
-"""In place of scripts/train.py: notes when it ran and which GPUs it saw, and writes what a training would write."""
+"""In place of scripts/train.py: notes when it ran and which GPUs it saw, and writes what training would."""
 import json, os, sys, time
 from pathlib import Path
 flags = dict(zip(sys.argv[1::2], sys.argv[2::2]))
@@ -47,9 +47,9 @@ class TestOffered:
     def test_what_the_environment_names_goes_before_what_the_machine_has(self, environ, expected):
         assert gpu.offered(environ, 3) == expected
 
-    def test_each_slurm_job_has_locks_of_its_own_since_its_first_gpu_is_0_in_every_job(self, monkeypatch, tmp_path):
-        monkeypatch.setattr(gpu.tempfile, "gettempdir", lambda: str(tmp_path))
-        folders = {gpu.lock_folder(environ) for environ in ({}, {"SLURM_JOB_ID": "1"}, {"SLURM_JOB_ID": "2"})}
+    def test_each_slurm_job_has_locks_of_its_own_since_its_first_gpu_is_0_in_every_job(self, tmp_path):
+        here = {"NEUROSEG_GPU_LOCKS": str(tmp_path)}
+        folders = {gpu.lock_folder(here | job) for job in ({}, {"SLURM_JOB_ID": "1"}, {"SLURM_JOB_ID": "2"})}
         assert len(folders) == 3
 
 
@@ -57,8 +57,13 @@ class TestCommand:
     SHOW = (sys.executable, "-c", "import os; print(os.environ.get('CUDA_VISIBLE_DEVICES'))")
 
     @staticmethod
-    def start(folder: Path, wanted: int, visible: str, *command: str) -> subprocess.Popen:
-        environment = {**os.environ, "TMPDIR": str(folder), "CUDA_VISIBLE_DEVICES": visible}
+    def start(folder: Path, wanted: int, visible: str, *command: str, **more: str) -> subprocess.Popen:
+        environment = {
+            **os.environ,
+            "NEUROSEG_GPU_LOCKS": str(folder),
+            "CUDA_VISIBLE_DEVICES": visible,
+            **more,
+        }
         words = [sys.executable, chain.ROOT / "workflow" / "gpu.py", str(wanted), *command]
         pipe = subprocess.PIPE
         return subprocess.Popen(words, env=environment, stdout=pipe, stderr=pipe, stdin=pipe, text=True)
@@ -72,13 +77,16 @@ class TestCommand:
 
     def test_more_than_there_are_is_refused_in_a_sentence(self, tmp_path):
         refused = self.start(tmp_path, 3, "4,7", *self.SHOW)
-        assert refused.communicate(timeout=30)[1].startswith("error: 3 GPUs are wanted, but only 4, 7 can be had")
+        assert refused.communicate(timeout=30)[1].startswith(
+            "error: 3 GPUs are wanted, but only 4, 7 can be had"
+        )
         assert refused.returncode == 1
 
-    def test_a_gpu_is_free_again_when_its_command_is_killed(self, tmp_path):
+    def test_a_gpu_is_one_commands_whatever_its_tmpdir_and_free_again_when_that_is_killed(self, tmp_path):
         holder = self.start(tmp_path, 1, "0", sys.executable, "-c", "print('has it', flush=True); input()")
         assert holder.stdout.readline() == "has it\n"
-        waiting = self.start(tmp_path, 1, "0", *self.SHOW)
+        (tmp_path / "elsewhere").mkdir()
+        waiting = self.start(tmp_path, 1, "0", *self.SHOW, TMPDIR=str(tmp_path / "elsewhere"))
         assert waiting.stderr.readline() == "waiting: of the GPUs 0 fewer than 1 are free\n"
         time.sleep(0.2)
         assert waiting.poll() is None
@@ -89,7 +97,7 @@ class TestCommand:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    """The repository with a training that only notes its time and its GPU, and with the tables it is given."""
+    """The repository with a training that only notes its time and GPU, and with the tables it is given."""
     folder = chain.copy(tmp_path_factory.mktemp("gpu"))
     (folder / "scripts" / "train.py").write_text(TRAINING)
     (folder / "configs" / "five.yaml").write_text("gpus: 1\nsplit: {n_folds: 5}\n")
@@ -102,7 +110,7 @@ def folder(tmp_path_factory) -> Path:
 def train(folder: Path, visible: str, *arguments: str) -> list[list]:
     """Five trainings by --cores 8: for each the GPUs it saw, its start and its end."""
     wanted = ["--configfile", "configs/five.yaml", "--allowed-rules", "train", "all_train", "--forceall"]
-    env = {**os.environ, "TMPDIR": str(folder), "CUDA_VISIBLE_DEVICES": visible}
+    env = {**os.environ, "NEUROSEG_GPU_LOCKS": str(folder), "CUDA_VISIBLE_DEVICES": visible}
     chain.snakemake("all_train", "--cores", "8", *wanted, *arguments, folder=folder, env=env)
     return [json.loads((folder / f"span_{fold}.json").read_text()) for fold in range(5)]
 

@@ -1,4 +1,4 @@
-"""Recorded runs: real ones, small, from drawing the images to a tagged commit, a clone, and back to the same bytes."""
+"""Recorded runs: real, small, from drawing images to a tagged commit, a clone, and back to the same bytes."""
 
 import csv
 import json
@@ -13,7 +13,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from chain import copy, environment
+from chain import copy, environment, keep, lend
+from ledger import configuration
 
 ROOT = Path(__file__).parents[1]
 
@@ -23,7 +24,9 @@ pytestmark = pytest.mark.slow
 def call(*command: object, folder: Path, check: bool = True) -> subprocess.CompletedProcess:
     """Run a command in a folder, as somebody on a machine without any settings of Git would."""
     settings = {
-        f"GIT_{role}_{what}": "tester@example.org" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
+        f"GIT_{role}_{what}": "tester@example.org"
+        for role in ("AUTHOR", "COMMITTER")
+        for what in ("NAME", "EMAIL")
     }
     settings |= {"GIT_CONFIG_GLOBAL": os.devnull, "PYTHONPATH": ""}
     done = subprocess.run(
@@ -40,14 +43,14 @@ def call(*command: object, folder: Path, check: bool = True) -> subprocess.Compl
 
 
 def ledger(*arguments: str, folder: Path, check: bool = True) -> subprocess.CompletedProcess:
-    return call(sys.executable, "-m", "workflow.ledger", *arguments, folder=folder, check=check)
+    return call(sys.executable, "-m", "ledger", *arguments, folder=folder, check=check)
 
 
 def configure(folder: Path, **changes: object) -> None:
     """Have a clone's pipeline.yaml ask for another run, and commit that."""
     wanted = folder.parent / f"{folder.name}.yaml"
     wanted.write_text(yaml.safe_dump(changes))
-    ledger("adopt", str(wanted), folder=folder)
+    (folder / "configs" / "pipeline.yaml").write_bytes(configuration.resolve(wanted, "another", folder).text)
     call("git", "commit", "--quiet", "--all", "--message", "Ask for another run", folder=folder)
 
 
@@ -60,15 +63,18 @@ def nothing_to_do(folder: Path) -> bool:
 
 @pytest.fixture(scope="module")
 def origin(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A repository with two recorded runs: one view of a model, then two views; and a folder as DVC's remote."""
+    """A repository with two recorded runs: one view of a model, then two; and a folder as DVC's remote."""
     folder = tmp_path_factory.mktemp("origin")
     copy(folder)
     (folder / "dvc.lock").unlink(missing_ok=True)
     call("git", "init", "--quiet", "--initial-branch", "main", folder=folder)
     call("dvc", "remote", "add", "--default", "store", tmp_path_factory.mktemp("store"), folder=folder)
     call("git", "add", "--all", folder=folder)
-    configure(folder, **yaml.safe_load((ROOT / "tests" / "quick.yaml").read_text()), ensembles=["tiny_single"])
+    configure(
+        folder, **yaml.safe_load((ROOT / "tests" / "quick.yaml").read_text()), ensembles=["tiny_single"]
+    )
     ledger("record", "one-view", folder=folder)
+    keep(folder)
     configure(folder, ensembles=["tiny", "tiny_single"])
     ledger("record", "two-views", folder=folder)
     return folder
@@ -80,6 +86,7 @@ def clone(origin: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("clone") / "neuroseg"
     call("git", "clone", "--quiet", origin, folder, folder=origin)
     call("dvc", "pull", "--quiet", folder=folder)
+    lend(folder)
     return folder
 
 
@@ -89,12 +96,6 @@ def test_a_run_ends_in_a_report_and_a_submission_of_every_test_image(origin):
     images = pd.read_parquet(results / "validate" / "images.parquet")
     submission = pd.read_csv(results / "submit" / "tiny.csv", keep_default_na=False)
     assert set(submission["id"]) == set(images.loc[~images["annotated"], "image_id"])
-
-
-def test_cells_are_found(origin):
-    metrics = json.loads((origin / "results" / "demo" / "evaluate" / "tiny.json").read_text())
-    assert 0.02 < metrics["map"] < 1
-    assert metrics["map_low"] <= metrics["map"] <= metrics["map_high"]
 
 
 def test_a_run_is_a_tagged_commit_with_a_line_for_each_ensemble(origin):
@@ -108,7 +109,10 @@ def test_a_run_is_a_tagged_commit_with_a_line_for_each_ensemble(origin):
     for line in lines:
         recorded = json.loads(
             call(
-                "git", "show", f"run/{line['name']}:results/demo/evaluate/{line['ensemble']}.json", folder=origin
+                "git",
+                "show",
+                f"run/{line['name']}:results/demo/evaluate/{line['ensemble']}.json",
+                folder=origin,
             ).stdout
         )
         assert float(line["map"]) == recorded["map"]
@@ -137,7 +141,9 @@ def test_a_file_altered_under_its_old_date_is_refused_by_name_and_healed(clone):
     assert refused.returncode == 1
     assert "results/demo/submit" in refused.stderr
     assert "tiny.csv" in refused.stderr
-    call("dvc", "checkout", "--force", "--quiet", folder=clone)
+    assert "remove them, and `dvc pull` brings the recorded ones" in refused.stderr
+    path.unlink()  # DVC itself takes a file of the same size and date for the one it knows
+    call("dvc", "pull", "--quiet", folder=clone)
     ledger("sync", folder=clone)
     assert path.read_bytes() == content
 
@@ -151,25 +157,24 @@ def test_dvc_recomputes_the_same_bytes_as_were_recorded_through_snakemake(clone)
     assert nothing_to_do(clone)
 
 
-def test_the_older_run_is_reproduced_and_an_edit_by_hand_is_named(clone):
-    same = ledger("reproduce", "one-view", folder=clone).stdout
-    assert "tiny_single: submission byte-equal: yes; metrics equal: yes" in same
-    assert "no stage drifted" in same
-    config = clone / ".runs" / "one-view" / "configs" / "pipeline.yaml"
-    config.write_text(config.read_text().replace("min_score: 0.02", "min_score: 0.2"))
-    other = ledger("reproduce", "one-view", folder=clone, check=False)
-    assert other.returncode == 1
-    assert "first stage that drifted: predict (results/demo/predict)" in other.stdout
-    assert "parameter: configs/pipeline.yaml: predict.min_score: 0.02 → 0.2" in other.stdout
+def test_the_older_run_is_verified_and_reproduced(clone):
+    call("dvc", "fetch", "--all-commits", "--quiet", folder=clone)
+    assert "run one-view: hashes equal, nothing computed" in ledger("verify", "one-view", folder=clone).stdout
+    same = ledger("reproduce", "one-view", "--environment", sys.prefix, folder=clone).stdout
+    assert "tiny_single: submission equal; map 0." in same
+    assert "run one-view: recomputed and equal: every file of 13 stages, byte for byte" in same
     assert call("git", "status", "--porcelain", folder=clone).stdout == ""
 
 
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["two-views"], "there is a run of that name already"),
+        (["two-views"], "there is a run two-views already"),
         (["a name"], "use letters"),
-        (["third", "--configfile", "other.yaml"], "takes its configuration from configs/pipeline.yaml alone"),
+        (
+            ["third", "--configfile", "other.yaml"],
+            "takes its configuration from configs/pipeline.yaml and CONFIG alone",
+        ),
     ],
 )
 def test_a_run_that_would_be_no_record_is_refused(origin, arguments, complaint):
@@ -200,12 +205,18 @@ def test_results_of_another_configuration_are_refused_by_name(origin):
 def test_a_clone_that_came_without_tags_knows_its_runs_and_gets_their_tags_back(clone):
     call("git", "tag", "--delete", "run/one-view", "run/two-views", folder=clone)
     refused = ledger("record", "one-view", folder=clone, check=False)
-    assert "there is a run of that name already" in refused.stderr
+    assert "there is a run one-view already" in refused.stderr
     ledger("sync", folder=clone)
     assert call("git", "tag", folder=clone).stdout.split() == ["run/one-view", "run/two-views"]
     for name in ("one-view", "two-views"):
         subject = call("git", "log", "-1", "--format=%s", f"run/{name}", folder=clone).stdout
         assert subject.startswith(f"Record run {name}: map 0.")
+
+
+def test_tags_come_back_without_any_file_of_the_runs(clone):
+    call("git", "tag", "--delete", "run/one-view", folder=clone)
+    assert "tagged anew, from the history: run/one-view" in ledger("tags", folder=clone).stdout
+    assert "runs: one-view, two-views" in ledger("tags", folder=clone).stdout
 
 
 def test_an_unknown_run_is_named_with_those_there_are(clone):
@@ -217,12 +228,16 @@ def test_an_unknown_run_is_named_with_those_there_are(clone):
 def test_runs_are_compared_by_dvcs_own_commands(origin):
     metrics = call("dvc", "metrics", "diff", "run/one-view", "run/two-views", "--json", folder=origin).stdout
     assert "results/demo/evaluate/tiny.json" in json.loads(metrics)
-    params = json.loads(call("dvc", "params", "diff", "run/one-view", "run/two-views", "--json", folder=origin).stdout)
+    params = json.loads(
+        call("dvc", "params", "diff", "run/one-view", "run/two-views", "--json", folder=origin).stdout
+    )
     assert set(params["configs/pipeline.yaml"]) == {"ensembles"}
 
 
 def test_an_experiment_changes_one_parameter(origin):
-    done = call("dvc", "exp", "run", "--set-param", "configs/pipeline.yaml:evaluate.bootstrap=100", folder=origin)
+    done = call(
+        "dvc", "exp", "run", "--set-param", "configs/pipeline.yaml:evaluate.bootstrap=100", folder=origin
+    )
     call("git", "reset", "--hard", "--quiet", folder=origin)
     call("dvc", "checkout", "--force", "--quiet", folder=origin)
     assert "Stage 'segment' didn't change, skipping" in done.stdout
@@ -273,7 +288,7 @@ def test_an_edit_of_what_trains_costs_no_training_until_a_person_says_so(clone):
     assert "configs/pipeline.yaml" in stale
 
 
-# ------------------------------------------------------------------------------------------------------------------ S3
+# --------------------------------------------------------------------------------------------------------- S3
 
 
 @pytest.fixture(scope="module")
@@ -314,15 +329,19 @@ def test_s3_keeps_and_returns_the_files(origin, bucket, tmp_path):
     (origin / ".dvc" / "config.local").unlink()
 
 
-# ----------------------------------------------------------------------------------------- a run of fewer ensembles
+# ----------------------------------------------------------------------------------- a run of fewer ensembles
 
 
-def test_a_run_of_fewer_ensembles_names_the_others_files_before_it_computes_and_takes_their_metrics_out_of_git(origin):
+def test_a_run_of_fewer_ensembles_names_the_others_files_first_and_takes_their_metrics_out_of_git(
+    origin,
+):
     configure(origin, ensembles=["tiny_single"])
     refused = ledger("record", "fewer", folder=origin, check=False)
     assert refused.returncode == 1
     assert "$ snakemake" not in refused.stdout
-    named = re.search(r"these files are of another run: remove (.*)\.$", refused.stderr.strip())[1].split(", ")
+    named = re.search(r"these files are of another run: remove (.*)\.$", refused.stderr.strip())[1].split(
+        ", "
+    )
     assert "results/demo/ensemble/tiny.parquet" in named
     assert not [name for name in named if name.startswith("results/demo/evaluate/")]
     for name in named:

@@ -1,4 +1,4 @@
-"""The competition's score and COCO's AP: shapes whose answer is arithmetic, and the slow ways as oracles."""
+"""The competition's score: shapes whose answer is arithmetic, and the slow ways as oracles."""
 
 import json
 from fractions import Fraction
@@ -9,107 +9,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from scipy.optimize import linear_sum_assignment
+from metrics_cases import EXACT, HEIGHT, WIDTH, frames, instances, oracle, scenes, square, stacks, strips
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
-from benchmarks.scoring import cocoeval
 from neuroseg import metrics, rle, tables
+from neuroseg.errors import DataError
 from neuroseg.metrics import matching
-from neuroseg.tables import DataError
 
-HEIGHT, WIDTH = 9, 11
-EXACT = [Fraction(step, 20) for step in range(10, 20)]
-
-
-def instances(
-    masks: np.ndarray, image: str | list = "a", score: object = np.nan, cell_type: object = "cort"
-) -> pd.DataFrame:
-    """An instances table of dense masks, none of them empty."""
-    runs = rle.from_masks(np.asarray(masks))
-    _, height, width = np.asarray(masks).shape
-    corners = rle.boxes(runs, width).astype(np.float32).T
-    return pd.DataFrame(
-        {
-            "image_id": pd.Series([image] * len(runs) if isinstance(image, str) else image, dtype="str"),
-            "instance_id": np.arange(len(runs), dtype=np.int32),
-            "cell_type": pd.Series([cell_type] * len(runs) if isinstance(cell_type, str) else cell_type, dtype="str"),
-            **dict(zip(("x1", "y1", "x2", "y2"), corners, strict=True)),
-            "area": rle.areas(runs),
-            "rle": tables.rle_column(rle.to_coco(runs, height, width)),
-            "score": np.broadcast_to(np.asarray(score, np.float32), len(runs)),
-        }
-    )
-
-
-def strips(*spans: tuple[int, int], width: int = 40) -> np.ndarray:
-    """Masks that are one row high: pixels from the first to before the second."""
-    masks = np.zeros((len(spans), 1, width), bool)
-    for mask, (begin, end) in zip(masks, spans, strict=True):
-        mask[0, begin:end] = True
-    return masks
-
-
-def frames(*ids: str, height: int = HEIGHT, width: int = WIDTH, **columns: object) -> pd.DataFrame:
-    given = {"cell_type": "cort", "group": list(ids), "subset": "train", "annotated": True, "fold": 0} | columns
-    return pd.DataFrame({"image_id": list(ids), "height": height, "width": width, **given})
-
-
-def square(x: int, y: int = 4, side: int = 10) -> np.ndarray:
-    mask = np.zeros((1, 20, 40), bool)
-    mask[0, y : y + side, x : x + side] = True
-    return mask
-
-
-def oracle(predicted: np.ndarray, truth: np.ndarray) -> list[int]:
-    """True positives at each threshold: a maximum assignment on dense IoUs, in fractions."""
-    counts = []
-    for threshold in EXACT:
-        above = np.zeros((len(predicted), len(truth)))
-        for i, p in enumerate(predicted):
-            for j, g in enumerate(truth):
-                above[i, j] = Fraction(int((p & g).sum()), int((p | g).sum())) > threshold
-        rows, columns = linear_sum_assignment(above, maximize=True)
-        counts.append(int(above[rows, columns].sum()))
-    return counts
-
-
-@st.composite
-def stacks(draw: st.DrawFn, disjoint: bool = False, most: int = 6) -> np.ndarray:
-    """Masks made of a few rectangles' pixels, overlapping and repeated unless said otherwise, never empty."""
-    count = draw(st.integers(0, most))
-    masks = np.zeros((count, HEIGHT, WIDTH), bool)
-    for mask in masks:
-        y, x = draw(st.integers(0, HEIGHT - 1)), draw(st.integers(0, WIDTH - 1))
-        mask[y : y + draw(st.integers(1, 4)), x : x + draw(st.integers(1, 4))] = True
-    if count > 1 and draw(st.booleans()):
-        masks[-1] = masks[0]
-    if disjoint:
-        masks &= masks.cumsum(axis=0) == 1
-    return masks[masks.any(axis=(1, 2))]
-
-
-def near(draw: st.DrawFn, masks: np.ndarray) -> np.ndarray:
-    """Some of the masks, a few pixels flipped: so that IoUs lie around the thresholds."""
-    kept = masks[draw(arrays(bool, len(masks)))]
-    flips = draw(arrays(np.uint8, kept.shape, elements=st.integers(0, 20), fill=st.just(1))) == 0
-    changed = kept ^ flips
-    return changed[changed.any(axis=(1, 2))]
-
-
-@st.composite
-def scenes(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
-    truth = draw(stacks())
-    return np.concatenate([near(draw, truth), draw(stacks(most=3))]), truth
-
-
-# --------------------------------------------------------------------------------------------------------------- hits
+# ------------------------------------------------------------------------------------------------------- hits
 
 
 @pytest.mark.parametrize(("shift", "passed"), [(0, 10), (1, 7), (2, 4), (3, 1), (4, 0)])
 def test_a_square_shifted_by_n_pixels_has_an_iou_of_10_minus_n_by_10_plus_n(shift, passed):
     """9/11 = 0.818, 8/12 = 0.667, 7/13 = 0.538, 6/14 = 0.429."""
-    table = metrics.per_image(instances(square(5 + shift)), instances(square(5)), frames("a", height=20, width=40))
+    table = metrics.per_image(
+        instances(square(5 + shift)), instances(square(5)), frames("a", height=20, width=40)
+    )
     assert table["ap"].tolist() == [passed / 10]
 
 
@@ -134,7 +50,10 @@ def test_matches_are_as_many_as_a_maximum_assignment_finds(scene):
 def test_images_neither_mix_nor_depend_on_the_rows_order(several, data):
     names = [f"image {number}" for number in range(len(several))]
     sides = [
-        pd.concat([instances(scene[side], name) for name, scene in zip(names, several, strict=True)], ignore_index=True)
+        pd.concat(
+            [instances(scene[side], name) for name, scene in zip(names, several, strict=True)],
+            ignore_index=True,
+        )
         for side in (0, 1)
     ]
     shuffled = [side.iloc[data.draw(st.permutations(range(len(side))))] for side in sides]
@@ -144,12 +63,14 @@ def test_images_neither_mix_nor_depend_on_the_rows_order(several, data):
         tp = oracle(predicted, truth)
         assert row.matched_50 == tp[0]
         union = [len(truth) + len(predicted) - each for each in tp]
-        assert row.ap == pytest.approx(np.mean([t / u if u else 1 for t, u in zip(tp, union, strict=True)]), abs=1e-12)
+        assert row.ap == pytest.approx(
+            np.mean([t / u if u else 1 for t, u in zip(tp, union, strict=True)]), abs=1e-12
+        )
 
 
 @pytest.mark.parametrize(("second", "passed"), [((10, 18), 6), ((9, 19), 7)])
 def test_a_match_is_handed_over_where_that_gains_another(second, passed):
-    """The first prediction suits both truths (9/11), the second one of them: greedy matching finds one pair."""
+    """The first prediction suits both truths (9/11), the second just one: greedy matching finds one pair."""
     truth = instances(strips((10, 20), (12, 22)))
     predicted = instances(strips((11, 21), second))
     assert metrics.hits(predicted, truth, frames("a", height=1, width=40)).tolist() == [7, passed]
@@ -162,7 +83,7 @@ def test_tangled_graphs_are_matched_as_scipy_matches_them(seed):
     chosen = rng.random((60, 50)) < rng.uniform(0.01, 0.1)
     rows, columns = np.nonzero(chosen)
     passed = rng.integers(1, 11, len(rows))
-    pairs = rle.Pairs(rows, columns, 2 * passed + 19, np.full(len(rows), 40))  # half a pixel above the threshold
+    pairs = rle.Pairs(rows, columns, 2 * passed + 19, np.full(len(rows), 40))  # half a pixel above threshold
     found = matching.hits_of_pairs(pairs, *chosen.shape)
     for step in range(10):
         above = csr_array((passed > step, (rows, columns)), shape=chosen.shape)
@@ -203,7 +124,9 @@ def test_hits_of_runs_are_those_of_tables(scene):
 
 @given(truth=stacks(), predicted=stacks(disjoint=True))
 def test_hits_of_disjoint_predictions_are_the_thresholds_below_their_best_iou(truth, predicted):
-    best = [max((Fraction(int((p & g).sum()), int((p | g).sum())) for g in truth), default=0) for p in predicted]
+    best = [
+        max((Fraction(int((p & g).sum()), int((p | g).sum())) for g in truth), default=0) for p in predicted
+    ]
     expected = [sum(iou > threshold for threshold in EXACT) for iou in best]
     assert metrics.hits(instances(predicted), instances(truth), frames("a")).tolist() == expected
 
@@ -259,11 +182,13 @@ def test_masks_lying_on_their_side_are_those_of_the_transposed_frame(masks):
     assert all((a == b).all() for a, b in zip(lying, expected, strict=True))
 
 
-# ------------------------------------------------------------------------------------------------- images, and means
+# ------------------------------------------------------------------------------------------ images, and means
 
 
 @pytest.mark.parametrize(("predicted", "truth", "ap"), [(0, 0, 1.0), (1, 0, 0.0), (0, 1, 0.0), (1, 1, 1.0)])
-def test_an_image_without_truth_scores_one_where_nothing_is_predicted_and_zero_where_something_is(predicted, truth, ap):
+def test_an_image_without_truth_scores_one_where_nothing_is_predicted_and_zero_where_something_is(
+    predicted, truth, ap
+):
     sides = [instances(np.repeat(square(5), count, axis=0)) for count in (predicted, truth)]
     table = metrics.per_image(*sides, frames("a", height=20, width=40))
     assert (table.filter(like="ap") == ap).all(axis=None)
@@ -272,7 +197,17 @@ def test_an_image_without_truth_scores_one_where_nothing_is_predicted_and_zero_w
 def test_the_per_image_table_has_the_columns_that_the_report_reads():
     table = metrics.per_image(instances(square(5)), instances(square(5)), frames("a", height=20, width=40))
     ap = [f"ap_{percent}" for percent in range(50, 100, 5)]
-    assert list(table) == ["image_id", "cell_type", "group", "fold", "ap", *ap, "truth", "predicted", "matched_50"]
+    assert list(table) == [
+        "image_id",
+        "cell_type",
+        "group",
+        "fold",
+        "ap",
+        *ap,
+        "truth",
+        "predicted",
+        "matched_50",
+    ]
 
 
 def test_instances_of_images_that_are_not_held_out_are_ignored():
@@ -281,32 +216,18 @@ def test_instances_of_images_that_are_not_held_out_are_ignored():
     assert table[["image_id", "predicted"]].to_numpy().tolist() == [["a", 1]]
 
 
-def test_held_out_are_the_annotated_images_that_a_fold_holds_out():
-    images = frames("a", "b", "c", "d", annotated=[True, True, False, True]).drop(columns="fold")
-    folds = pd.DataFrame({"image_id": ["d", "c", "b", "a"], "fold": [1, 0, -1, 0]})
-    assert metrics.held_out(images, folds)[["image_id", "fold"]].to_numpy().tolist() == [["a", 0], ["d", 1]]
-
-
-def test_of_a_split_of_the_data_set_s_own_the_val_images_are_held_out():
-    images = frames("a", "b", "c", subset=["train", "val", "test"]).drop(columns="fold")
-    folds = pd.DataFrame({"image_id": ["a", "b", "c"], "fold": [1, 0, -1]})
-    assert metrics.held_out(images, folds)["image_id"].tolist() == ["b"]
-
-
-def test_without_a_held_out_image_there_is_nothing_to_score():
-    images = frames("a").drop(columns="fold")
-    with pytest.raises(DataError, match="No annotated image"):
-        metrics.held_out(images, pd.DataFrame({"image_id": ["a"], "fold": [-1]}))
-
-
 @given(truth=stacks(), predicted=stacks(disjoint=True), data=st.data())
 def test_gains_down_to_a_threshold_add_up_to_the_score_of_what_reaches_it(truth, predicted, data):
-    scores = data.draw(st.lists(st.sampled_from([0.1, 0.2, 0.5]), min_size=len(predicted), max_size=len(predicted)))
+    scores = data.draw(
+        st.lists(st.sampled_from([0.1, 0.2, 0.5]), min_size=len(predicted), max_size=len(predicted))
+    )
     scores = np.sort(np.array(scores, np.float32))[::-1]
     table, true, held = instances(predicted, score=scores), instances(truth), frames("a")
     gained = metrics.gains([("a", 7, scores, rle.from_masks(predicted))], true, held)
     assert gained["score"].tolist() == scores.tolist()
-    assert gained[["image_id", "point"]].drop_duplicates().to_numpy().tolist() == [["a", 7]] * bool(len(predicted))
+    assert gained[["image_id", "point"]].drop_duplicates().to_numpy().tolist() == [["a", 7]] * bool(
+        len(predicted)
+    )
     gains = gained["gain"].to_numpy()
     bare = metrics.per_image(table.head(0), true, held)["ap"].sum()
     for threshold in (0.0, 0.2, 0.5, 0.6):
@@ -317,7 +238,13 @@ def test_gains_down_to_a_threshold_add_up_to_the_score_of_what_reaches_it(truth,
 
 def scored(aps: list[float], **columns: object) -> pd.DataFrame:
     """A per-image table of images of one cell each."""
-    given = {"group": [f"g{n}" for n in range(len(aps))], "cell_type": "cort", "fold": 0, "truth": 1, "predicted": 2}
+    given = {
+        "group": [f"g{n}" for n in range(len(aps))],
+        "cell_type": "cort",
+        "fold": 0,
+        "truth": 1,
+        "predicted": 2,
+    }
     names = [f"ap_{percent}" for percent in range(50, 100, 5)]
     return pd.DataFrame({"ap": aps, **dict.fromkeys(names, aps), **(given | columns)})
 
@@ -331,7 +258,10 @@ def test_means_are_over_images_whatever_they_hold():
 def test_types_and_folds_have_means_of_their_own_and_untyped_images_a_name():
     table = scored([0.1, 0.2, 0.6], cell_type=["astro", None, "astro"], fold=[0, 1, 1])
     figures = metrics.summarise(table, 100, 0)
-    assert {name: part["map"] for name, part in figures["per_type"].items()} == {"astro": 0.35, "unknown": 0.2}
+    assert {name: part["map"] for name, part in figures["per_type"].items()} == {
+        "astro": 0.35,
+        "unknown": 0.2,
+    }
     assert {name: part["map"] for name, part in figures["per_fold"].items()} == {"0": 0.1, "1": 0.4}
     assert {name: part["images"] for name, part in figures["per_fold"].items()} == {"0": 1, "1": 2}
 
@@ -370,95 +300,16 @@ def test_figures_are_the_same_for_the_same_seed_and_others_for_another():
     assert first == again != other
 
 
-# --------------------------------------------------------------------------------------------------------- COCO's AP
-
-
-def crowd(seed: int, count: int = 30, types: tuple[str, ...] = ("astro", "cort")) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Discs and what a detector might find of them, in two images."""
-    rng = np.random.default_rng(seed)
-    y, x = np.mgrid[:60, :80]
-    centre, radius = rng.uniform((5, 5), (55, 75), (count, 2)), rng.uniform(3, 7, count)
-    image, kind = rng.choice(["a", "b"], count).tolist(), rng.choice(types, count).tolist()
-
-    def discs(centre: np.ndarray, radius: np.ndarray) -> np.ndarray:
-        return np.hypot(y - centre[:, 0, None, None], x - centre[:, 1, None, None]) < radius[:, None, None]
-
-    found = discs(centre + rng.normal(0, 1, (count, 2)), radius + rng.normal(0, 0.5, count))
-    return instances(found, image, rng.random(count).round(1), kind), instances(
-        discs(centre, radius), image, cell_type=kind
-    )
-
-
-def agrees(predicted: pd.DataFrame, truth: pd.DataFrame, held: pd.DataFrame) -> dict[str, float]:
-    """The figures, which are pycocotools' own."""
-    figures = metrics.coco(predicted, truth, held)
-    assert figures == pytest.approx(cocoeval(predicted, truth, held), abs=1e-12)
-    return figures
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_coco_s_figures_are_those_of_pycocotools(seed):
-    assert 0 < agrees(*crowd(seed), frames("a", "b", height=60, width=80))["mask_ap"] < 1
-
-
-@given(scene=scenes(), data=st.data())
-def test_coco_s_figures_are_those_of_pycocotools_where_scores_tie_and_masks_repeat(scene, data):
-    def drawn(values: list, count: int) -> list:
-        return data.draw(st.lists(st.sampled_from(values), min_size=count, max_size=count))
-
-    predicted, truth = (instances(masks, drawn(["b", "a", "other"], len(masks))) for masks in scene)
-    predicted["score"] = np.array(drawn([0.25, 0.5, np.nan], len(predicted)), np.float32)
-    types = data.draw(st.sampled_from([["cort"], ["cort", "astro"], ["cort", None]]))
-    for side in (predicted, truth):
-        side["cell_type"] = pd.Series(drawn(types, len(side)), dtype="str")
-    agrees(predicted, truth, frames("a", "b"))
-
-
-def test_where_an_instance_has_no_type_all_count_as_one():
-    (predicted, truth), held = crowd(0), frames("a", "b", height=60, width=80)
-    typed = agrees(predicted, truth, held)["mask_ap"]
-    predicted["cell_type"] = predicted["cell_type"].where(predicted.index != 3)
-    assert agrees(predicted, truth, held)["mask_ap"] != pytest.approx(typed, abs=1e-3)
-
-
-def test_to_coco_a_pair_that_equals_a_threshold_reaches_it():
-    """Boxes and masks of 20 pixels and of a part of them: IoU 1/2, 11/20, ..., 19/20, in floats COCO's own."""
-    for step in range(10, 20):
-        sides = instances(strips((0, 20)), score=1), instances(strips((0, step)))
-        assert agrees(*sides, frames("a", height=1, width=40))["mask_ap"] == pytest.approx((step - 9) / 10)
-
-
-def test_a_crowded_image_is_not_cut_at_a_hundred():
-    masks = np.zeros((150, 20, 60), bool)
-    for number, mask in enumerate(masks):
-        mask[2 * (number % 10), 4 * (number // 10) : 4 * (number // 10) + 3] = True
-    cells = instances(masks, score=0.9)
-    assert set(metrics.coco(cells, cells, frames("a", height=20, width=60)).values()) == {1.0}
-
-
-def test_coco_says_nothing_and_leaves_its_tables_alone(capfd):
-    predicted, truth = crowd(1)
-    before = [table.copy(deep=True) for table in (predicted, truth)]
-    metrics.coco(predicted, truth, frames("a", "b", height=60, width=80))
-    assert capfd.readouterr() == ("", "")
-    for table, kept in zip((predicted, truth), before, strict=True):
-        pd.testing.assert_frame_equal(table, kept)
-
-
-@pytest.mark.parametrize(("predicted", "truth", "ap"), [(0, 0, -1.0), (1, 0, -1.0), (0, 1, 0.0)])
-def test_coco_without_truth_is_minus_one_and_without_predictions_nought(predicted, truth, ap):
-    sides = [instances(np.repeat(square(5), count, axis=0)) for count in (predicted, truth)]
-    assert set(metrics.coco(*sides, frames("a", height=20, width=40)).values()) == {ap}
-
-
-# ---------------------------------------------------------------------------------------------------------- the stage
+# -------------------------------------------------------------------------------------------------- the stage
 
 
 @pytest.fixture
 def scored_set(tmp_path):
     """Truth that overlaps nowhere, predictions shifted by a pixel, and the tables around them, on disk."""
-    optional = dict.fromkeys(["sample", "plate", "well", "treatment"])
-    images = frames("a", "b", "c", height=20, width=40, cell_type=["astro", "cort", "cort"]).drop(columns="fold")
+    optional = dict.fromkeys(["sample", "plate", "well", "field", "treatment", "dose", "dose_unit"])
+    images = frames("a", "b", "c", height=20, width=40, cell_type=["astro", "cort", "cort"]).drop(
+        columns="fold"
+    )
     images = images.assign(path="x.png", time=np.nan, pixel_size_um=np.nan, **optional)
     tables.write("images", images, tmp_path / "images.parquet")
     folds = pd.DataFrame({"image_id": ["a", "b", "c"], "fold": [0, 1, 1]})
@@ -488,7 +339,16 @@ def test_disjoint_truth_evaluated_against_itself_scores_one(step, scored_set):
 def test_the_stage_writes_what_dvc_and_the_report_read(step, scored_set):
     figures, per_image, text = evaluate(step, scored_set, "predicted")
     means = ["map", "map_low", "map_high", "ap", "ap_low", "ap_high"]
-    assert list(figures) == [*means, "per_type", "per_fold", "images", "cells", "predicted", "coco"]
+    assert list(figures) == [
+        *means,
+        "per_type",
+        "per_fold",
+        "images",
+        "cells",
+        "predicted",
+        "coco",
+        "checksum",
+    ]
     assert figures["map"] == 0.7  # an IoU of 9/11
     assert {name: part["cells"] for name, part in figures["per_type"].items()} == {"astro": 2, "cort": 4}
     assert per_image["image_id"].tolist() == ["a", "b", "c"]

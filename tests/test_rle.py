@@ -66,7 +66,9 @@ def test_areas_and_boxes_are_those_of_the_mask(stack):
     assert rle.union_area(runs) == stack.any(axis=0).sum()
     for mask, box in zip(stack, rle.boxes(runs, width).tolist(), strict=True):
         rows, columns = np.nonzero(mask)
-        expected = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1] if len(rows) else [0, 0, 0, 0]
+        expected = (
+            [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1] if len(rows) else [0, 0, 0, 0]
+        )
         assert box == expected
 
 
@@ -166,11 +168,11 @@ def test_no_text_crashes_the_reader(texts):
     ]
 
 
-# ---------------------------------------------------------------------------------------------------------- overlaps
+# --------------------------------------------------------------------------------------------------- overlaps
 
 
 def blobs(seed: int, count: int, height: int, width: int, ragged: bool) -> np.ndarray:
-    """Masks of boxes anywhere in the frame, touching its edges and each other, some ragged, empty, or of one pixel."""
+    """Masks of boxes in the frame, touching its edges and each other, some ragged, empty, or of one pixel."""
     rng = np.random.default_rng(seed)
     stack = np.zeros((count, height, width), bool)
     for mask in stack:
@@ -264,7 +266,8 @@ def test_polygons_and_plain_counts_become_compressed_counts():
     assert rle.areas(rle.from_coco([square], 5, 6)).tolist() == [6]
     plain = rle.from_uncompressed([2, 3, 7], 3, 4)
     assert (
-        rle.to_masks(rle.from_coco([plain], 3, 4), 3, 4)[0].T.ravel().tolist() == [False] * 2 + [True] * 3 + [False] * 7
+        rle.to_masks(rle.from_coco([plain], 3, 4), 3, 4)[0].T.ravel().tolist()
+        == [False] * 2 + [True] * 3 + [False] * 7
     )
 
 

@@ -1,4 +1,4 @@
-"""From probability patches to disjoint instances: pasted as MMDetection does, claimed in turn, no pixel shared."""
+"""From patches to disjoint instances: pasted as MMDetection does, claimed in turn, no pixel shared."""
 
 import numpy as np
 import pandas as pd
@@ -7,14 +7,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from neuroseg import rle, segmentation, tables
-from neuroseg.tables import DataError
+from neuroseg import cell_types, rle, segmentation, tables
+from neuroseg.errors import DataError
 
 HEIGHT, WIDTH = 60, 80
 
 
 def images(*ids: str, height: int = HEIGHT, width: int = WIDTH) -> pd.DataFrame:
-    optional = dict.fromkeys(["cell_type", "sample", "plate", "well", "treatment"])
+    optional = dict.fromkeys(
+        ["cell_type", "sample", "plate", "well", "field", "treatment", "dose", "dose_unit"]
+    )
     return pd.DataFrame({"image_id": list(ids)}).assign(
         path="x.png", height=height, width=width, group="g", subset="train", annotated=True, time=np.nan,
         pixel_size_um=np.nan, **optional,
@@ -50,7 +52,9 @@ def masks(instances: pd.DataFrame, height: int = HEIGHT, width: int = WIDTH) -> 
 def bump(rng: np.random.Generator) -> np.ndarray:
     """A smooth random patch, high in the middle, such as a mask head gives."""
     y, x = np.mgrid[:28, :28] - rng.uniform(11, 16, (2, 1, 1))
-    radius = rng.uniform(5, 13) * (1 + 0.3 * np.sin(np.arctan2(y, x) * rng.integers(1, 5) + rng.uniform(0, 6)))
+    radius = rng.uniform(5, 13) * (
+        1 + 0.3 * np.sin(np.arctan2(y, x) * rng.integers(1, 5) + rng.uniform(0, 6))
+    )
     return (255 / (1 + np.exp((np.hypot(y, x) - radius) / rng.uniform(0.5, 3)))).round().astype(np.uint8)
 
 
@@ -59,10 +63,12 @@ def crowd(seed: int, count: int = 25, size: float = 20) -> pd.DataFrame:
     corner = rng.uniform(-5, (WIDTH - 5, HEIGHT - 5), (count, 2))
     boxes = np.concatenate([corner, corner + rng.uniform(2, size, (count, 2))], axis=1)
     scores = np.round(rng.uniform(0, 1, count), 1)  # ties abound
-    return detections(boxes, scores, patches=np.array([bump(rng) for _ in range(count)], np.uint8).reshape(-1, 28, 28))
+    return detections(
+        boxes, scores, patches=np.array([bump(rng) for _ in range(count)], np.uint8).reshape(-1, 28, 28)
+    )
 
 
-# ---------------------------------------------------------------------------------------------------------- pasting
+# ---------------------------------------------------------------------------------------------------- pasting
 
 
 def test_a_full_patch_covers_the_pixels_whose_centres_lie_in_its_box():
@@ -76,8 +82,8 @@ def test_the_field_falls_to_half_at_the_box_edge_and_to_nothing_half_a_sample_be
     detection = detections([[0, 28, 56, 56]], [1.0])  # two pixels a sample across, one down
     low = segmentation.rasterise(detection, images("a"), 0.1, 0, False)
     high = segmentation.rasterise(detection, images("a"), 0.9, 0, False)
-    assert masks(low)[0, 40].nonzero()[0].tolist() == list(range(57))  # the centre 0.25 samples beyond the edge: 0.25
-    assert masks(high)[0, 40].nonzero()[0].tolist() == list(range(1, 55))  # the centre 0.25 samples inside: 0.75
+    assert masks(low)[0, 40].nonzero()[0].tolist() == list(range(57))  # 0.25 samples beyond the edge: 0.25
+    assert masks(high)[0, 40].nonzero()[0].tolist() == list(range(1, 55))  # 0.25 samples inside: 0.75
 
 
 def test_a_pixel_of_exactly_the_threshold_is_in():
@@ -101,7 +107,7 @@ def test_a_patch_outside_the_frame_or_below_the_threshold_leaves_nothing():
 
 
 def field(patch: np.ndarray, box: np.ndarray) -> np.ndarray:
-    """The probability of every pixel: `grid_sample` with zero padding and align_corners=False, by another library."""
+    """Every pixel's probability: `grid_sample` with zero padding, align_corners=False, by another library."""
     x1, y1, x2, y2 = box.astype(np.float64)
     columns = (np.arange(WIDTH) + 0.5 - x1) / (x2 - x1) * 28 - 0.5
     rows = (np.arange(HEIGHT) + 0.5 - y1) / (y2 - y1) * 28 - 0.5
@@ -125,7 +131,7 @@ def test_masks_are_those_of_bilinear_sampling_with_zeros_around(threshold):
     np.testing.assert_allclose(mean, means, atol=1e-6)
 
 
-# ---------------------------------------------------------------------------------------------------------- scoring
+# ---------------------------------------------------------------------------------------------------- scoring
 
 
 def test_rescoring_multiplies_by_the_mean_probability_over_the_mask():
@@ -178,7 +184,7 @@ def test_a_sweep_gives_at_each_point_what_rasterising_by_it_gives(seed, count):
             assert rle.to_coco(runs, HEIGHT, WIDTH) == [bytes(counts) for counts in own["rle"]]
 
 
-# ---------------------------------------------------------------------------------------------------------- claiming
+# --------------------------------------------------------------------------------------------------- claiming
 
 
 def test_the_better_scored_takes_the_overlap():
@@ -223,7 +229,9 @@ def test_what_is_smaller_than_the_least_area_is_dropped(min_area, kept):
 
 def claims(stack: np.ndarray, min_area: int = 0, lost: float = 1.0) -> tuple[list[int], np.ndarray]:
     height, width = stack.shape[1:]
-    kept, *runs = segmentation.claim(*rle.from_masks(stack), np.arange(len(stack)), height, width, min_area, lost)
+    kept, *runs = segmentation.claim(
+        *rle.from_masks(stack), np.arange(len(stack)), height, width, min_area, lost
+    )
     return kept.tolist(), rle.to_masks(rle.Runs(*runs), height, width)
 
 
@@ -317,17 +325,17 @@ def test_hard_masks_are_made_disjoint_in_their_order_where_they_have_no_score():
     assert len(segmentation.disjoint(hard[:0], images("a"))) == 0
 
 
-# ----------------------------------------------------------------------------------------------- types, folds, files
+# ---------------------------------------------------------------------------------------- types, folds, files
 
 CUT = {"score": 0.3, "mask": 0.5, "min_area": 0, "rescore": False}
 
 
-def test_the_largest_sum_of_scores_decides_an_images_type():
+def test_the_largest_sum_of_squared_scores_decides_an_images_type():
     box = [0, 0, 9, 9]
     found = detections([box] * 6, [0.9, 0.5, 0.5, 0.4, 0.4, 0.1], ["a", "a", "a", "b", "b", "b"],
                        ["cort", "astro", "astro", "shsy5y", "cort", "astro"])  # fmt: skip
-    assert segmentation.vote(found) == {"a": "astro", "b": "cort"}  # b: equal sums, the first of the alphabet
-    assert segmentation.vote(found[:0]) == {}
+    assert cell_types.vote(found) == {"a": "cort", "b": "cort"}  # b: equal sums, the first of the alphabet
+    assert cell_types.vote(found[:0]) == {}
 
 
 def test_an_image_takes_the_thresholds_and_the_label_of_its_type():
@@ -406,7 +414,7 @@ def test_detections_without_a_row_become_instances_without_a_row(step, files):
 
 def test_the_step_gives_the_same_whatever_the_batch(step, files, monkeypatch):
     whole = segment(step, files)
-    monkeypatch.setattr("neuroseg.segmentation.cutting.BATCH", 1)
+    monkeypatch.setattr("neuroseg.tables.BATCH", 1)
     pd.testing.assert_frame_equal(segment(step, files), whole)
 
 
@@ -414,10 +422,18 @@ def test_the_step_gives_the_same_whatever_the_batch(step, files, monkeypatch):
     ("file", "content", "words"),
     [
         ("thresholds.yaml", "folds: {}\nall: {}\n", "image a is of fold 0, thresholds are for -1"),
-        ("thresholds.yaml", "folds: {0: {}, 1: {}}\nall: {}\n", "vote for cort, for which there are no thresholds"),
+        (
+            "thresholds.yaml",
+            "folds: {0: {}, 1: {}}\nall: {}\n",
+            "vote for cort, for which there are no thresholds",
+        ),
         ("thresholds.yaml", "all: {}\n", r"thresholds\.yaml: folds: Field required"),
         ("thresholds.yaml", "folds: {}\nall: {cort: {score: -1}}\n", r"thresholds\.yaml: all\.cort\.score"),
-        ("thresholds.yaml", "folds: {}\nall: {cort: {size: 1}}\n", r"all\.cort\.size: Extra"),
+        (
+            "thresholds.yaml",
+            "folds: {}\nall: {cort: {size: 1}}\n",
+            r"all\.cort\.size: there is no such key here",
+        ),
         ("thresholds.yaml", "folds: {0: [}\n", r"thresholds\.yaml: these thresholds cannot be read"),
         ("thresholds.yaml", "\n", r"thresholds\.yaml: the file"),
     ],
@@ -435,7 +451,7 @@ def test_an_image_in_no_fold_is_named(step, files):
         segment(step, files)
 
 
-# ------------------------------------------------------------------------------------------------------ pseudo-labels
+# ---------------------------------------------------------------------------------------------- pseudo-labels
 
 
 def test_detections_are_of_their_images_type_where_it_is_told():
@@ -443,7 +459,7 @@ def test_detections_are_of_their_images_type_where_it_is_told():
     found = detections(
         [[0, 0, 9, 9]] * 4, [0.9, 0.8, 0.7, 0.6], ["a", "a", "b", "c"], ["cort", "astro", "cort", "cort"]
     )
-    known = segmentation.of_known_type(found, told, ["astro", "cort"])
+    known = cell_types.of_image(found, told, ["astro", "cort"])
     assert known["cell_type"].tolist() == ["astro", "astro", "cort", "cort"]  # nobody has taught it neuron
     assert found["cell_type"].tolist() == ["cort", "astro", "cort", "cort"]
 
@@ -458,7 +474,10 @@ def test_untuned_thresholds_are_a_score_of_each_type():
 
 @pytest.mark.parametrize(
     ("scores", "complaint"),
-    [({"default": 0.5, "neuron": 0.5}, "no cell type neuron; name astro"), ({"astro": 0.5}, "cort has none; add it")],
+    [
+        ({"default": 0.5, "neuron": 0.5}, "no cell type neuron; name astro"),
+        ({"astro": 0.5}, "cort has none; add it"),
+    ],
 )
 def test_untuned_thresholds_that_miss_or_mistake_a_type_are_refused(scores, complaint):
     with pytest.raises(DataError, match=complaint):

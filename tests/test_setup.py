@@ -71,10 +71,18 @@ class TestTarget:
             ("13.0", ["9.0"], "release 13.0", {}, ("cuda13.0", "9.0")),
             ("13.0", ["8.0", "9.0"], "release 13.2", {}, ("cuda13.0", "8.0;9.0")),
             ("13.0", ["9.0"], "release 13.0", {"TORCH_CUDA_ARCH_LIST": "8.6"}, ("cuda13.0", "8.6")),
-            ("13.0", [], "release 13.0", {"FORCE_CUDA": "1", "TORCH_CUDA_ARCH_LIST": "9.0"}, ("cuda13.0", "9.0")),
+            (
+                "13.0",
+                [],
+                "release 13.0",
+                {"FORCE_CUDA": "1", "TORCH_CUDA_ARCH_LIST": "9.0"},
+                ("cuda13.0", "9.0"),
+            ),
         ],
     )
-    def test_kernels_are_built_for_the_gpus_that_are_here_or_asked_for(self, cuda, gpus, nvcc, environ, expected):
+    def test_kernels_are_built_for_the_gpus_that_are_here_or_asked_for(
+        self, cuda, gpus, nvcc, environ, expected
+    ):
         assert machine.choose_device(cuda, gpus, nvcc, environ) == expected
 
     @pytest.mark.parametrize("nvcc", [None, "Cuda compilation tools, release 12.4, V12.4.131"])
@@ -86,7 +94,9 @@ class TestTarget:
         with pytest.raises(progress.SetupError, match="TORCH_CUDA_ARCH_LIST"):
             machine.choose_device("13.0", [], "release 13.0", {"FORCE_CUDA": "1"})
 
-    @pytest.mark.parametrize(("n_cores", "gib", "expected"), [(2, 24, 2), (16, 24, 8), (16, 1, 1), (1, 64, 1)])
+    @pytest.mark.parametrize(
+        ("n_cores", "gib", "expected"), [(2, 24, 2), (16, 24, 8), (16, 1, 1), (1, 64, 1)]
+    )
     def test_as_many_compilers_run_as_cores_and_memory_allow(self, n_cores, gib, expected):
         assert machine.jobs(n_cores, gib) == expected
 
@@ -102,7 +112,7 @@ class TestTarget:
 class TestOperators:
     @pytest.fixture
     def archive(self, tmp_path) -> Path:
-        """Sources laid out as mmcv's are: two front-end files, two CPU files that are joined and one that is not."""
+        """Sources laid out as mmcv's: two front-end files, two CPU files that are joined and one not."""
         sources = tmp_path / "mmcv-1" / "mmcv" / "ops" / "csrc" / "pytorch"
         (sources / "cpu").mkdir(parents=True)
         (tmp_path / "mmcv-1" / "setup.py").write_text("")
@@ -113,16 +123,26 @@ class TestOperators:
         return tmp_path / "mmcv-1.tar.gz"
 
     def test_joined_sources_are_units_that_include_each_file_once(self, archive, tmp_path):
-        root = operators.unpack(archive, tmp_path / "joined", operators.join) / "mmcv" / "ops" / "csrc" / "pytorch"
+        root = (
+            operators.unpack(archive, tmp_path / "joined", operators.join)
+            / "mmcv"
+            / "ops"
+            / "csrc"
+            / "pytorch"
+        )
         assert {str(path.relative_to(root)) for path in [*root.glob("*.cpp"), *root.glob("cpu/*.cpp")]} == {
             "unit.cpp",
             "cpu/unit.cpp",
             "cpu/psamask.cpp",
         }
         assert (root / "unit.cpp").read_text() == '#include "parts/info.cpp"\n#include "parts/nms.cpp"\n'
-        assert (root / "cpu" / "unit.cpp").read_text() == '#include "parts/bbox.cpp"\n#include "parts/nms.cpp"\n'
+        assert (
+            root / "cpu" / "unit.cpp"
+        ).read_text() == '#include "parts/bbox.cpp"\n#include "parts/nms.cpp"\n'
 
-    def test_the_stock_sources_are_built_when_the_joined_ones_fail(self, archive, tmp_path, monkeypatch, capsys):
+    def test_the_stock_sources_are_built_when_the_joined_ones_fail(
+        self, archive, tmp_path, monkeypatch, capsys
+    ):
         tried = []
 
         def download(title, command, log, **options):
@@ -197,7 +217,9 @@ class TestPreflight:
             machine.preflight(TARGET._replace(headers=tmp_path))
 
     def test_a_full_disk_is_named_with_its_folder(self, tmp_path):
-        with pytest.raises(progress.SetupError, match=f"{tmp_path} has .* GiB free, 1e\\+09 are needed to build: free"):
+        with pytest.raises(
+            progress.SetupError, match=f"{tmp_path} has .* GiB free, 1e\\+09 are needed to build: free"
+        ):
             machine.need_room(tmp_path, 1e9, "build", "move")
 
 
@@ -222,7 +244,9 @@ class TestProgress:
 
     def test_the_errors_in_a_long_output_are_shown_rather_than_what_came_after_them(self, tmp_path):
         output = "a.cpp:1:2: error: no such thing\n" + "  in this place\n" * 99
-        assert progress.failure("work", 1, output, tmp_path / "log").endswith("lines:\na.cpp:1:2: error: no such thing")
+        assert progress.failure("work", 1, output, tmp_path / "log").endswith(
+            "lines:\na.cpp:1:2: error: no such thing"
+        )
 
     @pytest.mark.parametrize(
         ("output", "remedy"),
@@ -230,7 +254,10 @@ class TestProgress:
             ("OSError: [Errno 28] No space left on device", "the disk is full"),
             ("g++: fatal error: Killed signal terminated program cc1plus", "set MAX_JOBS=1"),
             ("NewConnectionError('… Failed to establish a new connection')", "reached no package index"),
-            ("ERROR: No matching distribution found for torch==2.13.0", r"has no torch==2\.13\.0 for this Python"),
+            (
+                "ERROR: No matching distribution found for torch==2.13.0",
+                r"has no torch==2\.13\.0 for this Python",
+            ),
         ],
     )
     def test_a_known_failure_is_told_with_its_remedy(self, output, remedy, tmp_path):
@@ -251,11 +278,3 @@ class TestMakefile:
         asked = subprocess.run(["make", "PYTHON=false", "setup"], cwd=ROOT, capture_output=True, text=True)
         assert asked.returncode
         assert "Python 3.11 or 3.12 is needed, and none of these is one: false" in asked.stderr
-
-    def test_a_folder_of_images_is_looked_at_anew_and_nothing_is_learnt_for_it(self, tmp_path):
-        command = ["make", "--dry-run", "predict", f"IMAGES={tmp_path}"]
-        text = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-        # Forcing the rule would check the images anew that the detectors learnt from, and train them again.
-        assert re.findall(r"--forcerun (.*)$", text, flags=re.MULTILINE) == [
-            "results/own_folder/validate/images.parquet"
-        ]

@@ -1,4 +1,4 @@
-"""The chain on two real Slurm nodes, one of which dies while it trains, beside the same chain on this machine alone."""
+"""The chain on two real Slurm nodes, one of which dies while it trains, beside the chain on one machine."""
 
 import contextlib
 import os
@@ -77,7 +77,7 @@ def cluster() -> Iterator[slurm_cluster.Cluster]:
 
 @contextlib.contextmanager
 def started(folder: Path, environment: Mapping[str, str], *arguments: str) -> Iterator[subprocess.Popen]:
-    """Snakemake under way in a folder, where it writes what it says into a file `log`; it has ended with the block."""
+    """Snakemake under way in a folder, its words in the file `log` there; it has ended with the block."""
     command = [*chain.COMMAND, METRICS, "--configfile", "configs/short.yaml", *arguments]
     with (folder / "log").open("w") as log:
         options = {"cwd": folder, "env": chain.environment(environment), "stdout": log, "stderr": log}
@@ -93,14 +93,17 @@ def started(folder: Path, environment: Mapping[str, str], *arguments: str) -> It
 
 @pytest.fixture(scope="module")
 def runs(cluster, tmp_path_factory) -> tuple[Path, Run]:
-    """The folder of a run on this machine alone, and at the same time a run on the cluster that meets with accidents.
+    """The folder of a run on this machine alone, and meanwhile a run on the cluster that meets accidents.
 
     The node of fold 0's training crashes, fold 1's training is cancelled by scancel.
     """
     here, there = (prepare(tmp_path_factory.mktemp(name)) for name in ("local", "slurm"))
     # Its states are asked for sooner than the profile says, for the jobs are short.
     remote = ("--profile", "profiles/slurm", "--slurm-init-seconds-before-status-checks", "2")
-    with started(here, os.environ, "--cores", "2") as local, started(there, cluster.environment, *remote) as snakemake:
+    with (
+        started(here, os.environ, "--cores", "2") as local,
+        started(there, cluster.environment, *remote) as snakemake,
+    ):
         hit = cut_short(cluster, there, snakemake)
         for folder, process in ((there, snakemake), (here, local)):
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -119,29 +122,39 @@ def run(runs) -> Run:
     return runs[1]
 
 
-def cut_short(cluster: slurm_cluster.Cluster, folder: Path, snakemake: subprocess.Popen) -> dict[int, Training]:
+def cut_short(
+    cluster: slurm_cluster.Cluster, folder: Path, snakemake: subprocess.Popen
+) -> dict[int, Training]:
     """Crash the node of fold 0's training, and cancel fold 1's, each as soon as it has kept a state."""
     hit: dict[int, Training] = {}
 
     def look() -> bool:
         assert snakemake.poll() is None, report(folder, cluster)
         for fold in {0, 1} - hit.keys():
-            kept = list((folder / "logs" / "demo" / "train" / "short" / f"fold_{fold}").glob("iteration_*.pth"))
+            kept = list(
+                (folder / "logs" / "demo" / "train" / "short" / f"fold_{fold}").glob("iteration_*.pth")
+            )
             if kept and (training := find(folder, fold)):
                 hit[fold] = training
                 cluster.kill_node(training.node) if fold == 0 else cluster.ask("scancel", training.job)
         return len(hit) == 2
 
-    slurm_cluster.wait(300, look, "both trainings under way")
+    slurm_cluster.wait(600, look, "both trainings under way")
     node = hit[0].node
-    slurm_cluster.wait(60, lambda: "down" in cluster.ask("sinfo", "-h", "-n", node, "-o", "%T"), f"{node} given up")
+    slurm_cluster.wait(
+        60, lambda: "down" in cluster.ask("sinfo", "-h", "-n", node, "-o", "%T"), f"{node} given up"
+    )
     cluster.start_node(node)
     return hit
 
 
 def report(folder: Path, cluster: slurm_cluster.Cluster) -> str:
-    """What is to be known of a run that failed or hangs: its log, the queue, what Slurm and the trainings say."""
-    files = [folder / "log", *sorted(cluster.folder.glob("*.log")), *sorted(folder.glob("logs/demo/train/*.log"))]
+    """What to know of a run that failed or hangs: its log, the queue, what Slurm and the trainings say."""
+    files = [
+        folder / "log",
+        *sorted(cluster.folder.glob("*.log")),
+        *sorted(folder.glob("logs/demo/train/*.log")),
+    ]
     queue = "".join(f"{command}\n{cluster.ask(command)}\n" for command in ("squeue", "sinfo"))
     return queue + "".join(f"--- {path}\n{path.read_text()[-6000:]}\n" for path in files)
 

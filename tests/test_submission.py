@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from neuroseg import rle, segmentation, submission, tables
-from neuroseg.tables import DataError
+from neuroseg.errors import DataError
 
 HEIGHT, WIDTH = 4, 6
 
@@ -33,8 +33,12 @@ def instances(masks: np.ndarray, image: str = "a") -> pd.DataFrame:
     )
 
 
-def frames(*ids: str, height: int = HEIGHT, width: int = WIDTH, subset: object = "test", annotated: object = False):
-    optional = dict.fromkeys(["cell_type", "sample", "plate", "well", "treatment"])
+def frames(
+    *ids: str, height: int = HEIGHT, width: int = WIDTH, subset: object = "test", annotated: object = False
+):
+    optional = dict.fromkeys(
+        ["cell_type", "sample", "plate", "well", "field", "treatment", "dose", "dose_unit"]
+    )
     return pd.DataFrame({"image_id": list(ids)}).assign(
         path="x.png", height=height, width=width, group="g", subset=subset, annotated=annotated, time=np.nan,
         pixel_size_um=np.nan, **optional,
@@ -49,7 +53,9 @@ def written(folder, *rows: str) -> Path:
 
 def labelled(labels: np.ndarray) -> np.ndarray:
     """The masks of the labels from 1 on, none empty, none overlapping."""
-    return np.array([labels == label for label in range(1, 5) if (labels == label).any()]).reshape(-1, *labels.shape)
+    return np.array([labels == label for label in range(1, 5) if (labels == label).any()]).reshape(
+        -1, *labels.shape
+    )
 
 
 @given(labels=st.lists(arrays(np.uint8, (HEIGHT, WIDTH), elements=st.integers(0, 4)), min_size=1, max_size=3))
@@ -57,7 +63,9 @@ def test_reading_back_gives_the_same_masks(tmp_path_factory, labels):
     path = tmp_path_factory.mktemp("submit") / "s.csv"
     names = [f"image, {number}" for number in range(len(labels))]
     stacks = [labelled(each) for each in labels]
-    given = pd.concat([instances(masks, name) for masks, name in zip(stacks, names, strict=True)], ignore_index=True)
+    given = pd.concat(
+        [instances(masks, name) for masks, name in zip(stacks, names, strict=True)], ignore_index=True
+    )
     assert submission.write(given, frames(*names), path) == len(given)
     back = submission.read(path, frames(*names))
     columns = ["image_id", "instance_id", "x1", "y1", "x2", "y2", "area", "rle"]
@@ -163,7 +171,9 @@ def test_the_stage_submits_the_test_images_alone(step, tmp_path, capsys):
     corner = np.zeros((1, HEIGHT, WIDTH), bool)
     corner[0, 0, 0] = True
     given = pd.concat([instances(corner, "train"), instances(corner, "test")], ignore_index=True)
-    images = frames("train", "test", "empty", subset=["train", "test", "test"], annotated=[True, False, False])
+    images = frames(
+        "train", "test", "empty", subset=["train", "test", "test"], annotated=[True, False, False]
+    )
     tables.write("images", images, tmp_path / "images.parquet")
     tables.write("instances", given, tmp_path / "instances.parquet")
     step("submit").main(
@@ -184,7 +194,9 @@ def test_the_real_truth_passes_through_the_stages_near_its_ceiling(real_data, st
         "policies": {"image_missing": "keep", "duplicate_mask": "drop"},
     }
     (tmp_path / "truth.yaml").write_text(yaml.safe_dump(dataset))
-    file = {name: tmp_path / f"{name}.parquet" for name in ("images", "truth", "folds", "segments", "per_image")}
+    file = {
+        name: tmp_path / f"{name}.parquet" for name in ("images", "truth", "folds", "segments", "per_image")
+    }
     tables_of = {"images": file["images"], "instances": file["truth"]}
     step("validate").main(dataset=tmp_path / "truth.yaml", **tables_of, problems=tmp_path / "problems.csv")
     step("split").main(**tables_of, n_folds=5, folds=file["folds"], summary=tmp_path / "summary.csv")
@@ -200,7 +212,12 @@ def test_the_real_truth_passes_through_the_stages_near_its_ceiling(real_data, st
     types = back["image_id"].map(images.set_index("image_id")["cell_type"])
     tables.write("instances", back.assign(cell_type=types, score=np.float32(1)), file["segments"])
     step("evaluate").main(
-        **{"instances": file["segments"], "truth": file["truth"], "images": file["images"], "folds": file["folds"]},
+        **{
+            "instances": file["segments"],
+            "truth": file["truth"],
+            "images": file["images"],
+            "folds": file["folds"],
+        },
         **{"bootstrap": 10, "metrics": tmp_path / "metrics.json", "per_image": file["per_image"]},
     )
     figures = json.loads((tmp_path / "metrics.json").read_text())
@@ -208,3 +225,43 @@ def test_the_real_truth_passes_through_the_stages_near_its_ceiling(real_data, st
     print(f"ceiling: {figures['map']} {ceiling}, {len(truth) - len(cut)} of {len(truth)} cells lost")
     assert len(pd.read_parquet(file["per_image"])) == 312
     assert ceiling == pytest.approx({"astro": 0.951, "cort": 0.989, "shsy5y": 0.951}, abs=0.005)
+
+
+def mixed(folder: Path) -> dict[str, Path]:
+    """An images table of image a, its truth, and instances of images a and b."""
+    cell = instances(labelled(np.ones((HEIGHT, WIDTH), np.uint8)))
+    written = {"images": frames("a", subset="train", annotated=True), "truth": cell}
+    written |= {"instances": pd.concat([cell, cell.assign(image_id="b")], ignore_index=True)}
+    written |= {"folds": pd.DataFrame({"image_id": ["a"], "fold": np.zeros(1, np.int8)})}
+    paths = {name: folder / f"{name}.parquet" for name in written}
+    for name, table in written.items():
+        tables.write("instances" if name == "truth" else name, table, paths[name])
+    return paths
+
+
+@pytest.mark.parametrize("strange", ["instances", "truth"])
+def test_instances_of_images_that_are_not_in_the_table_are_not_scored_without_a_word(tmp_path, step, strange):
+    paths = mixed(tmp_path)
+    given = (
+        paths
+        if strange == "instances"
+        else paths | {"truth": paths["instances"], "instances": paths["truth"]}
+    )
+    with pytest.raises(
+        DataError, match=r"instances\.parquet: image b has instances but is not in the images table"
+    ):
+        step("evaluate").main(
+            **given, bootstrap=2, metrics=tmp_path / "m.json", per_image=tmp_path / "p.parquet"
+        )
+    assert not (tmp_path / "m.json").exists()
+
+
+def test_instances_of_images_that_are_not_in_the_table_are_not_left_out_of_a_submission(tmp_path, step):
+    paths = mixed(tmp_path)
+    with pytest.raises(
+        DataError, match=r"instances\.parquet: image b has instances but is not in the images table"
+    ):
+        step("submit").main(
+            images=paths["images"], instances=paths["instances"], submission=tmp_path / "s.csv"
+        )
+    assert not (tmp_path / "s.csv").exists()

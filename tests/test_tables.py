@@ -5,8 +5,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from neuroseg import tables
-from neuroseg.tables import DataError
+from neuroseg import files, tables
+from neuroseg.errors import DataError
 
 COVERAGE = tables.Coverage(images=("a", "b"), sources=("m/0/none",))
 
@@ -25,8 +25,11 @@ def images(**changes) -> pd.DataFrame:
             "sample": ["s1", None],
             "plate": [None, None],
             "well": [None, None],
+            "field": ["1", None],
             "time": [11.5, None],
             "treatment": [None, None],
+            "dose": ["0.5", None],
+            "dose_unit": [None, None],
             "pixel_size_um": [None, None],
         }
     )
@@ -55,9 +58,9 @@ def test_a_table_comes_back_as_it_was_written(tmp_path):
     again = tables.read("images", tmp_path / "images.parquet")
     expected = images()
     assert again.columns.tolist() == expected.columns.tolist()
-    assert again.astype(object).where(again.notna(), None).to_dict("records") == expected.astype(object).where(
-        expected.notna(), None
-    ).to_dict("records")
+    assert again.astype(object).where(again.notna(), None).to_dict("records") == expected.astype(
+        object
+    ).where(expected.notna(), None).to_dict("records")
 
 
 def test_patches_come_back_as_they_were_written(tmp_path):
@@ -166,7 +169,7 @@ def test_a_failing_writer_leaves_the_old_file_and_no_other(tmp_path):
     path.write_text("old")
 
     def fail() -> None:
-        with tables.replacing(path) as temporary:
+        with files.replacing(path) as temporary:
             temporary.write_text("half")
             raise RuntimeError
 
@@ -179,7 +182,7 @@ def test_a_failing_writer_leaves_the_old_file_and_no_other(tmp_path):
 def test_replacing_never_writes_through_a_hard_link(tmp_path):
     (tmp_path / "cache").write_text("old")
     (tmp_path / "out").hardlink_to(tmp_path / "cache")
-    with tables.replacing(tmp_path / "out") as temporary:
+    with files.replacing(tmp_path / "out") as temporary:
         temporary.write_text("new")
     assert (tmp_path / "cache").read_text() == "old"
 
@@ -247,7 +250,10 @@ def test_what_the_coverage_does_not_name_is_refused(tmp_path, changes):
 def test_reading_image_by_image_in_the_files_order_decodes_each_row_group_once(tmp_path, monkeypatch):
     monkeypatch.setattr(tables, "ROW_GROUP", 4)
     tables.write(
-        "detections", crowd("abcde", 3), tmp_path / "d.parquet", tables.Coverage(tuple("abcdef"), ("m/0/none",))
+        "detections",
+        crowd("abcde", 3),
+        tmp_path / "d.parquet",
+        tables.Coverage(tuple("abcdef"), ("m/0/none",)),
     )
     decoded = []
     read_row_group = pq.ParquetFile.read_row_group
@@ -265,3 +271,19 @@ def test_reading_image_by_image_in_the_files_order_decodes_each_row_group_once(t
     assert decoded == [0, 1, 2, 3, 0, 1, 3]  # f is nowhere and lets all go; then those of b and e once more
     assert last["image_id"].tolist() == list("bbbeee")  # in the file's order
     assert (tables.patches(last) == tables.patches(crowd("abcde", 3))[[3, 4, 5, 12, 13, 14]]).all()
+
+
+def test_images_of_many_detections_are_held_by_themselves(tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "BATCH", 3)
+    monkeypatch.setattr(tables, "MOST_ROWS", 5)
+    names = "abcdefgh"
+    rows = pd.concat(
+        [
+            detections(count).assign(image_id=name)
+            for name, count in {"a": 9, "b": 2, "c": 3, "d": 1, "e": 7}.items()
+        ]
+    )
+    coverage = tables.Coverage(tuple(names), ("m/0/none",))
+    tables.write("detections", rows, tmp_path / "d.parquet", coverage)
+    lots = list(tables.batches(tmp_path / "d.parquet", names))
+    assert ["".join(lot) for lot in lots] == ["a", "bc", "d", "e", "fgh"]

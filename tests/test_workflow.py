@@ -2,21 +2,33 @@
 
 import re
 import shutil
+import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
 from chain import copy, snakemake
+from snakemake.exceptions import WorkflowError
 
 ROOT = Path(__file__).parents[1]
 STAGES = ["simulate", "validate", "split", "train", "predict", "ensemble", "tune", "segment"]
-STAGES += ["evaluate", "submit", "quantify", "report"]
+STAGES += ["evaluate", "submit", "quantify", "export", "report"]
 STEPS = [*STAGES, "pseudo_label"]
-"""What the rules run; pseudo-labels are part of DVC's stage train, since a teacher and its student are both trained."""
+"""What the rules run; pseudo-labels are part of DVC's stage train,
+since a teacher and its student are both trained."""
 
 sys.path.insert(0, str(ROOT))
-from workflow import plan  # noqa: E402
+from workflow import configs, digests, plan  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def no_study():
+    """No study is chosen before a test, nor left chosen after it."""
+    configs.choose_study(None)
+    yield
+    configs.choose_study(None)
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +40,7 @@ def planned(tmp_path_factory) -> str:
 def test_a_fresh_clone_plans_every_stage(planned):
     counts = dict(re.findall(r"^([a-z]+) +(\d+)$", planned, re.MULTILINE))
     assert set(STAGES) <= set(counts)
-    config = plan.load_configfile(str(ROOT / "configs" / "pipeline.yaml"))
+    config = yaml.safe_load((ROOT / "configs" / "pipeline.yaml").read_text())
     jobs = len(plan.models(config["ensembles"])) * config["split"]["n_folds"]
     assert int(counts["train"]) == int(counts["predict"]) == jobs
     assert int(counts["ensemble"]) == int(counts["evaluate"]) == len(config["ensembles"])
@@ -41,7 +53,9 @@ def test_one_more_detector_a_model_learns_from_all_folds(tmp_path):
     assert "predict/cascade_mask_rcnn_tiny/fold_all.parquet" in planned
 
 
-def test_the_slurm_profile_asks_for_gpus_whatever_the_submitting_machine_has_and_changes_no_command(planned, tmp_path):
+def test_the_slurm_profile_asks_for_gpus_whatever_the_submitting_machine_has_and_changes_no_command(
+    planned, tmp_path
+):
     elsewhere = ("--cores", "8", "--profile", "profiles/slurm", "--config", "gpus=0")
     there = snakemake("-n", *elsewhere, folder=copy(tmp_path)).stdout
     for rule in ("train", "predict"):
@@ -50,6 +64,39 @@ def test_the_slurm_profile_asks_for_gpus_whatever_the_submitting_machine_has_and
     commands = [sorted(re.findall(r"python scripts/.*", text)) for text in (planned, there)]
     assert commands[0]
     assert commands[0] == commands[1]
+
+
+def test_a_chain_of_pretrainings_gives_each_data_set_its_own_iterations():
+    given = {"livecell": 15000, "sartorius": 8000, "sartorius/large": 12000}
+    asked = [("livecell", "large"), ("sartorius", "small"), ("sartorius", "large"), ("demo", "small")]
+    assert [plan.iterations(*pair, given) for pair in asked] == [15000, 8000, 12000, None]
+    assert plan.iterations("demo", "small", 160) == 160
+    assert plan.iterations("demo", "small", None) is None
+
+
+def test_the_starters_chain_draws_cultures_learns_from_them_and_goes_on_with_real_cells(tmp_path):
+    (tmp_path / "chain.yaml").write_text(
+        "train: {init_from: {sartorius: demo}, iterations: {demo: 7}, half: true}\n"
+    )
+    there = (
+        "--configfile",
+        str(tmp_path / "chain.yaml"),
+        "--config",
+        "dataset=sartorius",
+        "ensembles=[tiny_single]",
+    )
+    folder = copy(tmp_path)
+    (folder / "data/sartorius").mkdir()
+    (folder / "data/sartorius/train.csv").touch()
+    commands = re.findall(
+        r"scripts/train.py(.*?)2>&1", snakemake("-n", *there, folder=folder).stdout, re.DOTALL
+    )
+    first = [text for text in commands if "results/demo/validate" in text]
+    assert len(first) == 1
+    assert "--iterations 7" in first[0]
+    assert all("--half" in text for text in commands)
+    assert all(("--init-from results/demo" in text) != (text in first) for text in commands)
+    assert all("--iterations" not in text for text in commands if text not in first)
 
 
 ROUNDS = {"second": "first", "first": "teacher"}
@@ -62,13 +109,14 @@ def test_teachers_are_found_round_by_round_and_trained_once():
 
 
 def test_pseudo_labels_are_of_the_runs_own_data_set():
-    assert plan.pseudo("demo", "second", "all", ROUNDS, "demo") == ["results/demo/train/second/fold_all/pseudo.parquet"]
-    assert plan.pseudo("livecell", "second", "0", ROUNDS, "demo") == []
-    assert plan.pseudo("demo", "teacher", "0", ROUNDS, "demo") == []
+    assert plan.taught("demo", "second", ROUNDS, "demo")
+    assert not plan.taught("livecell", "second", ROUNDS, "demo")
+    assert not plan.taught("demo", "teacher", ROUNDS, "demo")
 
 
 STUDENT = "cascade_mask_rcnn_tiny_student"
 STUDENTS = f"""
+study: recipe
 ensembles: [tiny_student]
 train:
   full: true
@@ -95,13 +143,20 @@ def test_a_students_teacher_is_trained_and_labels_fold_by_fold(tmp_path):
     assert planned.count("--pseudo-instances") == 3
 
 
-def test_the_ledgers_stage_train_holds_the_pseudo_labels():
+def test_the_ledgers_stage_train_holds_the_pseudo_labels(tmp_path):
     command = ledger()["train"]["cmd"]
     allowed = command.split(" -- ")[0].split()
     assert {"train", "pseudo_label", "all_train"} <= set(allowed)
-    made = plan.targets("demo", ["tiny_student"], [0], {STUDENT: "cascade_mask_rcnn_tiny"})
-    assert made["train"] == [f"results/demo/train/{model}/fold_0/model.pth" for model in (STUDENT, STUDENT[:-8])]
-    assert made["predict"] == [f"results/demo/predict/{STUDENT}/fold_0.parquet"]
+    (tmp_path / "students.yaml").write_text(STUDENTS.replace("full: true", "full: false"))
+    settings = ("--configfile", str(tmp_path / "students.yaml"))
+    planned = snakemake("-n", *settings, "--", "all_train", "all_predict").stdout
+    (made,) = re.findall(r"^rule all_train:\n    input: (.*)$", planned, re.MULTILINE)
+    trained = {
+        f"results/demo/train/{model}/fold_{k}/model.pth" for model in (STUDENT, STUDENT[:-8]) for k in (0, 1)
+    }
+    assert set(made.split(", ")) == trained
+    (made,) = re.findall(r"^rule all_predict:\n    input: (.*)$", planned, re.MULTILINE)
+    assert made.split(", ") == [f"results/demo/predict/{STUDENT}/fold_{fold}.parquet" for fold in (0, 1)]
 
 
 def test_teachers_that_learn_from_their_students_are_refused(tmp_path):
@@ -118,7 +173,9 @@ def test_truth_goes_into_an_ensemble_only_where_its_file_lists_weights_to_choose
     folder = copy(tmp_path)
     outer = {"members": {"tiny_weighed": 1.0, "cascade_mask_rcnn_tiny": 1.0}}
     (folder / "configs" / "ensembles" / "outer.yaml").write_text(yaml.safe_dump(outer))
-    planned = snakemake("-n", "--cores", "8", "--config", "ensembles=[outer,tiny_pair]", folder=folder).stdout
+    planned = snakemake(
+        "-n", "--cores", "8", "--config", "ensembles=[outer,tiny_pair]", "study=recipe", folder=folder
+    ).stdout
     jobs = re.findall(r"^rule ensemble:\n(.*?)^\S", planned, re.MULTILINE | re.DOTALL)
     commands = re.findall(r"scripts/ensemble.py.*", re.sub(r"\\\n", " ", planned))
     assert len(jobs) == len(commands) == 3
@@ -130,14 +187,54 @@ def test_truth_goes_into_an_ensemble_only_where_its_file_lists_weights_to_choose
         assert f"--weights results/demo/ensemble/{named}.weights.yaml" in command
 
 
-def test_a_data_set_without_truth_waits_for_the_weights_chosen_where_its_detectors_learnt():
-    assert not any(plan.weighing("own_folder", "tiny_pair").values())
-    assert plan.weighing("own_folder", "tiny_weighed") == {
+def test_a_data_set_without_truth_waits_for_the_weights_chosen_where_its_detectors_learnt(
+    tmp_path, monkeypatch
+):
+    (tmp_path / "configs" / "datasets" / "own").mkdir(parents=True)
+    own = {"format": "folder", "root": "images", "detectors": "sartorius"}
+    (tmp_path / "configs" / "datasets" / "own" / "plate.yaml").write_text(yaml.safe_dump(own))
+    monkeypatch.chdir(tmp_path)
+    configs.choose_study("recipe")
+    outputs = {
+        "validate": {"images": "{dataset}/images", "instances": "{dataset}/instances"},
+        "split": {"folds": "{dataset}/folds"},
+        "ensemble": {"weights": "{dataset}/{ensemble}"},
+    }
+    rules = SimpleNamespace(
+        **{rule: SimpleNamespace(output=SimpleNamespace(**files)) for rule, files in outputs.items()}
+    )
+    assert not any(plan.weighing(rules, "plate", "tiny_pair").values())
+    assert plan.weighing(rules, "plate", "tiny_weighed") == {
         "images": [],
         "instances": [],
-        "folds": ["results/own_folder/split/folds.parquet"],
-        "chosen": ["results/sartorius/ensemble/tiny_weighed.weights.yaml"],
+        "folds": ["plate/folds"],
+        "chosen": ["sartorius/tiny_weighed"],
     }
+
+
+def test_a_study_that_is_not_there_is_named_with_those_there_are(tmp_path):
+    done = snakemake("-n", "--cores", "1", "--config", "study=nothing", folder=ROOT, check=False)
+    assert done.returncode == 1
+    assert "studies/nothing does not exist; there are: recipe." in done.stdout + done.stderr
+
+
+def test_models_and_ensembles_of_a_study_are_found_when_the_run_names_it_only():
+    with pytest.raises(WorkflowError, match=r"configs/ensembles/tiny_wide\.yaml does not exist"):
+        plan.models(["tiny_wide"])
+    configs.choose_study("recipe")
+    assert plan.models(["tiny_wide"]) == ["cascade_mask_rcnn_tiny_wide"]
+    assert plan.bases("cascade_mask_rcnn_tiny_wide") == [
+        "configs/models/cascade_mask_rcnn_tiny.py",
+        "configs/models/_base_.py",
+    ]
+
+
+def test_every_study_says_what_it_is_and_its_files_are_whole():
+    for folder in sorted(path for path in (ROOT / "studies").iterdir() if path.is_dir()):
+        configs.choose_study(folder.name)
+        for ensemble in folder.glob("ensembles/*.yaml"):
+            for model in plan.models([ensemble.stem]):
+                assert configs.file("models", model, ".py")
 
 
 def rules() -> dict[str, str]:
@@ -151,7 +248,15 @@ def test_a_rule_states_its_needs(stage):
     assert re.match(r'\s+"""[A-Z].+\."""', body)
     for key in ("output:", "log:", "conda:", "resources:", "mem_mb=", "runtime=", "params:", "shell:"):
         assert key in body, key
-    assert "2>&1 | tee {log}" in body
+    assert "2>&1 | tee {log:q}" in body
+
+
+@pytest.mark.parametrize("stage", STEPS)
+def test_a_rule_quotes_every_path_and_name_for_the_shell(stage):
+    shell = rules()[stage].split("shell:")[1]
+    read = re.findall(r"\{((?:input|output|wildcards|log|params\.script|params\.gpus)[^}]*)\}", shell)
+    assert len(read) >= 3
+    assert all(field.endswith(":q") for field in read)
 
 
 @pytest.mark.parametrize("stage", STEPS)
@@ -170,7 +275,7 @@ def test_a_wrong_config_key_is_named_before_anything_runs(tmp_path):
     (tmp_path / "wrong.yaml").write_text("split: {n_fold: 3}\n")
     done = snakemake("-n", "--cores", "1", "--configfile", str(tmp_path / "wrong.yaml"), check=False)
     assert done.returncode == 1
-    assert "n_fold" in done.stdout + done.stderr
+    assert "error: the configuration has no key split.n_fold; did you mean n_folds?\n" in done.stderr
 
 
 def test_an_unknown_ensemble_is_named_with_those_there_are(tmp_path):
@@ -179,9 +284,9 @@ def test_an_unknown_ensemble_is_named_with_those_there_are(tmp_path):
     assert "configs/ensembles/nothing.yaml does not exist; there are: " in done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("config", ["sartorius", "sartorius_cpu"])
+@pytest.mark.parametrize("config", ["sartorius", "sartorius_cpu", "sartorius_patient"])
 def test_the_other_configs_are_valid_and_their_files_exist(config):
-    content = plan.load_configfile(str(ROOT / "configs" / f"{config}.yaml"))
+    content = yaml.safe_load((ROOT / "configs" / f"{config}.yaml").read_text())
     plan.read("datasets", content["dataset"])
     for model in plan.models(content["ensembles"]):
         assert (ROOT / "configs" / "models" / f"{model}.py").is_file()
@@ -190,14 +295,29 @@ def test_the_other_configs_are_valid_and_their_files_exist(config):
 def test_the_digest_of_a_stage_changes_with_its_modules_and_with_no_other():
     metrics = {file.relative_to(ROOT / "scripts").as_posix() for file in plan.sources("evaluate")}
     assert {"evaluate.py", "neuroseg/tables.py", "neuroseg/rle/runs.py"} <= metrics
-    assert not any("figures" in name or "detector" in name for name in metrics)
+    assert not any("report" in name or "detector" in name for name in metrics)
+
+
+def test_an_edit_of_what_trainings_alone_use_predicts_nothing_anew():
+    used = {
+        file.relative_to(ROOT / "scripts" / "neuroseg").as_posix()
+        for file in plan.sources("predict")
+        if "neuroseg" in file.parts
+    }
+    assert {
+        "detector/inference.py",
+        "detector/views.py",
+        "detector/cpu/roi_align.py",
+        "detector/heads.py",
+    } <= used
+    assert not {"detector/hooks.py", "detector/training.py", "detector/configuration.py"} & used
 
 
 def test_restoring_an_edited_script_restores_its_digest(tmp_path, monkeypatch):
     shutil.copytree(ROOT / "scripts", tmp_path / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(plan, "SCRIPTS", tmp_path / "scripts")
+    monkeypatch.setattr(digests, "SCRIPTS", tmp_path / "scripts")
     before = {stage: plan.code(stage) for stage in STAGES}
-    module = tmp_path / "scripts" / "neuroseg" / "morphology.py"
+    module = tmp_path / "scripts" / "neuroseg" / "morphology" / "cells.py"
     text = module.read_text()
     module.write_text(text + "\n# an edit\n")
     assert {stage for stage in STAGES if plan.code(stage) != before[stage]} == {"quantify"}
@@ -207,6 +327,19 @@ def test_restoring_an_edited_script_restores_its_digest(tmp_path, monkeypatch):
 
 def ledger() -> dict:
     return yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+
+
+def test_dvc_takes_no_stages_of_the_tests_for_the_chains():
+    nested = [path.relative_to(ROOT).as_posix() for path in (ROOT / "tests").rglob("dvc.yaml")]
+    assert nested
+    ignored = subprocess.run(
+        [sys.executable, "-m", "dvc", "check-ignore", *nested],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ignored.stdout.split() == nested
 
 
 def test_dvc_lists_the_stages_in_the_chains_order():
@@ -221,4 +354,6 @@ def test_dvc_depends_on_the_code_that_snakemake_digests(stage):
     used = {file.relative_to(ROOT) for file in plan.sources(stage)}
     covered = {file for file in used for dep in listed if file == dep or dep in file.parents}
     assert covered == used
+    folders = [ROOT / dep for dep in listed if (ROOT / dep).is_dir()]
+    assert {file.relative_to(ROOT) for folder in folders for file in folder.rglob("*.py")} <= used
     assert all(any(file == dep or dep in file.parents for file in used) for dep in listed)

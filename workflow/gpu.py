@@ -1,15 +1,15 @@
 """Run a command with GPUs of its own: `python workflow/gpu.py 1 python scripts/train.py …`.
 
-Snakemake counts the GPUs that jobs ask for, but does not say which of them a job gets, and PyTorch takes the first.
-This picks free ones, shows the command those alone, and becomes the command. A GPU is taken by a lock on a file, which
-the system lets go when the command ends, in whatever way; so two workflows on one machine keep out of each other's way
-too. It needs the standard library only, since it runs in a rule's own environment.
+Snakemake counts the GPUs that jobs ask for, but does not say which of them a job gets, and PyTorch takes the
+first. This picks free ones, shows the command those alone, and becomes the command. A GPU is taken by a lock
+on a file, which the system lets go when the command ends, in whatever way; so two workflows on one machine
+keep out of each other's way too. It needs the standard library only, since it runs in a rule's own
+environment.
 """
 
 import fcntl
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,7 +18,7 @@ VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
 def count(devices: Path = Path("/dev")) -> int:
-    """Return the number of this machine's NVIDIA GPUs, by their device files, so that nothing need be called."""
+    """Return the number of this machine's NVIDIA GPUs, by their device files: nothing need be called."""
     return len(list(devices.glob("nvidia[0-9]*")))
 
 
@@ -31,7 +31,7 @@ def offered(environ: Mapping[str, str], installed: int) -> list[str]:
 
 
 def take(names: Sequence[str], wanted: int, folder: Path, pause: float = 1.0) -> list[str]:
-    """Return `wanted` GPUs that no other command holds, and hold them until this process ends; wait if there are none.
+    """Return `wanted` GPUs that no other command holds, held until this process ends; wait if there are none.
 
     Either all or none are held, so that two commands that want several cannot wait for each other.
     """
@@ -44,13 +44,17 @@ def take(names: Sequence[str], wanted: int, folder: Path, pause: float = 1.0) ->
         if len(taken) == wanted:
             return taken
         if not told:
-            print(f"waiting: of the GPUs {', '.join(names)} fewer than {wanted} are free", file=sys.stderr, flush=True)
+            print(
+                f"waiting: of the GPUs {', '.join(names)} fewer than {wanted} are free",
+                file=sys.stderr,
+                flush=True,
+            )
             told = True
         time.sleep(pause)
 
 
 def _lock(path: Path) -> int | None:
-    """Return the descriptor that holds a lock file, for the command to inherit; None if another process holds it."""
+    """Return the descriptor holding a lock file, for the command to inherit; None if another process does."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -62,9 +66,13 @@ def _lock(path: Path) -> int | None:
 
 
 def lock_folder(environ: Mapping[str, str]) -> Path:
-    """Return the folder of the lock files: one a user, and one a Slurm job, where the first GPU is 0 in every job."""
+    """Return the lock files' folder: one a user, and one a Slurm job, where the first GPU is 0 in every job.
+
+    It is the same for all commands on a machine, whatever TMPDIR each was given; NEUROSEG_GPU_LOCKS names
+    another.
+    """
     job = environ.get("SLURM_JOB_ID", "machine")
-    folder = Path(tempfile.gettempdir()) / f"neuroseg-gpus-{os.getuid()}" / job
+    folder = Path(environ.get("NEUROSEG_GPU_LOCKS", "/tmp")) / f"neuroseg-gpus-{os.getuid()}" / job
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder
 
@@ -74,9 +82,10 @@ def main(wanted: int, command: Sequence[str]) -> None:
     names = offered(os.environ, count())
     if wanted and names:
         if wanted > len(names):
-            sys.exit(f"error: {wanted} GPUs are wanted, but only {', '.join(names)} can be had; lower the rule's gpu.")
+            had = ", ".join(names)
+            sys.exit(f"error: {wanted} GPUs are wanted, but only {had} can be had; lower the rule's gpu.")
         os.environ[VISIBLE] = ",".join(take(names, wanted, lock_folder(os.environ)))
-    os.execvp(command[0], command)
+    os.execvp(command[0], list(command))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""ResNet-18 with heads of a quarter of the published width, from scratch: for a small GPU, or a CPU overnight."""
+"""ResNet-18 with heads a quarter as wide as published, from scratch: for a small GPU, or a CPU by night."""
 
 _base_ = "./cascade_mask_rcnn_tiny.py"
 
@@ -10,16 +10,7 @@ model = dict(
         bbox_roi_extractor=dict(out_channels=64),
         mask_roi_extractor=dict(out_channels=64),
         bbox_head=[
-            dict(
-                type="Shared2FCBBoxHead",
-                in_channels=64,
-                fc_out_channels=256,
-                roi_feat_size=7,
-                num_classes=1,
-                reg_class_agnostic=True,
-                bbox_coder=dict(type="DeltaXYWHBBoxCoder", target_stds=[0.1 / k, 0.1 / k, 0.2 / k, 0.2 / k]),
-            )
-            for k in (1, 2, 3)
+            dict(head, in_channels=64, fc_out_channels=256) for head in _base_.model.roi_head.bbox_head
         ],
         mask_head=dict(num_convs=2, in_channels=64, conv_out_channels=64),
     ),

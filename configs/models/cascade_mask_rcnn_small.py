@@ -1,7 +1,8 @@
 """Four million parameters, from scratch: learns real cells on one CPU thread in half an hour.
 
-Beside the tiny model: wider; dense proposals by ATSS, of which the anchors' sampled ones lack half of all crowded or
-branching cells; boxes scored as cells of any type; images shown by their local contrast; rare types as often as others.
+Beside the tiny model: wider; dense proposals by ATSS, of which the anchors' sampled ones lack half of all
+crowded or branching cells; boxes scored as cells of any type; images shown by their local contrast; rare
+types as often as others.
 """
 
 _base_ = "./cascade_mask_rcnn_tiny.py"
@@ -25,7 +26,9 @@ model = dict(
             scales_per_octave=1,
             strides=[2, 4, 8, 16, 32],
         ),
-        bbox_coder=dict(type="DeltaXYWHBBoxCoder", target_means=[0.0, 0.0, 0.0, 0.0], target_stds=[0.1, 0.1, 0.2, 0.2]),
+        bbox_coder=dict(
+            type="DeltaXYWHBBoxCoder", target_means=[0.0, 0.0, 0.0, 0.0], target_stds=[0.1, 0.1, 0.2, 0.2]
+        ),
         loss_cls=dict(type="FocalLoss", use_sigmoid=True, gamma=2.0, alpha=0.25, loss_weight=1.0),
         loss_bbox=dict(type="GIoULoss", loss_weight=2.0),
         loss_centerness=dict(type="CrossEntropyLoss", use_sigmoid=True, loss_weight=1.0),
@@ -34,16 +37,8 @@ model = dict(
         bbox_roi_extractor=dict(out_channels=48),
         mask_roi_extractor=dict(out_channels=48),
         bbox_head=[
-            dict(
-                type="CellBBoxHead",
-                in_channels=48,
-                fc_out_channels=256,
-                roi_feat_size=7,
-                num_classes=1,
-                reg_class_agnostic=True,
-                bbox_coder=dict(type="DeltaXYWHBBoxCoder", target_stds=[0.1 / k, 0.1 / k, 0.2 / k, 0.2 / k]),
-            )
-            for k in (1, 2, 3)
+            dict(head, type="CellBBoxHead", in_channels=48, fc_out_channels=256)
+            for head in _base_.model.roi_head.bbox_head
         ],
         mask_head=dict(in_channels=48, conv_out_channels=48),
     ),
@@ -60,7 +55,8 @@ model = dict(
     test_cfg=dict(rpn=dict(score_thr=0.0, nms_pre=2000, max_per_img=2000, nms=dict(iou_threshold=0.6))),
 )
 
-# Pale astrocytes stand two grey levels out of the ground: more noise or blur than this, and there is nothing to learn.
+# Pale astrocytes stand two grey levels out of the ground: more noise or blur than this, and there is nothing
+# to learn.
 train_pipeline = [
     dict(type="CropCells", size=256),
     dict(type="RandomQuarterTurn"),

@@ -8,20 +8,12 @@ model = dict(
     neck=dict(in_channels=[16, 32, 64, 128], out_channels=32),
     rpn_head=dict(in_channels=32, feat_channels=32, anchor_generator=dict(ratios=[0.5, 1.0, 2.0])),
     roi_head=dict(
-        # Regions up to 28 pixels on the finest map; one sample a bin is enough for them, and four times as fast.
+        # Regions up to 28 pixels on the finest map; one sample a bin is enough for them, and four times as
+        # fast.
         bbox_roi_extractor=dict(out_channels=32, finest_scale=14, roi_layer=dict(sampling_ratio=1)),
         mask_roi_extractor=dict(out_channels=32, finest_scale=14, roi_layer=dict(sampling_ratio=1)),
         bbox_head=[
-            dict(
-                type="Shared2FCBBoxHead",
-                in_channels=32,
-                fc_out_channels=128,
-                roi_feat_size=7,
-                num_classes=1,
-                reg_class_agnostic=True,
-                bbox_coder=dict(type="DeltaXYWHBBoxCoder", target_stds=[0.1 / k, 0.1 / k, 0.2 / k, 0.2 / k]),
-            )
-            for k in (1, 2, 3)
+            dict(head, in_channels=32, fc_out_channels=128) for head in _base_.model.roi_head.bbox_head
         ],
         mask_head=dict(num_convs=2, in_channels=32, conv_out_channels=32),
     ),

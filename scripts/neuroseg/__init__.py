@@ -1,41 +1,31 @@
-"""Neuronal-cell instance segmentation: pure functions on tables and arrays, one idea a module.
-
-`from neuroseg import metrics` does not run `metrics` yet; the first thing asked of it does. So a script's `--help`, and
-the refusal of a mistyped flag, wait for no library.
-"""
+"""Neuronal-cell instance segmentation: pure functions on tables and arrays, one idea a module."""
 
 from __future__ import annotations
 
-import sys
-from importlib.util import LazyLoader, find_spec, module_from_spec
-from types import ModuleType
+from typing import TYPE_CHECKING
 
-ROOMS = (
-    "culture",
-    "detector",
-    "figures",
-    "folds",
-    "fusion",
-    "metrics",
-    "morphology",
-    "quality",
-    "readers",
-    "segmentation",
-    "submission",
-    "tables",
-    "thresholds",
-)
-"""What the steps walk into. `rle` is not among them: threads may be the first to use it, and Python before 3.11.9 would
-show them a lazy module half run (python/cpython#114763)."""
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
 
 
-def __getattr__(name: str) -> ModuleType:
-    """Return a room that is not imported yet, to be run when it is first used (PEP 562)."""
-    if name not in ROOMS:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    spec = find_spec(f"{__name__}.{name}")
-    spec.loader = LazyLoader(spec.loader)
-    room = module_from_spec(spec)
-    sys.modules[spec.name] = globals()[name] = room
-    spec.loader.exec_module(room)
-    return room
+def labels(path: str | Path, image_id: str, images: str | Path | None = None) -> np.ndarray:
+    """Return the cells of one image as a label image.
+
+    Args:
+        path: an instances table, such as results/{dataset}/segment/{ensemble}.parquet.
+        image_id: the image, as the tables call it.
+        images: the images table; by default validate/images.parquet beside the folder of `path`.
+
+    Returns:
+        Shape (height, width): 0 is background, n is the cell whose instance_id is n - 1; uint16, or uint32
+            where a
+        number is above 65,535.
+
+    Raises:
+        DataError: a table cannot be read, there is no such image, or two cells share a pixel.
+    """
+    from neuroseg.exports import label_images  # here: who asks a script for its flags need not wait for it
+
+    return label_images.labels(path, image_id, images)

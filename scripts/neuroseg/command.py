@@ -8,15 +8,15 @@ from functools import wraps
 
 import tyro
 
-from neuroseg import tables
+from neuroseg.errors import DataError
 
 
 def run(main: Callable[..., None]) -> None:
-    """Call `main` with the command line's flags; a DataError ends in its sentences and exit status 1, no traceback."""
+    """Call `main` with the command line's flags; a DataError is printed without traceback, exit status 1."""
     flags = tyro.cli(wraps(main)(lambda **flags: flags))
     try:
         main(**flags)
-    except tables.DataError as error:
+    except DataError as error:
         for sentence in error.sentences:
             print(f"error: {sentence}", file=sys.stderr)
         raise SystemExit(1) from None

@@ -1,8 +1,8 @@
-"""The competition's submission file, and the gate that it must pass before it takes its name.
+"""The competition's submission file, and the checks that it must pass before it is written.
 
-One row an instance, `id,predicted`; the runs are Kaggle's, row-major and 1-based. The competition refuses a file in
-which masks of one image overlap, and scores only images that it knows; an image without cells is one row with an empty
-field.
+One row an instance, `id,predicted`; the runs are Kaggle's, row-major and 1-based. The competition refuses a
+file in which masks of one image overlap, and scores only images that it knows; an image without cells is one
+row with an empty field.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 
 from neuroseg import rle, tables
-from neuroseg.tables import DataError
+from neuroseg.errors import DataError
+from neuroseg.files import replacing
 
 COLUMNS = ["id", "predicted"]
 
@@ -26,7 +27,7 @@ _FAULTS = {
 
 
 def wanted(images: pd.DataFrame) -> pd.DataFrame:
-    """Return the images to submit: the test images without annotation, else all without annotation, else all."""
+    """Return the images to submit: test images without annotation, else all without annotation, else all."""
     unannotated = ~images["annotated"].astype(bool)
     for chosen in (unannotated & (images["subset"] == "test"), unannotated):
         if chosen.any():
@@ -35,7 +36,7 @@ def wanted(images: pd.DataFrame) -> pd.DataFrame:
 
 
 def write(instances: pd.DataFrame, images: pd.DataFrame, path: str | Path) -> int:
-    """Write the instances of `images`, in their order, once the written text has passed the gate (see `read`).
+    """Write the instances of `images`, in their order, once the text has passed the checks (see `read`).
 
     Returns:
         The number of instances.
@@ -44,14 +45,11 @@ def write(instances: pd.DataFrame, images: pd.DataFrame, path: str | Path) -> in
         DataError: what the competition would refuse, a sentence for each; nothing is written.
     """
     rows = []
-    found = dict(list(instances.groupby("image_id")["rle"]))
+    found, none = dict(list(instances.groupby("image_id"))), instances.iloc[:0]
     for image in images.itertuples():
-        try:
-            runs = rle.from_coco(found.get(image.image_id, []), image.height, image.width)
-        except ValueError as error:
-            raise DataError(f"Image {image.image_id}: {error}; segment it again with this images table.") from error
+        runs = rle.of_image(found.get(image.image_id, none), image.image_id, image.height, image.width)
         rows += [(image.image_id, text) for text in rle.to_kaggle(runs) or [""]]
-    with tables.replacing(path) as temporary:
+    with replacing(path) as temporary:
         pd.DataFrame(rows, columns=COLUMNS).to_csv(temporary, index=False, lineterminator="\n")
         return len(read(temporary, images, named=path))
 
@@ -65,8 +63,9 @@ def read(path: str | Path, images: pd.DataFrame, named: str | Path | None = None
         named: What to call the file in errors, if not `path`.
 
     Raises:
-        DataError: a sentence for each thing that the competition would refuse: columns, unknown or missing images, text
-            of broken syntax, order, range or with repeated pixels, masks that overlap, empty rows beside others.
+        DataError: a sentence for each thing that the competition would refuse: columns, unknown or missing
+            images, text of broken syntax, order, range or with repeated pixels, masks that overlap, empty
+            rows beside others.
     """
     named = named or path
     try:
@@ -74,11 +73,15 @@ def read(path: str | Path, images: pd.DataFrame, named: str | Path | None = None
     except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise DataError(f"{named}: the submission cannot be read ({error}); write it again.") from error
     if list(table.columns) != COLUMNS:
-        raise DataError(f"{named}: the columns are {', '.join(table.columns)}; they must be {', '.join(COLUMNS)}.")
-    strangers = table["id"][~table["id"].isin(images["image_id"])].unique()
+        raise DataError(
+            f"{named}: the columns are {', '.join(table.columns)}; they must be {', '.join(COLUMNS)}."
+        )
+    unknown = table["id"][~table["id"].isin(images["image_id"])].unique()
     missing = images["image_id"][~images["image_id"].isin(table["id"])]
-    complaints = [f"{named}: image {image} is not one of those to submit; leave it out." for image in strangers]
-    complaints += [f"{named}: image {image} has no row; give it one with an empty field." for image in missing]
+    complaints = [f"{named}: image {image} is not one of those to submit; leave it out." for image in unknown]
+    complaints += [
+        f"{named}: image {image} has no row; give it one with an empty field." for image in missing
+    ]
 
     parts = []
     rows_of = dict(list(table.groupby("id", sort=False)))
@@ -95,7 +98,9 @@ def read(path: str | Path, images: pd.DataFrame, named: str | Path | None = None
             if faults[row] & fault
         ]
         if rle.union_area(runs) != rle.areas(runs).sum():
-            complaints.append(f"{named}: masks of image {image.image_id} overlap; give each pixel to one of them.")
+            complaints.append(
+                f"{named}: masks of image {image.image_id} overlap; give each pixel to one of them."
+            )
         parts.append((image, runs))
     if complaints:
         raise DataError(*complaints)
@@ -104,7 +109,7 @@ def read(path: str | Path, images: pd.DataFrame, named: str | Path | None = None
     )
 
 
-def _instances(image: tuple, runs: rle.Runs) -> pd.DataFrame:
+def _instances(image: tables.ImageRow, runs: rle.Runs) -> pd.DataFrame:
     corners = rle.boxes(runs, image.width).astype(np.float32)
     return pd.DataFrame(
         {

@@ -2,9 +2,9 @@
 
 
 rule tune:
-    """Choose each cell type's thresholds by the competition's metric; those of a fold are chosen on the other folds."""
+    """Choose each cell type's thresholds by the competition's metric, a fold's on the other folds."""
     input:
-        recipe="configs/ensembles/{ensemble}.yaml",
+        recipe=lambda wildcards: configs.file("ensembles", wildcards.ensemble),
         detections=rules.ensemble.output.detections,
         images=rules.validate.output.images,
         truth=rules.validate.output.instances,
@@ -20,29 +20,30 @@ rule tune:
         mem_mb=plan.growing(16000),
         runtime="4h",
     params:
+        script=f"{SCRIPTS}/tune.py",
         code=plan.code("tune"),
     shell:
         """
-        python scripts/tune.py \
-            --recipe {input.recipe} \
-            --detections {input.detections} \
-            --images {input.images} \
-            --instances {input.truth} \
-            --folds {input.folds} \
+        python {params.script:q} \
+            --recipe {input.recipe:q} \
+            --detections {input.detections:q} \
+            --images {input.images:q} \
+            --instances {input.truth:q} \
+            --folds {input.folds:q} \
             --threads {threads} \
-            --thresholds {output.thresholds} \
-            2>&1 | tee {log}
+            --thresholds {output.thresholds:q} \
+            2>&1 | tee {log:q}
         """
 
 
 rule segment:
-    """Turn soft detections into disjoint instances, at the thresholds tuned on the dataset whose detectors predicted."""
+    """Turn soft detections into disjoint instances, at the thresholds tuned for their detectors."""
     input:
         detections=rules.ensemble.output.detections,
         images=rules.validate.output.images,
         folds=rules.split.output.folds,
-        thresholds=lambda wildcards: (
-            f"results/{plan.detectors(wildcards.dataset)}/tune/{wildcards.ensemble}.yaml"
+        thresholds=lambda wildcards: configs.thresholds(
+            wildcards.dataset, wildcards.ensemble
         ),
     output:
         instances="results/{dataset}/segment/{ensemble}.parquet",
@@ -55,17 +56,18 @@ rule segment:
         mem_mb=plan.growing(8000),
         runtime="4h",
     params:
+        script=f"{SCRIPTS}/segment.py",
         code=plan.code("segment"),
     shell:
         """
-        python scripts/segment.py \
-            --detections {input.detections} \
-            --images {input.images} \
-            --folds {input.folds} \
-            --thresholds {input.thresholds} \
+        python {params.script:q} \
+            --detections {input.detections:q} \
+            --images {input.images:q} \
+            --folds {input.folds:q} \
+            --thresholds {input.thresholds:q} \
             --threads {threads} \
-            --instances {output.instances} \
-            2>&1 | tee {log}
+            --instances {output.instances:q} \
+            2>&1 | tee {log:q}
         """
 
 
@@ -87,26 +89,27 @@ rule evaluate:
         mem_mb=plan.growing(8000),
         runtime="2h",
     params:
+        script=f"{SCRIPTS}/evaluate.py",
         bootstrap=config["evaluate"]["bootstrap"],
         seed=config["seed"],
         code=plan.code("evaluate"),
     shell:
         """
-        python scripts/evaluate.py \
-            --instances {input.instances} \
-            --truth {input.truth} \
-            --images {input.images} \
-            --folds {input.folds} \
+        python {params.script:q} \
+            --instances {input.instances:q} \
+            --truth {input.truth:q} \
+            --images {input.images:q} \
+            --folds {input.folds:q} \
             --bootstrap {params.bootstrap} \
             --seed {params.seed} \
-            --metrics {output.metrics} \
-            --per-image {output.per_image} \
-            2>&1 | tee {log}
+            --metrics {output.metrics:q} \
+            --per-image {output.per_image:q} \
+            2>&1 | tee {log:q}
         """
 
 
 rule submit:
-    """Write the unannotated images' instances as the competition wants them, past a gate that refuses what it would."""
+    """Write the unannotated images' instances as the competition wants them; refuse what it would."""
     input:
         instances=rules.segment.output.instances,
         images=rules.validate.output.images,
@@ -120,25 +123,29 @@ rule submit:
         mem_mb=plan.growing(4000),
         runtime="30m",
     params:
+        script=f"{SCRIPTS}/submit.py",
         code=plan.code("submit"),
     shell:
         """
-        python scripts/submit.py \
-            --instances {input.instances} \
-            --images {input.images} \
-            --submission {output.submission} \
-            2>&1 | tee {log}
+        python {params.script:q} \
+            --instances {input.instances:q} \
+            --images {input.images:q} \
+            --submission {output.submission:q} \
+            2>&1 | tee {log:q}
         """
 
 
 rule quantify:
-    """Measure every cell and every image: shape, brightness, count, confluence."""
+    """Measure every cell, and sum up every image and well: shape, surroundings, count, confluence."""
     input:
         instances=rules.segment.output.instances,
         images=rules.validate.output.images,
     output:
         cells="results/{dataset}/quantify/{ensemble}/cells.parquet",
+        cells_csv="results/{dataset}/quantify/{ensemble}/cells.csv",
         summary="results/{dataset}/quantify/{ensemble}/images.csv",
+        wells="results/{dataset}/quantify/{ensemble}/wells.csv",
+        dictionary="results/{dataset}/quantify/{ensemble}/measures.csv",
     log:
         "logs/{dataset}/quantify/{ensemble}.log",
     conda:
@@ -147,22 +154,57 @@ rule quantify:
         mem_mb=plan.growing(8000),
         runtime="2h",
     params:
+        script=f"{SCRIPTS}/quantify.py",
         code=plan.code("quantify"),
     shell:
         """
-        python scripts/quantify.py \
-            --instances {input.instances} \
-            --images {input.images} \
-            --cells {output.cells} \
-            --summary {output.summary} \
-            2>&1 | tee {log}
+        python {params.script:q} \
+            --instances {input.instances:q} \
+            --images {input.images:q} \
+            --cells {output.cells:q} \
+            --cells-csv {output.cells_csv:q} \
+            --summary {output.summary:q} \
+            --wells {output.wells:q} \
+            --dictionary {output.dictionary:q} \
+            2>&1 | tee {log:q}
+        """
+
+
+rule export:
+    """Write the cells as files that Fiji, QuPath, napari and Cellpose open, and draw their outlines."""
+    input:
+        instances=rules.segment.output.instances,
+        images=rules.validate.output.images,
+    output:
+        folder=directory("results/{dataset}/export/{ensemble}"),
+    log:
+        "logs/{dataset}/export/{ensemble}.log",
+    conda:
+        "../../envs/analysis.yaml"
+    resources:
+        mem_mb=plan.growing(8000),
+        runtime="4h",
+    params:
+        script=f"{SCRIPTS}/export.py",
+        formats=plan.flag("--formats", config["export"]["formats"]),
+        code=plan.code("export"),
+    shell:
+        """
+        python {params.script:q} \
+            --instances {input.instances:q} \
+            --images {input.images:q} \
+            {params.formats} \
+            --out {output.folder:q} \
+            2>&1 | tee {log:q}
         """
 
 
 rule report:
     """Gather scores, curves, overlays, problems and counts into one page that opens offline."""
     input:
-        unpack(lambda wildcards: plan.scored(wildcards.dataset, ENSEMBLES, FOLDS)),
+        unpack(
+            lambda wildcards: plan.scored(rules, wildcards.dataset, ENSEMBLES, FOLDS)
+        ),
         images=rules.validate.output.images,
         truth=rules.validate.output.instances,
         problems=rules.validate.output.problems,
@@ -176,8 +218,27 @@ rule report:
         quantities=expand(
             rules.quantify.output.summary, ensemble=ENSEMBLES, allow_missing=True
         ),
+        wells=expand(
+            rules.quantify.output.wells, ensemble=ENSEMBLES, allow_missing=True
+        ),
+        remarks=expand(
+            rules.predict.output.remarks,
+            model=plan.models(ENSEMBLES),
+            fold=plan.folds(HOME, FOLDS),
+            allow_missing=True,
+        ),
     output:
-        report="results/{dataset}/report/report.html",
+        report=report(
+            "results/{dataset}/report/report.html",
+            caption="../captions/page.rst",
+            category="Page",
+        ),
+        charts=report(
+            directory("results/{dataset}/report/charts"),
+            patterns=["{name}.svg"],
+            caption="../captions/charts.rst",
+            category="Charts",
+        ),
     log:
         "logs/{dataset}/report.log",
     conda:
@@ -186,21 +247,25 @@ rule report:
         mem_mb=plan.growing(8000),
         runtime="1h",
     params:
+        script=f"{SCRIPTS}/report.py",
+        title=lambda wildcards: configs.title(wildcards.dataset),
         code=plan.code("report"),
     shell:
         """
-        python scripts/report.py \
-            --dataset-name {wildcards.dataset} \
-            --images {input.images} \
-            --truth {input.truth} \
-            --problems {input.problems} \
-            --fold-summary {input.fold_summary} \
-            --segments {input.segments} \
-            --quantities {input.quantities} \
-            --cells {input.cells} \
-            --scalars {input.scalars} \
-            --metrics {input.metrics} \
-            --per-image {input.per_image} \
-            --out {output.report} \
-            2>&1 | tee {log}
+        python {params.script:q} \
+            --dataset-name {params.title:q} \
+            --images {input.images:q} \
+            --truth {input.truth:q} \
+            --problems {input.problems:q} \
+            --fold-summary {input.fold_summary:q} \
+            --segments {input.segments:q} \
+            --quantities {input.quantities:q} \
+            --wells {input.wells:q} \
+            --cells {input.cells:q} \
+            --remarks {input.remarks:q} \
+            --scalars {input.scalars:q} \
+            --metrics {input.metrics:q} \
+            --per-image {input.per_image:q} \
+            --out {output.report:q} \
+            2>&1 | tee {log:q}
         """

@@ -1,22 +1,64 @@
-# What the rules share: names taken from the config.
+# What the rules share: the configuration, checked, and names taken from it.
+import io
+import os
+import shutil
 import sys
+import tarfile
+import tempfile
+import time
+from pathlib import Path
 
-sys.path.insert(0, workflow.basedir)
+HERE = workflow.current_basedir
+if HERE.is_local:
+    CODE = Path(str(HERE)).parents[1]
+else:
+    # A module of another workflow by github(…), as snakedeploy writes it. Snakemake keeps a bare clone and
+    # reads rules from that; scripts need files.
+    REPOSITORY = HERE.hosted_repo.repo
+    COMMIT = REPOSITORY.commit(HERE.ref).hexsha
+    CODE = HERE.hosted_repo.repo_clone.parent / f"neuroseg-{COMMIT}"
+    if not CODE.is_dir():
+        REPOSITORY.archive(archive := io.BytesIO(), COMMIT)
+        archive.seek(0)
+        unpacked = tempfile.mkdtemp(dir=CODE.parent)
+        tarfile.open(fileobj=archive).extractall(unpacked, filter="data")
+        try:
+            os.rename(unpacked, CODE)
+        except OSError:  # another run was first
+            shutil.rmtree(unpacked)
+sys.path.insert(0, str(CODE))
+os.environ.pop(
+    "PYTHONSAFEPATH", None
+)  # it would keep the library, beside the scripts, from being found
 
-from workflow import gpu, plan
+from workflow import configs, gpu, mistakes, plan, screen
 
+mistakes.complete(config)
+mistakes.stop_at_mistakes(config)
+
+if workflow.is_main_process and Path(workflow.main_snakefile).samefile(
+    configs.ROOT / "Snakefile"
+):  # neither a job on a cluster nor a module of another workflow
+    screen.shorten(workflow.output_settings)
+STARTED = time.time()
+SCRIPTS = configs.near(configs.ROOT / "scripts")
+GPUS = configs.near(configs.ROOT / "workflow" / "gpu.py")
 DATASET = config["dataset"]
-ENSEMBLES = config["ensembles"]
+ENSEMBLES = plan.ensembles(DATASET, config["ensembles"])
 N_FOLDS = config["split"]["n_folds"]
 FOLDS = [*range(N_FOLDS), *(["all"] if config["train"]["full"] else [])]
 HOME = plan.detectors(DATASET)
 STUDENTS = config["train"]["pseudo_label"]["students"]
 PROCESSES = config["train"]["processes"]
 GPU = int(gpu.count() > 0) if config["gpus"] == "auto" else config["gpus"]
+# Detectors predict side by side, and each takes what cores are left for windows of an image: half a
+# gigabyte a core.
+PREDICTIONS = len(plan.models(ENSEMBLES)) * len(plan.folds(HOME, FOLDS))
+CORES = max(1, min(8, (workflow.resource_settings.cores or 1) // PREDICTIONS))
 
 
 wildcard_constraints:
-    dataset="[a-z0-9_]+",
+    dataset="[A-Za-z0-9][A-Za-z0-9_.-]*",
     model="[a-z0-9_]+",
     ensemble="[a-z0-9_]+",
     fold="[0-9]+|all",

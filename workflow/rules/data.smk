@@ -13,25 +13,26 @@ rule simulate:
         mem_mb=plan.growing(4000),
         runtime="1h",
     params:
+        script=f"{SCRIPTS}/simulate.py",
         seed=config["seed"],
         train_images=config["simulate"]["train_images"],
         test_images=config["simulate"]["test_images"],
         code=plan.code("simulate"),
     shell:
         """
-        python scripts/simulate.py \
+        python {params.script:q} \
             --seed {params.seed} \
             --train-images {params.train_images} \
             --test-images {params.test_images} \
-            --out {output.raw} \
-            2>&1 | tee {log}
+            --out {output.raw:q} \
+            2>&1 | tee {log:q}
         """
 
 
 rule validate:
-    """Check raw images and annotations; repair or drop what the dataset's policies allow, stop at what they do not."""
+    """Check raw images and annotations; repair or drop what the dataset's policies allow, else stop."""
     input:
-        dataset="configs/datasets/{dataset}.yaml",
+        dataset=lambda wildcards: configs.file("datasets", wildcards.dataset),
         raw=lambda wildcards: plan.raw(wildcards.dataset),
     output:
         images="results/{dataset}/validate/images.parquet",
@@ -45,20 +46,21 @@ rule validate:
         mem_mb=plan.growing(8000),
         runtime="4h",
     params:
+        script=f"{SCRIPTS}/validate.py",
         code=plan.code("validate"),
     shell:
         """
-        python scripts/validate.py \
-            --dataset {input.dataset} \
-            --images {output.images} \
-            --instances {output.instances} \
-            --problems {output.problems} \
-            2>&1 | tee {log}
+        python {params.script:q} \
+            --dataset {input.dataset:q} \
+            --images {output.images:q} \
+            --instances {output.instances:q} \
+            --problems {output.problems:q} \
+            2>&1 | tee {log:q}
         """
 
 
 rule split:
-    """Deal the annotated images into folds that no well straddles, alike in cell types and cells."""
+    """Assign annotated images to folds that no well and no field straddles, alike in types and cells."""
     input:
         images=rules.validate.output.images,
         instances=rules.validate.output.instances,
@@ -73,17 +75,20 @@ rule split:
         mem_mb=plan.growing(4000),
         runtime="30m",
     params:
+        script=f"{SCRIPTS}/split.py",
         n_folds=N_FOLDS,
+        same_field=plan.flag("--same-field", config["split"]["same_field"]),
         seed=config["seed"],
         code=plan.code("split"),
     shell:
         """
-        python scripts/split.py \
-            --images {input.images} \
-            --instances {input.instances} \
+        python {params.script:q} \
+            --images {input.images:q} \
+            --instances {input.instances:q} \
             --n-folds {params.n_folds} \
+            {params.same_field} \
             --seed {params.seed} \
-            --folds {output.folds} \
-            --summary {output.summary} \
-            2>&1 | tee {log}
+            --folds {output.folds:q} \
+            --summary {output.summary:q} \
+            2>&1 | tee {log:q}
         """

@@ -2,18 +2,20 @@
 
 
 rule train:
-    """Train a model on all folds but one. A killed training goes on from its newest checkpoint when started again."""
+    """Train a model on all folds but one. A killed training goes on from its newest checkpoint."""
     input:
-        model="configs/models/{model}.py",
+        model=lambda wildcards: configs.file("models", wildcards.model, ".py"),
         bases=lambda wildcards: plan.bases(wildcards.model),
-        images="results/{dataset}/validate/images.parquet",
-        instances="results/{dataset}/validate/instances.parquet",
-        folds="results/{dataset}/split/folds.parquet",
+        images=rules.validate.output.images,
+        instances=rules.validate.output.instances,
+        folds=rules.split.output.folds,
         init_from=lambda wildcards: plan.initial(
-            wildcards.dataset, wildcards.model, config["train"]["init_from"]
+            rules, wildcards.dataset, wildcards.model, config["train"]["init_from"]
         ),
-        pseudo=lambda wildcards: plan.pseudo(
-            wildcards.dataset, wildcards.model, wildcards.fold, STUDENTS, HOME
+        pseudo=lambda wildcards: (
+            expand(rules.pseudo_label.output.instances, **wildcards)
+            if plan.taught(wildcards.dataset, wildcards.model, STUDENTS, HOME)
+            else []
         ),
     output:
         checkpoint="results/{dataset}/train/{model}/fold_{fold}/model.pth",
@@ -32,41 +34,53 @@ rule train:
         mem_mb=16000,
         runtime="24h",
     params:
+        script=f"{SCRIPTS}/train.py",
+        gpus=GPUS,
         launcher=plan.launcher(PROCESSES),
         seed=config["seed"],
         version=config["train"]["version"],
-        iterations=plan.flag("--iterations", config["train"]["iterations"]),
+        iterations=lambda wildcards: plan.flag(
+            "--iterations",
+            plan.iterations(
+                wildcards.dataset, wildcards.model, config["train"]["iterations"]
+            ),
+        ),
+        half="--half" if config["train"]["half"] else "",
         init_from=lambda wildcards, input: plan.flag("--init-from", input.init_from),
         pseudo=lambda wildcards, input: plan.flag("--pseudo-instances", input.pseudo),
         work_dir="logs/{dataset}/train/{model}/fold_{fold}",
     shell:
         """
-        OMP_NUM_THREADS={threads} python workflow/gpu.py {resources.gpu} {params.launcher} scripts/train.py \
-            --model {input.model} \
-            --images {input.images} \
-            --instances {input.instances} \
-            --folds {input.folds} \
-            --fold {wildcards.fold} \
+        OMP_NUM_THREADS={threads} python {params.gpus:q} {resources.gpu} {params.launcher} {params.script:q} \
+            --model {input.model:q} \
+            --images {input.images:q} \
+            --instances {input.instances:q} \
+            --folds {input.folds:q} \
+            --fold {wildcards.fold:q} \
             --seed {params.seed} \
             {params.iterations} \
+            {params.half} \
             {params.init_from} \
             {params.pseudo} \
-            --work-dir {params.work_dir} \
-            --checkpoint {output.checkpoint} \
-            --config-out {output.config} \
-            --scalars {output.scalars} \
-            2>&1 | tee {log}
+            --work-dir {params.work_dir:q} \
+            --checkpoint {output.checkpoint:q} \
+            --config-out {output.config:q} \
+            --scalars {output.scalars:q} \
+            2>&1 | tee {log:q}
         """
 
 
 rule pseudo_label:
-    """Let a fold's teacher label the images without annotation, for the fold's student to learn from them as well."""
+    """Let a fold's teacher label the images without annotation, for the fold's student to learn from."""
     input:
-        checkpoint=lambda wildcards: (
-            f"results/{wildcards.dataset}/train/{STUDENTS[wildcards.model]}/fold_{wildcards.fold}/model.pth"
+        checkpoint=lambda wildcards: expand(
+            rules.train.output.checkpoint,
+            dataset=wildcards.dataset,
+            model=STUDENTS[wildcards.model],
+            fold=wildcards.fold,
         ),
-        images="results/{dataset}/validate/images.parquet",
-        folds="results/{dataset}/split/folds.parquet",
+        images=rules.validate.output.images,
+        folds=rules.split.output.folds,
     output:
         instances="results/{dataset}/train/{model}/fold_{fold}/pseudo.parquet",
     log:
@@ -81,74 +95,93 @@ rule pseudo_label:
         mem_mb=16000,
         runtime="4h",
     params:
+        script=f"{SCRIPTS}/pseudo_label.py",
+        gpus=GPUS,
         kinds=config["train"]["pseudo_label"]["images"],
         views=config["train"]["pseudo_label"]["views"],
         min_score=plan.pairs(config["train"]["pseudo_label"]["min_score"]),
+        batch_size=config["predict"]["batch_size"],
+        max_detections=config["predict"]["max_detections"],
+        precision=config["predict"]["precision"],
         version=config["train"]["version"],
     shell:
         """
-        OMP_NUM_THREADS={threads} python workflow/gpu.py {resources.gpu} python scripts/pseudo_label.py \
-            --checkpoint {input.checkpoint} \
-            --images {input.images} \
-            --folds {input.folds} \
-            --fold {wildcards.fold} \
-            --kinds {params.kinds} \
-            --views {params.views} \
+        OMP_NUM_THREADS={threads} python {params.gpus:q} {resources.gpu} python {params.script:q} \
+            --checkpoint {input.checkpoint:q} \
+            --images {input.images:q} \
+            --folds {input.folds:q} \
+            --fold {wildcards.fold:q} \
+            --kinds {params.kinds:q} \
+            --views {params.views:q} \
             --min-score {params.min_score} \
-            --instances {output.instances} \
-            2>&1 | tee {log}
+            --batch-size {params.batch_size} \
+            --max-detections {params.max_detections} \
+            --precision {params.precision} \
+            --instances {output.instances:q} \
+            2>&1 | tee {log:q}
         """
 
 
 rule predict:
-    """Detect the cells of the images that a fold's detector never saw: those it held out, and those no fold trains on."""
+    """Detect the cells of images that a fold's detector never saw: those it held out, those of no fold."""
     input:
-        checkpoint=lambda wildcards: (
-            f"results/{plan.detectors(wildcards.dataset)}/train/{wildcards.model}/fold_{wildcards.fold}/model.pth"
+        checkpoint=lambda wildcards: configs.checkpoint(
+            wildcards.dataset, wildcards.model, wildcards.fold
         ),
-        images="results/{dataset}/validate/images.parquet",
-        folds="results/{dataset}/split/folds.parquet",
+        images=rules.validate.output.images,
+        folds=rules.split.output.folds,
     output:
         detections="results/{dataset}/predict/{model}/fold_{fold}.parquet",
+        remarks="results/{dataset}/predict/{model}/fold_{fold}.remarks.json",
     log:
         "logs/{dataset}/predict/{model}_fold_{fold}.log",
     benchmark:
         "logs/{dataset}/predict/{model}_fold_{fold}.tsv"
     conda:
         "../../envs/mmdet.yaml"
-    threads: 1
+    threads: CORES
     resources:
         gpu=GPU,
         mem_mb=16000,
         runtime="4h",
     params:
         **config["predict"],
+        script=f"{SCRIPTS}/predict.py",
+        gpus=GPUS,
+        held_out=lambda wildcards, input: plan.held_out(
+            wildcards.dataset, input.folds, wildcards.fold
+        ),
         code=plan.code("predict"),
     shell:
         """
-        OMP_NUM_THREADS={threads} python workflow/gpu.py {resources.gpu} python scripts/predict.py \
-            --checkpoint {input.checkpoint} \
-            --images {input.images} \
-            --folds {input.folds} \
-            --fold {wildcards.fold} \
-            --source-name {wildcards.model} \
-            --views {params.views} \
+        OMP_NUM_THREADS=1 python {params.gpus:q} {resources.gpu} python {params.script:q} \
+            --checkpoint {input.checkpoint:q} \
+            --images {input.images:q} \
+            {params.held_out} \
+            --source-name {wildcards.model:q} \
+            --views {params.views:q} \
             --batch-size {params.batch_size} \
             --max-detections {params.max_detections} \
             --min-score {params.min_score} \
             --precision {params.precision} \
-            --detections {output.detections} \
-            2>&1 | tee {log}
+            --threads {threads} \
+            --detections {output.detections:q} \
+            --remarks {output.remarks:q} \
+            2>&1 | tee {log:q}
         """
 
 
 rule ensemble:
-    """Fuse the detections of an ensemble's members; held-out images meet one fold a model, test images meet all."""
+    """Fuse the detections of an ensemble's members: one detector a model for held-out images, else all."""
     input:
-        unpack(lambda wildcards: plan.weighing(wildcards.dataset, wildcards.ensemble)),
-        recipe="configs/ensembles/{ensemble}.yaml",
+        unpack(
+            lambda wildcards: plan.weighing(
+                rules, wildcards.dataset, wildcards.ensemble
+            )
+        ),
+        recipe=lambda wildcards: configs.file("ensembles", wildcards.ensemble),
         members=lambda wildcards: plan.detections(
-            wildcards.dataset, wildcards.ensemble, FOLDS
+            rules, wildcards.dataset, wildcards.ensemble, FOLDS
         ),
     output:
         detections="results/{dataset}/ensemble/{ensemble}.parquet",
@@ -162,6 +195,7 @@ rule ensemble:
         mem_mb=plan.growing(16000),
         runtime="4h",
     params:
+        script=f"{SCRIPTS}/ensemble.py",
         images=lambda wildcards, input: plan.flag("--images", input.images),
         instances=lambda wildcards, input: plan.flag("--instances", input.instances),
         folds=lambda wildcards, input: plan.flag("--folds", input.folds),
@@ -169,16 +203,16 @@ rule ensemble:
         code=plan.code("ensemble"),
     shell:
         """
-        python scripts/ensemble.py \
-            --recipe {input.recipe} \
-            --members {input.members} \
-            --name {wildcards.ensemble} \
+        python {params.script:q} \
+            --recipe {input.recipe:q} \
+            --members {input.members:q} \
+            --name {wildcards.ensemble:q} \
             {params.images} \
             {params.instances} \
             {params.folds} \
             {params.chosen} \
             --threads {threads} \
-            --detections {output.detections} \
-            --weights {output.weights} \
-            2>&1 | tee {log}
+            --detections {output.detections:q} \
+            --weights {output.weights:q} \
+            2>&1 | tee {log:q}
         """

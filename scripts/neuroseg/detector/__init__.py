@@ -2,7 +2,7 @@
 
 from neuroseg.detector.checkpoints import classes
 from neuroseg.detector.inference import predict
-from neuroseg.detector.selection import held_out, unannotated
+from neuroseg.detector.precision import prepare_cpu
 from neuroseg.detector.training import Trained, save, train
 
-__all__ = ["Trained", "classes", "held_out", "predict", "save", "train", "unannotated"]
+__all__ = ["Trained", "classes", "predict", "prepare_cpu", "save", "train"]

@@ -1,7 +1,7 @@
 """Files of weights: the state of a training under way, and the fitted detector.
 
-Both are read weights-only, so that a file from elsewhere cannot run code, and written beside their place and moved into
-it, so that one of that name is whole.
+Both are read weights-only, so that a file from elsewhere cannot run code, and written beside their place and
+moved into it, so that one of that name is whole.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import pickle
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -16,8 +18,12 @@ from typing import Any
 import pandas as pd
 import torch
 
+from neuroseg.detector import foreign
+from neuroseg.detector.pretrained import PACKAGED
 from neuroseg.detector.progress import say
-from neuroseg.tables import DataError, replacing
+from neuroseg.errors import DataError
+from neuroseg.files import replacing
+from neuroseg.readers.stacks import located
 
 FORMAT = "neuroseg detector 1"
 """Written into each fitted detector; the number changes when its content does."""
@@ -27,12 +33,15 @@ KEPT = 2
 
 
 def fingerprint(config: dict, images: pd.DataFrame, instances: pd.DataFrame, **settings: Any) -> str:
-    """Return a digest of all that a training's outcome follows from: config, pixels, truth, seed and the like."""
+    """Return a digest of all that a training's outcome follows from: config, pixels, truth, seed and more."""
     sha = hashlib.sha256(json.dumps([config, settings], sort_keys=True, default=str).encode())
     for image_id, path in zip(images["image_id"], images["path"], strict=True):
         sha.update(f"{image_id}\n".encode())
-        sha.update(digest(Path(path)).encode())
-    for image_id, cell_type, counts in zip(*(instances[c] for c in ("image_id", "cell_type", "rle")), strict=True):
+        file, place = located(path)
+        sha.update(digest(file).encode() + (repr(place).encode() if place else b""))
+    for image_id, cell_type, counts in zip(
+        *(instances[c] for c in ("image_id", "cell_type", "rle")), strict=True
+    ):
         sha.update(f"{image_id}\n{cell_type}\n".encode() + bytes(counts))
     return sha.hexdigest()
 
@@ -40,7 +49,9 @@ def fingerprint(config: dict, images: pd.DataFrame, instances: pd.DataFrame, **s
 def digest(path: Path) -> str:
     """Return the SHA-256 of a file."""
     if not path.is_file():
-        raise DataError(f"{path}: there is no such file; run the stage that writes the table or checkpoint naming it.")
+        raise DataError(
+            f"{path}: there is no such file; run the stage that writes the table or checkpoint naming it."
+        )
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -54,19 +65,21 @@ def write_state(folder: Path, iteration: int, state: dict) -> None:
 
 
 def newest_state(folder: Path, expected: str) -> dict | None:
-    """Return the newest sound state in `folder` whose fingerprint is the expected one, None where there is none.
+    """Return the newest sound state in `folder` with the expected fingerprint, None where there is none.
 
-    The folder's own files count, not a path written into one of them: a work folder may have been moved. A damaged
-    state is passed over; states of another training are passed over together, and it says so.
+    The folder's own files count, not a path written into one of them: a work folder may have been moved. A
+    damaged state is passed over; states of another training are passed over together, and it says so.
     """
     for part in folder.glob(".*.part"):  # a kill while writing
-        part.unlink()
+        part.unlink(missing_ok=True)  # another process of the training may have been first
     for path in sorted(folder.glob("iteration_*.pth"), reverse=True):
         state = _sound(path)
         if state is None:
             say(f"passing over the damaged {path.name}")
         elif state["fingerprint"] != expected:
-            say(f"not resuming from {path.name}: it is of another config, seed, fold or data; starting afresh")
+            say(
+                f"not resuming from {path.name}: it is of another config, seed, fold or data; starting afresh"
+            )
             return None
         else:
             return state
@@ -74,22 +87,45 @@ def newest_state(folder: Path, expected: str) -> dict | None:
 
 
 def write_detector(path: Path, detector: dict) -> None:
-    """Write a fitted detector: `model`, `classes`, `fold`, `config`, `state_dict`. Equal content gives equal bytes."""
+    """Write a fitted detector: `model`, `classes`, `fold`, `pixel_size_um`, `looks`, `config`, `state_dict`.
+
+    The pixel size is that of the images learnt from, None where it is unknown; `looks` is what they look
+    like, as `readers.levels.plain` writes it. Equal content gives equal bytes.
+    """
     buffer = io.BytesIO()  # in a file, PyTorch would write the file's name into it
     torch.save({"format": FORMAT, **detector}, buffer)
     with replacing(path) as temporary:
         temporary.write_bytes(buffer.getbuffer())
 
 
+def halved(detector: dict) -> dict:
+    """Return a fitted detector whose weights are rounded to half precision; counts stay as they are.
+
+    Raises:
+        DataError: a weight is too large for it.
+    """
+    weights = {
+        name: each.half() if each.is_floating_point() else each
+        for name, each in detector["state_dict"].items()
+    }
+    wild = [name for name, each in weights.items() if not each.isfinite().all()]
+    if wild:
+        raise DataError(
+            f"{wild[0]}: this weight is beyond half precision; write the detector in full (train: half)."
+        )
+    return detector | {"state_dict": weights}
+
+
 def read_detector(path: Path) -> dict:
     """Return what `write_detector` wrote.
 
     Raises:
-        DataError: the file is missing, damaged, or no fitted detector.
+        DataError: the file is missing, damaged, no fitted detector, or one that is not safe to use.
     """
-    content = _read(path)
+    content = _read(path, own=True)
     if content.get("format") != FORMAT:
         raise DataError(f"{path}: this is no {FORMAT}; train writes one as model.pth.")
+    foreign.check_content(content, path)
     return content
 
 
@@ -103,42 +139,64 @@ def classes(path: Path) -> list[str]:
 
 
 def read_weights(source: str) -> dict[str, torch.Tensor]:
-    """Return the weights of a fitted detector, or of any checkpoint with a `state_dict`, from a file or an address.
+    """Return the weights of a fitted detector, or of any checkpoint with a `state_dict`.
+
+    Args:
+        source: A file, an address, or the name of weights that a package brings (`pretrained.PACKAGED`).
 
     Raises:
         DataError: they cannot be read or fetched.
     """
+    if source in PACKAGED:
+        return PACKAGED[source]()
     if source.startswith(("http://", "https://")):
         try:
-            content = torch.hub.load_state_dict_from_url(source, map_location="cpu", weights_only=True, progress=False)
+            content = torch.hub.load_state_dict_from_url(
+                source, map_location="cpu", weights_only=True, progress=False
+            )
         except Exception as error:  # network, disk and unpickling raise without a common base
+            reason = _reason(error) if isinstance(error, pickle.UnpicklingError) else error
             raise DataError(
-                f"{source}: the weights cannot be fetched ({error}); "
+                f"{source}: the weights cannot be fetched ({reason}); "
                 "fetch them elsewhere, and name the file in the model file's load_from."
             ) from error
     else:
         content = _read(Path(source))
-    return content.get("state_dict", content)
+    weights = content.get("state_dict", content)
+    if not isinstance(weights, dict):
+        raise DataError(
+            f"{source}: its state_dict is no mapping of names to weights; use another checkpoint."
+        )
+    weights = {name: weight for name, weight in weights.items() if isinstance(weight, torch.Tensor)}
+    foreign.check_weights(weights, Path(source))
+    return weights
 
 
-def _read(path: Path) -> dict:
+def _read(path: Path, own: bool = False) -> dict:
     if not path.is_file():
         raise DataError(f"{path}: there is no such checkpoint; run the stage that writes it.")
+    if own or zipfile.is_zipfile(path):  # OpenMMLab's oldest are no archives and have no checksums
+        foreign.check_archive(path, own)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # unpickling raises without a common base
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise DataError(f"{path}: the checkpoint is damaged or unsafe ({reason}); train it again.") from error
+        raise DataError(
+            f"{path}: the checkpoint is damaged or unsafe ({_reason(error)}); train it again."
+        ) from error
     if not isinstance(content, dict):
         raise DataError(f"{path}: this is no checkpoint; train writes one as model.pth.")
     return content
 
 
+def _reason(error: Exception) -> str:
+    """Say why a pickle was not read; PyTorch's own words advise to read unsafe files all the same."""
+    strange = re.search(r"GLOBAL (\S+)", str(error))
+    return f"it names {strange[1]}" if strange else "it cannot be read as weights"
+
+
 def _sound(path: Path) -> dict | None:
     try:
-        with zipfile.ZipFile(path) as archive:
-            if archive.testzip():  # PyTorch itself does not compare the checksums
-                return None
+        foreign.check_archive(path, own=False)
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception:  # whatever a damaged file makes them raise
         return None

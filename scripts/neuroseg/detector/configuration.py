@@ -1,4 +1,4 @@
-"""Model files: MMDetection configs that hold architecture, augmentation and schedule, and nothing of the data."""
+"""Model files: MMDetection configs of architecture, augmentation and schedule, and nothing of the data."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from neuroseg.detector.openmmlab import Config
-from neuroseg.tables import DataError
+from neuroseg.errors import DataError
 
 SECTIONS = (
     "model",
@@ -20,8 +20,9 @@ SECTIONS = (
     "custom_hooks",
     "default_hooks",
     "load_from",
+    "cpu_kernels",
 )
-"""What is used of a model file. The rest that MMDetection's own configs bring, such as COCO's folders, is left out."""
+"""What is used of a model file. The rest of MMDetection's configs, such as COCO's folders, is left out."""
 
 
 def read(path: Path) -> Config:
@@ -35,7 +36,9 @@ def read(path: Path) -> Config:
     try:
         config = Config.fromfile(path)
     except Exception as error:  # a model file is Python, which may fail in any way
-        raise DataError(f"{path}: this is no MMDetection config ({type(error).__name__}: {error}).") from error
+        raise DataError(
+            f"{path}: this is no MMDetection config ({type(error).__name__}: {error})."
+        ) from error
     missing = [section for section in SECTIONS if section not in config]
     if missing:
         raise DataError(f"{path}: the model file lacks {missing[0]!r}; begin it with _base_ = './_base_.py'.")
@@ -82,8 +85,7 @@ def _stretch(schedulers: list[dict], length: int) -> list[dict]:
     stretched = []
     for scheduler in schedulers:
         times = {key: at(scheduler[key]) for key in ("begin", "end", "T_max") if key in scheduler}
-        if "milestones" in scheduler:
-            times["milestones"] = [at(milestone) for milestone in scheduler["milestones"]]
+        steps = {key: [at(step) for step in scheduler[key]] for key in ("milestones",) if key in scheduler}
         if times.get("begin", 0) < times["end"]:  # in a very short training the warm-up vanishes
-            stretched.append({**scheduler, "by_epoch": False, **times})
+            stretched.append({**scheduler, "by_epoch": False, **times, **steps})
     return stretched

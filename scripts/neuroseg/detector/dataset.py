@@ -13,11 +13,11 @@ import pandas as pd
 from torch.utils.data import Sampler
 
 from neuroseg import rle
-from neuroseg.detector import processes, transforms  # noqa: F401  they enter MMDetection's registry
+from neuroseg.detector import mixing, processes, transforms  # noqa: F401  they enter MMDetection's registry
 from neuroseg.detector.openmmlab import BaseDetDataset
 
 Load = Callable[[Path], np.ndarray]
-"""Reads a grey image, uint8, (height, width), its background near mid grey, as in the competition and LIVECell."""
+"""Reads a grey image, uint8 (height, width), background near mid grey, as in the competition and LIVECell."""
 
 CACHE = 256 * 2**20
 """Bytes of decoded images that a process keeps."""
@@ -26,9 +26,9 @@ CACHE = 256 * 2**20
 class CellDataset(BaseDetDataset):
     """Samples of annotated images.
 
-    The index of a sample is its number in the training, not that of an image: the order of the images and every random
-    choice of the augmentation follow from the seed and that number. So any number of workers, and a training that was
-    stopped and resumed, sees the very same samples.
+    The index of a sample is its number in the training, not that of an image: the order of the images and
+    every random choice of the augmentation follow from the seed and that number. So any number of workers,
+    and a training that was stopped and resumed, sees the very same samples.
 
     Args:
         images: Rows of the images table.
@@ -37,8 +37,9 @@ class CellDataset(BaseDetDataset):
         pipeline: Transforms of a model file.
         seed: Of the order and the augmentation.
         load: Reads an image.
-        type_balance: 0 shows every image once a lap; 1 shows each cell type equally often, the images of a rare one
-            several times; between them, a type of share p is shown in proportion to p ** (1 - type_balance).
+        type_balance: 0 shows every image once a lap; 1 shows each cell type equally often, the images of a
+            rare one several times; between them, a type of share p is shown in proportion to p ** (1 -
+            type_balance).
     """
 
     def __init__(
@@ -66,6 +67,8 @@ class CellDataset(BaseDetDataset):
         records = []
         for image in self.images.itertuples():
             cells = by_image.get(image.image_id, nothing)
+            # broken masks end here, not in a worker
+            rle.of_image(cells, image.image_id, image.height, image.width)
             records.append(
                 {
                     "path": image.path,
@@ -83,26 +86,38 @@ class CellDataset(BaseDetDataset):
             return generator.permutation(count)
         labels = np.array([np.bincount(record["labels"], minlength=1).argmax() for record in self.data_list])
         weights = (1 / np.bincount(labels)[labels]) ** self.type_balance
-        # Evenly spaced marks on the line of weights: an image's turns differ from their expectation by less than one.
+        # Evenly spaced marks on the line of weights: an image's turns differ from their expectation by less
+        # than one.
         marks = (np.arange(count) + generator.random()) / count * weights.sum()
-        return generator.permutation(np.searchsorted(weights.cumsum(), marks, side="right").clip(max=count - 1))
+        return generator.permutation(
+            np.searchsorted(weights.cumsum(), marks, side="right").clip(max=count - 1)
+        )
 
     def prepare_data(self, number: int) -> dict:
         """Return sample `number`, packed for MMDetection."""
         lap, place = divmod(int(number), len(self.data_list))
-        record = self.data_list[self.order(lap)[place]]
-        runs = rle.from_coco(record["counts"], *record["size"])
+        random = np.random.default_rng((self.seed, 1, number))
         _reseed(self.seed, number)
+
+        def other(label: int | None = None) -> dict:
+            alike = [
+                one for one in self.data_list if len(one["labels"]) and label in (None, *one["labels"][:1])
+            ]
+            return self._shown(alike[random.integers(len(alike))])
+
         return self.pipeline(
-            {
-                "img": self.read(record["path"]),
-                "ori_shape": record["size"],
-                "runs": runs,
-                "cell_boxes": rle.boxes(runs, record["size"][1]),
-                "labels": record["labels"],
-                "random": np.random.default_rng((self.seed, 1, number)),
-            }
+            {**self._shown(self.data_list[self.order(lap)[place]]), "random": random, "other": other}
         )
+
+    def _shown(self, record: dict) -> dict:
+        runs = rle.from_coco(record["counts"], *record["size"])
+        return {
+            "img": self.read(record["path"]),
+            "ori_shape": record["size"],
+            "runs": runs,
+            "cell_boxes": rle.boxes(runs, record["size"][1]),
+            "labels": record["labels"],
+        }
 
 
 class Numbers(Sampler):

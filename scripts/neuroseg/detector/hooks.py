@@ -14,14 +14,16 @@ import torch
 from neuroseg.detector import processes
 from neuroseg.detector.checkpoints import write_state
 from neuroseg.detector.openmmlab import EMAHook, Hook, Runner
+from neuroseg.detector.pretrained import renamed
 from neuroseg.detector.progress import clock, say
-from neuroseg.tables import DataError
+from neuroseg.errors import DataError
 
 
 class Reseed(Hook):
     """Tie the random numbers of each iteration to the seed and its number.
 
-    So a resumed training draws what the uninterrupted one would have drawn, and no generator's state need be kept.
+    So a resumed training draws what the uninterrupted one would have drawn, and no generator's state need be
+    kept.
     """
 
     def __init__(self, seed: int) -> None:
@@ -55,11 +57,13 @@ class Journal(Hook):
         """Start the clock."""
         self.every = max(1, runner.max_iters // self.points)
         self.first, self.began = runner.iter, time.monotonic()
-        self.spoke = self.began
+        self.spoke, self.warm = self.began, False
 
-    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
         """Add the losses of an iteration to the curve."""
-        losses = processes.mean({name: float(value.detach()) for name, value in outputs.items() if "loss" in name})
+        losses = processes.mean(_numbers({name: value for name, value in outputs.items() if "loss" in name}))
         if not math.isfinite(losses["loss"]):
             raise DataError(
                 f"the loss is {losses['loss']} at iteration {runner.iter + 1}; "
@@ -70,11 +74,13 @@ class Journal(Hook):
         self.summed += 1
         self.heard.append(losses["loss"])
         done, now = runner.iter + 1, time.monotonic()
-        if now - self.spoke >= self.pause or done == runner.max_iters:
-            left = (now - self.began) / (done - self.first) * (runner.max_iters - done)
+        if (self.warm and now - self.spoke >= self.pause) or done == runner.max_iters:
+            left = (now - self.began) / max(1, done - self.first) * (runner.max_iters - done)
             loss = sum(self.heard) / len(self.heard)
             say(f"iteration {done}/{runner.max_iters}, loss {loss:.3f}, {clock(left)} left")
             self.heard, self.spoke = [], now
+        if not self.warm:  # the first sets up what the others use, and would make the time left too long
+            self.first, self.began, self.warm = done, now, True
         if done % self.every == 0 or done == runner.max_iters:
             self.curve["iteration"].append(done)
             self.curve["lr"].append(runner.optim_wrapper.get_lr()["lr"][0])
@@ -95,7 +101,8 @@ class WarmStart(Hook):
     """Begin with weights learnt elsewhere.
 
     Args:
-        weights: By name. Those whose name or shape the model lacks are left out: the heads of other cell types.
+        weights: By name, of a detector or of its backbone alone. Those whose name or shape the model lacks
+            are left out: the heads of other cell types.
         source: What to call them.
     """
 
@@ -106,9 +113,13 @@ class WarmStart(Hook):
         """Fill the model, and name the layers that start at random."""
         model = processes.bare(runner.model)
         own = model.state_dict()
-        fitting = {name: w for name, w in self.weights.items() if name in own and w.shape == own[name].shape}
+        given = renamed(self.weights, own).items()
+        fitting = {name: weight for name, weight in given if name in own and weight.shape == own[name].shape}
         if not fitting:
-            raise DataError(f"{self.source}: none of its weights fits the model; take a checkpoint of the same model.")
+            raise DataError(
+                f"{self.source}: none of its weights fits the model; take a checkpoint of the same model or "
+                "backbone."
+            )
         model.load_state_dict(fitting, strict=False)
         say(f"began with {len(fitting)} of {len(own)} weights from {self.source}")
         layers = sorted({name.rpartition(".")[0] for name in own.keys() - fitting.keys()})
@@ -129,23 +140,33 @@ class Keeper(Hook):
 
     priority = "VERY_LOW"  # after the averaged weights and the learning rate have moved on
 
-    def __init__(self, folder: Path, every: int, fingerprint: str, journal: Journal, state: dict | None) -> None:
-        self.folder, self.every, self.fingerprint, self.journal, self.state = folder, every, fingerprint, journal, state
+    def __init__(
+        self, folder: Path, every: int, fingerprint: str, journal: Journal, state: dict | None
+    ) -> None:
+        self.folder, self.every, self.fingerprint, self.journal, self.state = (
+            folder,
+            every,
+            fingerprint,
+            journal,
+            state,
+        )
 
     def before_train(self, runner: Runner) -> None:
         """Take up the state, now that everything it fills is built."""
         if self.state is None:
             return
         processes.bare(runner.model).load_state_dict(self.state["model"])
-        for average, kept in zip(_averages(runner), self.state["averages"], strict=True):
-            average.load_state_dict(kept)
+        for hook, kept in zip(_averaging(runner), self.state["averages"], strict=True):
+            hook.ema_model.load_state_dict(kept)
         runner.optim_wrapper.load_state_dict(self.state["optimizer"])
         for scheduler, kept in zip(runner.param_schedulers, self.state["schedulers"], strict=True):
             scheduler.load_state_dict(kept)
         self.journal.load_state_dict(self.state["journal"])
         self.state = None
 
-    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
         """Keep the state at its time, and at the end."""
         done = runner.iter + 1
         if processes.rank() == 0 and (done % self.every == 0 or done == runner.max_iters):
@@ -156,7 +177,7 @@ class Keeper(Hook):
             "fingerprint": self.fingerprint,
             "iteration": done,
             "model": processes.bare(runner.model).state_dict(),
-            "averages": [average.state_dict() for average in _averages(runner)],
+            "averages": [hook.ema_model.state_dict() for hook in _averaging(runner)],
             "optimizer": runner.optim_wrapper.state_dict(),
             "schedulers": [scheduler.state_dict() for scheduler in runner.param_schedulers],
             "journal": self.journal.state_dict(),
@@ -165,12 +186,18 @@ class Keeper(Hook):
 
 def fitted_weights(runner: Runner) -> dict[str, torch.Tensor]:
     """Return the weights to predict with, on the CPU: the averaged ones where the model file averages."""
-    average = next((average.module for average in _averages(runner)), processes.bare(runner.model))
+    average = next((hook.ema_model.module for hook in _averaging(runner)), processes.bare(runner.model))
     return {
         name: weight.detach().cpu().clone(memory_format=torch.contiguous_format)
         for name, weight in average.state_dict().items()
     }
 
 
-def _averages(runner: Runner) -> list[torch.nn.Module]:
-    return [hook.ema_model for hook in runner.hooks if isinstance(hook, EMAHook)]
+def _numbers(losses: dict[str, torch.Tensor]) -> dict[str, float]:
+    """Return scalars' values, read from their device together: each reading would wait for the whole step."""
+    values = torch.stack([value.detach().float().reshape(()) for value in losses.values()]).tolist()
+    return dict(zip(losses, values, strict=True))
+
+
+def _averaging(runner: Runner) -> list[EMAHook]:
+    return [hook for hook in runner.hooks if isinstance(hook, EMAHook)]

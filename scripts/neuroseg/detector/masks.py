@@ -1,7 +1,7 @@
 """Truth masks as MMDetection wants them, each held within its own box.
 
-MMDetection's bitmaps are whole frames: 790 cells of a 1,500 pixel image are 1.8 GB, copied from worker to trainer for
-every image. A cell is 0.1 % of its frame, and its mask target looks at its box alone.
+MMDetection's bitmaps are whole frames: 790 cells of a 1,500 pixel image are 1.8 GB, copied from worker to
+trainer for every image. A cell is 0.1 % of its frame, and its mask target needs its box alone.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import numpy as np
 import torch
 
 from neuroseg.detector.openmmlab import BaseInstanceMasks, BitmapMasks, rescale_size, roi_align
+
+_NOT_HERE = "cell masks flip, transpose and resize; for other transforms crop first, or use bitmaps"
 
 
 class CellMasks(BaseInstanceMasks):
@@ -39,6 +41,7 @@ class CellMasks(BaseInstanceMasks):
         self.windows = list(windows)
         self.corners = np.asarray(corners, np.int64).reshape(-1, 2)
         self.height, self.width, self.scale = height, width, scale
+        self._known_frames: dict[torch.device, torch.Tensor] = {}
 
     def __len__(self) -> int:
         """Return the number of masks."""
@@ -93,26 +96,45 @@ class CellMasks(BaseInstanceMasks):
         interpolation: str = "bilinear",
         binarize: bool = True,
     ) -> BitmapMasks:
-        """Sample mask `inds[i]` over box `bboxes[i]`, in pixels of the frame now: the targets of the mask head."""
-        boxes, chosen = np.asarray(bboxes, np.float32).reshape(-1, 4), np.asarray(inds, np.int64)
-        if not len(boxes):
-            return BitmapMasks(np.empty((0, *out_shape), np.uint8), *out_shape)
-        tall, wide = np.max([self.windows[i].shape for i in chosen], axis=0) + 2
-        frames = np.zeros((len(boxes), 1, tall, wide), np.float32)  # a rim of background, which sampling runs into
-        for frame, i in zip(frames, chosen, strict=True):
-            h, w = self.windows[i].shape
-            frame[0, 1 : h + 1, 1 : w + 1] = self.windows[i]
-        within = boxes / np.float32([*self.scale, *self.scale]) - np.tile(self.corners[chosen] - 1, 2)
-        rois = np.column_stack([np.arange(len(boxes)), within]).astype(np.float32)
-        sampled = roi_align(
-            torch.from_numpy(frames).to(device), torch.from_numpy(rois).to(device), out_shape, 1.0, 0, "avg", True
-        ).squeeze(1)
+        """Sample mask `inds[i]` over box `bboxes[i]`, in pixels of the frame now: the mask head's targets."""
+        boxes, chosen = torch.as_tensor(bboxes).reshape(-1, 4), torch.as_tensor(inds)
+        sampled = self.sample(boxes.to(device), chosen.to(device), out_shape)
         return BitmapMasks((sampled >= 0.5 if binarize else sampled).cpu().numpy(), *out_shape)
 
+    def sample(self, boxes: torch.Tensor, chosen: torch.Tensor, out_shape: tuple[int, int]) -> torch.Tensor:
+        """Return mask `chosen[i]` over box `boxes[i]`, float32 (n, height, width), computed where boxes are.
+
+        A mask goes there once, as bytes, however many boxes and stages of a cascade ask for it.
+        """
+        if not len(boxes):
+            return boxes.new_zeros((0, *out_shape), dtype=torch.float32)
+        cells, which = torch.unique(chosen, return_inverse=True)
+        corners = torch.from_numpy(np.tile(self.corners - 1, 2)).to(boxes.device)[chosen]
+        within = (boxes.float() / boxes.new_tensor(self.scale * 2, dtype=torch.float32)).double() - corners
+        rois = torch.cat([which[:, None], within], 1).float()
+        return roi_align(
+            self._frames(boxes.device)[cells].float(), rois, out_shape, 1.0, 0, "avg", True
+        ).squeeze(1)
+
+    def _frames(self, device: torch.device) -> torch.Tensor:
+        """Return every window in a frame of one size, uint8 (n, 1, height, width), made once per device."""
+        if device not in self._known_frames:
+            tall, wide = np.max([window.shape for window in self.windows], axis=0) + 2
+            frames = np.zeros((len(self), 1, tall, wide), np.uint8)  # a rim of background, for sampling
+            for frame, window in zip(frames, self.windows, strict=True):
+                h, w = window.shape
+                frame[0, 1 : h + 1, 1 : w + 1] = window
+            self._known_frames[device] = torch.from_numpy(frames).to(device)
+        return self._known_frames[device]
+
     def to_ndarray(self) -> np.ndarray:
-        """Return the masks as whole frames before scaling, uint8, shape (n, height, width): for pictures and tests."""
-        frames = np.zeros((len(self), round(self.height / self.scale[1]), round(self.width / self.scale[0])), np.uint8)
-        for frame, window, (x, y), (right, bottom) in zip(frames, self.windows, self.corners, self.ends, strict=True):
+        """Return masks as whole frames before scaling, uint8 (n, height, width): for pictures and tests."""
+        frames = np.zeros(
+            (len(self), round(self.height / self.scale[1]), round(self.width / self.scale[0])), np.uint8
+        )
+        for frame, window, (x, y), (right, bottom) in zip(
+            frames, self.windows, self.corners, self.ends, strict=True
+        ):
             frame[y:bottom, x:right] = window
         return frames
 
@@ -135,7 +157,11 @@ class CellMasks(BaseInstanceMasks):
         return CellMasks(windows, corners, self.height, self.width, self.scale)
 
     def _not_here(self, *_: Any, **__: Any) -> None:
-        raise TypeError("cell masks flip, transpose and resize; for other transforms crop first, or use bitmaps")
+        raise TypeError(_NOT_HERE)
 
     crop = expand = translate = shear = rotate = _not_here
-    cat = classmethod(_not_here)
+
+    @classmethod
+    def cat(cls, *_: Any, **__: Any) -> None:
+        """Refuse, as masks of several images are of no one frame."""
+        raise TypeError(_NOT_HERE)

@@ -8,19 +8,23 @@ with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
     warnings.simplefilter("ignore")  # deprecations within the packages, and extras that nobody here misses
     import mmdet.datasets.transforms
     import mmdet.models
+    from mmcv import ops
     from mmcv.image import rescale_size
-    from mmcv.ops import RoIAlign, roi_align
+    from mmcv.ops import RoIAlign, get_compiling_cuda_version, roi_align
     from mmcv.transforms import BaseTransform, Compose
     from mmdet.datasets import BaseDetDataset
     from mmdet.datasets.transforms import PackDetInputs
-    from mmdet.models.backbones import ResNet, ResNeXt
+    from mmdet.models.backbones import EfficientNet, ResNet, ResNeXt
     from mmdet.models.dense_heads import ATSSHead, RPNHead
+    from mmdet.models.detectors import TwoStageDetector
     from mmdet.models.layers import multiclass_nms
+    from mmdet.models.roi_heads import CascadeRoIHead
     from mmdet.models.roi_heads.bbox_heads import Shared2FCBBoxHead
     from mmdet.models.roi_heads.mask_heads import FCNMaskHead
-    from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor
+    from mmdet.models.roi_heads.roi_extractors import BaseRoIExtractor, SingleRoIExtractor
     from mmdet.models.task_modules.assigners import AssignResult, BboxOverlaps2D, MaxIoUAssigner
-    from mmdet.registry import MODELS, TRANSFORMS
+    from mmdet.registry import MODELS, TASK_UTILS, TRANSFORMS
+    from mmdet.structures import DetDataSample
     from mmdet.structures.bbox import HorizontalBoxes, bbox2roi
     from mmdet.structures.mask import BitmapMasks
     from mmdet.structures.mask.structures import BaseInstanceMasks
@@ -31,21 +35,41 @@ with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
     from mmengine.runner import Runner
     from mmengine.structures import InstanceData
 
+from neuroseg.errors import DataError
+
+VERSION = "3.5.1"
+"""Of MMDetection: private methods of this one are replaced here and there."""
+
 init_default_scope("mmdet")  # names in a model file mean MMDetection's
+
+
+def require_version(purpose: str) -> None:
+    """Raise a DataError unless MMDetection is of the version that `purpose` is written for."""
+    if mmdet.__version__ != VERSION:
+        raise DataError(
+            f"{purpose} of MMDetection {VERSION}, and {mmdet.__version__} is installed; "
+            "install the version that envs/pins.txt names (make setup)."
+        )
+
 
 __all__ = [
     "MODELS",
+    "TASK_UTILS",
     "TRANSFORMS",
     "ATSSHead",
     "AssignResult",
     "BaseDetDataset",
     "BaseInstanceMasks",
+    "BaseRoIExtractor",
     "BaseTransform",
     "BboxOverlaps2D",
     "BitmapMasks",
+    "CascadeRoIHead",
     "Compose",
     "Config",
+    "DetDataSample",
     "EMAHook",
+    "EfficientNet",
     "FCNMaskHead",
     "Hook",
     "HorizontalBoxes",
@@ -59,11 +83,15 @@ __all__ = [
     "Runner",
     "Shared2FCBBoxHead",
     "SingleRoIExtractor",
+    "TwoStageDetector",
     "bbox2roi",
+    "get_compiling_cuda_version",
     "init_default_scope",
     "mmdet",
     "multiclass_nms",
+    "ops",
     "pseudo_collate",
+    "require_version",
     "rescale_size",
     "roi_align",
 ]

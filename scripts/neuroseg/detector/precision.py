@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import sys
 from typing import Any
 
 import torch
 
-from neuroseg.detector import assigning, proposing, roi_align, upsampling
-from neuroseg.tables import DataError
+from neuroseg.detector.cpu import accelerate
+from neuroseg.detector.openmmlab import TwoStageDetector, get_compiling_cuda_version
+from neuroseg.detector.progress import say
+from neuroseg.detector.roi_features import feed_extractors
+from neuroseg.errors import DataError
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -18,75 +22,107 @@ M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 """Names of glibc's malloc.h."""
 
 
-def place(model: torch.nn.Module, device: torch.device) -> None:
-    """Bring a two-stage detector to a device, in the shape that suits it there."""
-    model.to(device, memory_format=torch.channels_last if _bears_channels_last(model) else torch.contiguous_format)
-    if device.type == "cpu":
-        assigning.quicken(model)
-        proposing.quicken(model)
-        roi_align.quicken(model)
-        upsampling.quicken(model)
+def place(model: TwoStageDetector, device: torch.device, kernels: bool = True) -> None:
+    """Bring a two-stage detector to a device, in the memory layout that suits it there.
+
+    Args:
+        model: Changed in place.
+        device: Where it is to compute.
+        kernels: Whether our kernels stand in for MMDetection's parts on a CPU.
+    """
+    model.to(
+        device, memory_format=torch.channels_last if _bears_channels_last(model) else torch.contiguous_format
+    )
+    if device.type == "cpu" and kernels:
+        accelerate(model)
     _keep_boxes_in_float(model)
+    feed_extractors(model)
 
 
 def choose_device(name: str = "auto", number: int = 0) -> torch.device:
-    """Return the device of a name: auto (GPU `number` where there is one), cpu, cuda, cuda:1, ...
+    """Return the device of a name: auto (GPU `number` where one can be used), cpu, cuda, cuda:1, ...
 
-    On a CPU, PyTorch then takes the threads that OMP_NUM_THREADS grants, one if it is unset: on a busy machine two
-    threads that wait for each other are many times slower than one.
+    A GPU can be used where PyTorch finds it and MMCV's operators were compiled for GPUs; auto says why it
+    takes the CPU though there is a GPU.
+
+    Raises:
+        DataError: a GPU is asked for by name and cannot be used.
     """
-    there = torch.cuda.is_available()
-    if name.startswith("cuda") and not there:
-        raise DataError(f"device {name}: PyTorch finds no GPU here; choose auto or cpu.")
-    device = torch.device((f"cuda:{number}" if there else "cpu") if name == "auto" else name)
-    if device.type == "cpu":
-        torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1").split(",")[0]))
-        torch.utils.deterministic.fill_uninitialized_memory = False  # 6 % of a training, to guard against nothing here
-        _keep_freed_memory()
-    return device
+    if name != "auto" and not name.startswith("cuda"):
+        return torch.device(name)
+    obstacle = _obstacle()
+    if name != "auto" and obstacle:
+        raise DataError(f"device {name}: {obstacle}; choose auto or cpu.")
+    if name != "auto":
+        return torch.device(name)
+    if obstacle and torch.cuda.is_available():
+        say(f"computing on the CPU, though there is a GPU: {obstacle}")
+    return torch.device("cpu" if obstacle else f"cuda:{number}")
+
+
+def _obstacle() -> str | None:
+    """Return why no GPU can be used here; None where one can."""
+    if not torch.cuda.is_available():
+        return "PyTorch finds no GPU here"
+    if not re.match(r"\d", get_compiling_cuda_version()):
+        return (
+            "MMCV's operators here are compiled for the CPU only, as no nvcc of PyTorch's CUDA version was "
+            "there; "
+            "install that CUDA toolkit, let CUDA_HOME name it, and make the environment anew (docs/setup.md)"
+        )
+    return None
 
 
 def choose_dtype(name: str, device: torch.device) -> torch.dtype:
-    """Return the number format of a precision: fp32, bf16, fp16, or auto, the fastest sound one of the device."""
+    """Return a precision's number format: fp32, bf16, fp16, or auto, the device's fastest sound one."""
     if name != "auto":
         return DTYPES[name]
     if device.type != "cuda":
         return torch.float32
-    return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
 
 
-def _keep_freed_memory() -> None:
-    """Make the C library keep what is freed for the next tensors, up to 2 GiB, where that library is glibc.
+def prepare_cpu(name: str = "auto") -> None:
+    """Set up this process for a detector on the CPU, and say so; do nothing where the device names a GPU.
 
-    Left to itself it hands a large tensor's memory back to the system, which clears every page before it lends it
-    again: a tenth of a training.
+    To be called by a program at its beginning, not by a library. PyTorch takes the threads that
+    OMP_NUM_THREADS grants, one if it is unset: on a busy machine two threads that wait for each other are
+    many times slower than one. Freed memory, up to 2 GiB, is kept for the next tensors (glibc only): handed
+    back, every page is cleared before it is lent again, a tenth of a training. New tensors are not filled in
+    PyTorch's deterministic mode, 6 % of a training.
     """
+    if name != "cpu" and not (name == "auto" and _obstacle()):
+        return
+    threads = int(os.environ.get("OMP_NUM_THREADS", "1").split(",")[0])
+    torch.set_num_threads(threads)
+    # PyTorch's stub lacks the attribute, which the module makes as it is imported.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     set_option = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if set_option:
         set_option(M_MMAP_MAX, 0)
         set_option(M_TRIM_THRESHOLD, 2**31 - 1)
+    say(f"on a CPU: {threads} thread{'s' if threads > 1 else ''} (OMP_NUM_THREADS), freed memory is kept")
 
 
 def _bears_channels_last(model: torch.nn.Module) -> bool:
     """Tell whether oneDNN can be trusted with channels that lie side by side.
 
-    Under torch 2.13 (oneDNN 3.12) the backward pass of a strided 1 x 1 convolution of fewer than 16 channels writes
-    beyond its memory: "double free or corruption".
+    Under torch 2.13 (oneDNN 3.12) the backward pass of a strided 1 x 1 convolution of fewer than 16 channels
+    writes beyond its memory: "double free or corruption".
     """
     convolutions = (part for part in model.modules() if isinstance(part, torch.nn.Conv2d))
-    return not any(max(each.stride) > max(each.kernel_size) and each.in_channels < 16 for each in convolutions)
+    return not any(
+        max(each.stride) > max(each.kernel_size) and each.in_channels < 16 for each in convolutions
+    )
 
 
-def _keep_boxes_in_float(model: torch.nn.Module) -> None:
+def _keep_boxes_in_float(model: TwoStageDetector) -> None:
     """Make boxes and scores of a two-stage detector 32-bit, whatever its convolutions compute in.
 
-    MMCV's RoIAlign and NMS have no bfloat16 kernels, and with 8 bits scores tie and a box at pixel 500 moves by two.
+    MMCV's NMS has no bfloat16 kernel, and with 8 bits scores tie and a box at pixel 500 moves by two.
     """
-    roi_head = model.roi_head
-    for head in (model.rpn_head, *stages(roi_head.bbox_head)):
+    for head in (model.rpn_head, *stages(model.roi_head.bbox_head)):
         head.register_forward_hook(_floats_after)
-    for extractor in (*stages(roi_head.bbox_roi_extractor), *stages(roi_head.mask_roi_extractor)):
-        extractor.register_forward_pre_hook(_floats_before)
 
 
 def stages(part: torch.nn.Module) -> list[torch.nn.Module]:
@@ -96,10 +132,6 @@ def stages(part: torch.nn.Module) -> list[torch.nn.Module]:
 
 def _floats_after(_: torch.nn.Module, __: tuple, output: Any) -> Any:
     return _floats(output)
-
-
-def _floats_before(_: torch.nn.Module, inputs: tuple) -> tuple:
-    return _floats(inputs)
 
 
 def _floats(value: Any) -> Any:

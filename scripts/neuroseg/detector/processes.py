@@ -1,4 +1,4 @@
-"""The processes of one training: one on a CPU or a single GPU, one a GPU where torchrun has started several."""
+"""The processes of one training: one on a CPU or a single GPU, one a GPU where torchrun started several."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def device_number() -> int:
     return int(os.environ.get("LOCAL_RANK", "0"))
 
 
-def meet(device: torch.device) -> None:
+def initialise(device: torch.device) -> None:
     """Have the processes find each other, for work on their GPUs or on CPUs."""
     if count() > 1:
         if device.type == "cuda":
@@ -46,7 +46,7 @@ def bare(model: torch.nn.Module) -> torch.nn.Module:
     return model.module if isinstance(model, torch.nn.parallel.DistributedDataParallel) else model
 
 
-def part() -> None:
+def destroy() -> None:
     """End the common work, so that no process waits for another's exit."""
     if count() > 1:
         torch.distributed.destroy_process_group()

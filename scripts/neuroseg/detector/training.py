@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import uuid
 from collections.abc import Sequence
@@ -13,19 +12,33 @@ import pandas as pd
 import torch
 from torch.utils.data import DataLoader
 
-from neuroseg.detector import backbones, checkpoints, configuration, heads, processes, selection  # noqa: F401
+from neuroseg.detector import (  # noqa: F401
+    appearance,
+    backbones,
+    checkpoints,
+    configuration,
+    elsewhere,
+    foreign,
+    heads,
+    processes,
+    scaling,
+)
 from neuroseg.detector.dataset import CellDataset, Load, Numbers, named
 from neuroseg.detector.hooks import Journal, Keeper, Reseed, WarmStart, fitted_weights
 from neuroseg.detector.openmmlab import Config, Runner, pseudo_collate
 from neuroseg.detector.precision import choose_device, choose_dtype, place
 from neuroseg.detector.progress import say
-from neuroseg.tables import DataError, replacing
+from neuroseg.errors import DataError
+from neuroseg.files import replacing, write_json
+from neuroseg.folds import Fold, pseudo_labelled, training
 
 
 class Trained(NamedTuple):
     """A fitted detector and how it was learnt."""
 
-    detector: dict  # model, classes, fold, config, state_dict: what the checkpoint file holds
+    detector: (
+        dict  # model, classes, fold, pixel_size_um, looks, config, state_dict: what the checkpoint file holds
+    )
     config_text: str  # the config as a Python file
     scalars: dict  # model, fold, classes, iterations, and the curves: iteration, loss, lr, losses by name
 
@@ -36,7 +49,7 @@ def train(
     instances: pd.DataFrame,
     folds: pd.DataFrame,
     *,
-    fold: selection.Fold,
+    fold: Fold,
     seed: int,
     work_dir: Path,
     load: Load,
@@ -46,9 +59,9 @@ def train(
 ) -> Trained | None:
     """Train the model of a file on the annotated images of all folds but `fold`.
 
-    It keeps its state in `work_dir` every now and then and, killed and called again with the same arguments, goes on
-    from the newest; the weights at the end are, on a CPU, bit for bit those of a training that was never stopped.
-    Processes that torchrun has started train together, each with a batch of its own.
+    It keeps its state in `work_dir` every now and then and, killed and called again with the same arguments,
+    goes on from the newest; the weights at the end are, on a CPU, bit for bit those of a training that was
+    never stopped. Processes that torchrun has started train together, each with a batch of its own.
 
     Args:
         model: A model file.
@@ -61,8 +74,8 @@ def train(
         load: Reads an image.
         init_from: A fitted detector to begin with; it goes before the model file's `load_from`.
         iterations: Length of the training; None for the model file's own.
-        pseudo: Instances that a detector of the same fold has found in images without annotation; they are learnt from
-            as the true ones are.
+        pseudo: Instances that a detector of the same fold has found in images without annotation; they are
+            learnt from as the true ones are.
 
     Returns:
         The fitted detector; None in all but the first of several processes.
@@ -71,13 +84,17 @@ def train(
         DataError: nothing to learn from, or a model file, image or checkpoint that cannot be used.
     """
     device = choose_device(number=processes.device_number())
-    listed, (images, instances) = images, selection.held_in(images, instances, folds, fold)
+    listed, (images, instances) = images, training(images, instances, folds, fold)
     classes = sorted(named(instances["cell_type"]).unique())
     if pseudo is not None:
-        added = selection.pseudo_labelled(listed, folds, fold, pseudo)
+        added = pseudo_labelled(listed, folds, fold, pseudo)
         _refuse_strange_types(pseudo, classes)
-        images, instances = (pd.concat(parts, ignore_index=True) for parts in ((images, added), (instances, pseudo)))
+        images, instances = (
+            pd.concat(parts, ignore_index=True) for parts in ((images, added), (instances, pseudo))
+        )
     config = configuration.fit(configuration.read(model), classes, iterations)
+    portable = foreign.without_sources(config.to_dict())
+    foreign.check_config(portable, model)  # or predict would refuse what has been learnt
     source = str(init_from) if init_from else config.load_from
     fingerprint = checkpoints.fingerprint(
         config.to_dict(),
@@ -104,10 +121,11 @@ def train(
         load=load,
         type_balance=config.train_dataloader.type_balance,
     )
-    processes.meet(device)
+    processes.initialise(device)
     runner = _runner(config, dataset, hooks, device, seed, work_dir)
     say(
-        f"training {model.stem}, fold {fold}: {len(images)} images, {len(instances)} cells of {', '.join(classes)}, "
+        f"training {model.stem}, fold {fold}: {len(images)} images, {len(instances)} cells of "
+        f"{', '.join(classes)}, "
         f"on {processes.count()} {device.type}" + (f", from iteration {state['iteration']}" if state else "")
     )
     if pseudo is not None:
@@ -115,26 +133,39 @@ def train(
     if state is not None:
         runner.train_loop._iter = state["iteration"]
     runner.train()
-    processes.part()
+    processes.destroy()
     if processes.rank():
         return None
     detector = {
         "model": model.stem,
         "classes": classes,
+        "meta": elsewhere.dataset_meta(classes),
         "fold": fold,
-        "config": config.to_dict(),
+        "pixel_size_um": scaling.learnt(images),
+        "looks": appearance.learnt(images, load),
+        "config": portable,
         "state_dict": fitted_weights(runner),
     }
-    return Trained(detector, config.pretty_text, _scalars(detector, journal.curve))
+    text = elsewhere.standalone(Config(portable), classes).pretty_text
+    return Trained(detector, text, _scalars(detector, journal.curve))
 
 
-def save(trained: Trained, checkpoint: Path, config: Path, scalars: Path, work_dir: Path | None = None) -> None:
-    """Write the detector, its config as text, and its curves as JSON; then remove the states in `work_dir`."""
-    checkpoints.write_detector(checkpoint, trained.detector)
+def save(
+    trained: Trained,
+    checkpoint: Path,
+    config: Path,
+    scalars: Path,
+    work_dir: Path | None = None,
+    half: bool = False,
+) -> None:
+    """Write the detector, its config as text, and its curves as JSON; then remove the states in `work_dir`.
+
+    With `half`, weights are rounded to 16 bits, which a reader computes with in 32 again.
+    """
+    checkpoints.write_detector(checkpoint, checkpoints.halved(trained.detector) if half else trained.detector)
     with replacing(config) as temporary:
         temporary.write_text(trained.config_text)
-    with replacing(scalars) as temporary:
-        temporary.write_text(json.dumps(trained.scalars, indent=2) + "\n")
+    write_json(trained.scalars, scalars)
     if work_dir is not None:
         shutil.rmtree(work_dir)
 
@@ -143,7 +174,8 @@ def _refuse_strange_types(pseudo: pd.DataFrame, classes: Sequence[str]) -> None:
     strange = set(named(pseudo["cell_type"])) - set(classes)
     if strange:
         raise DataError(
-            f"the pseudo-labels hold cells of {min(strange)}, the true instances only of {', '.join(classes)}; "
+            f"the pseudo-labels hold cells of {min(strange)}, the true instances only of "
+            f"{', '.join(classes)}; "
             "write the pseudo-labels anew."
         )
 
@@ -156,7 +188,7 @@ def _runner(
     if gpu:
         dtype = str(choose_dtype("auto", device)).removeprefix("torch.")
         optimizer |= {"type": "AmpOptimWrapper", "dtype": dtype}
-    workers = config.train_dataloader.num_workers if gpu else 0  # on a CPU they would take the network's own cores
+    workers = config.train_dataloader.num_workers if gpu else 0  # on a CPU they take the network's cores
     runner = Runner(
         model=config.model,
         work_dir=str(work_dir / "mmengine"),
@@ -174,21 +206,21 @@ def _runner(
         param_scheduler=config.param_scheduler,
         default_hooks={"timer": None, "logger": None, "checkpoint": None},
         custom_hooks=[*config.custom_hooks, *hooks],
-        env_cfg={"cudnn_benchmark": gpu},
+        env_cfg={"cudnn_benchmark": False},  # mask heads get batches of ever new sizes, each timed anew
         launcher="pytorch" if processes.count() > 1 else "none",
         cfg=_together(gpu),
         visualizer={"type": "Visualizer", "vis_backends": []},
         log_level="WARNING",
         default_scope="mmdet",
         randomness={"seed": seed, "deterministic": not gpu},
-        experiment_name=str(uuid.uuid4()),  # MMEngine keeps what bears one name apart from the rest of the process
+        experiment_name=str(uuid.uuid4()),  # MMEngine keeps apart what bears one name
     )
-    place(processes.bare(runner.model), device)
+    place(processes.bare(runner.model), device, kernels=config.cpu_kernels)
     return runner
 
 
 def _together(gpu: bool) -> dict:
-    """Return how several processes share a model; PyTorch can normalise over all their batches on GPUs only."""
+    """Return how several processes share a model; PyTorch can normalise over all batches on GPUs only."""
     if gpu:
         return {"sync_bn": "torch"}
     return {"model_wrapper_cfg": {"device_ids": None, "broadcast_buffers": False}}

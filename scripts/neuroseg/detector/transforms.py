@@ -1,8 +1,8 @@
 """What a model file may do to an image before the network sees it, beyond MMDetection's own transforms.
 
-Each draws from `results["random"]`, the sample's own generator, so that an augmentation depends on the seed and the
-sample's number alone. A mask is never resampled: all but a zoom keep to the pixel grid, and of a zoom the masks only
-note the scale.
+Each draws from `results["random"]`, the sample's own generator, so that an augmentation depends on the seed
+and the sample's number alone. A mask is never resampled: all but a zoom keep to the pixel grid, and of a zoom
+the masks only note the scale.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ class CropCells(BaseTransform):
 
     Args:
         size: Side of the window in pixels; a smaller image is taken whole.
-        zoom: The largest magnification, and the inverse of the smallest; what is drawn between them, evenly in its
-            logarithm, decides how large a window is cut and then resized to `size`.
+        zoom: The largest magnification, and the inverse of the smallest; what is drawn between them, evenly
+            in its logarithm, decides how large a window is cut and then resized to `size`.
         min_visible: Share of a cell's area that must lie within the window for it to count as a cell there.
         attempts: Windows tried until one shows a cell.
     """
@@ -64,12 +64,13 @@ class CropCells(BaseTransform):
         }
         if zoom == 1:
             return window
-        return _resize(window, tuple(self.size if side == cut else round(side * zoom) for side in (h, w)))
+        height, width = (self.size if side == cut else round(side * zoom) for side in (h, w))
+        return _resize(window, (height, width))
 
 
 @TRANSFORMS.register_module()
 class RandomQuarterTurn(BaseTransform):
-    """Mirror at the main diagonal in half of the cases: with MMDetection's RandomFlip, all eight poses of a square."""
+    """Mirror at the main diagonal in half of the cases: with RandomFlip, all eight poses of a square."""
 
     def transform(self, results: dict) -> dict:
         """Transpose the image, its boxes and masks, or nothing."""
@@ -129,11 +130,13 @@ class Microscope(BaseTransform):
 class LocalContrast(BaseTransform):
     """Show a grey image in three channels: as it is, by its local contrast, and by how rough it is.
 
-    Cells are told from the ground by what is around them: a flat, pale astrocyte by its texture alone. A large network
-    learns such filters by itself; a small one, from scratch, on a few images, is spared learning them.
+    Cells are told from the ground by what is around them: a flat, pale astrocyte by its texture alone. A
+    large network learns such filters by itself; a small one, from scratch, on a few images, is spared
+    learning them.
 
     Args:
-        neighbourhood: Standard deviation, in pixels, of the window that brightness and contrast are taken relative to.
+        neighbourhood: Standard deviation, in pixels, of the window that brightness and contrast are taken
+            relative to.
         texture: That of the window whose roughness is shown.
         floor: Contrast, in grey levels, below which the neighbourhood is taken for empty.
     """

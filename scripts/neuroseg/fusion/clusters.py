@@ -1,8 +1,8 @@
 """The loops of fusing boxes, compiled: who joins whose cluster, and how soft suppression proceeds.
 
-The arithmetic, down to where it rounds to single precision, is that of ensemble-boxes 1.0.9. The search is not: a
-cluster keeps running sums instead of adding its members up anew, and a box meets only the clusters whose centres lie
-within its reach, found on a grid, instead of all of them.
+The arithmetic, down to where it rounds to single precision, is that of ensemble-boxes 1.0.9. The search is
+not: a cluster keeps running sums instead of adding its members up anew, and a box is compared only with
+clusters whose centres lie within its reach, found on a grid, instead of all of them.
 """
 
 from __future__ import annotations
@@ -31,19 +31,20 @@ def overlap(a: np.ndarray, b: np.ndarray) -> float:
 def cluster(
     boxes: np.ndarray, scores: np.ndarray, labels: np.ndarray, iou: float, moving: bool, across: bool
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Let each box in turn join the cluster that it overlaps most, where by more than `iou`, or else open one.
+    """Let each box in turn join the cluster that it overlaps most, where by more than `iou`, else open one.
 
     Args:
         boxes: (n, 4) float64, of positive area, best first.
         scores: (n,) float64, a box's weight in its cluster.
         labels: (n,) int64.
         iou: from above 0 to 1; equal overlaps go to the older cluster.
-        moving: the cluster's box is its members' mean so far, weighted by score; if not, that of its first member.
-        across: boxes meet clusters opened under another label; if not, under the same.
+        moving: the cluster's box is its members' mean so far, weighted by score; if not, that of its first
+            member.
+        across: boxes are compared with clusters of another label; if not, under the same.
 
     Returns:
-        Each box's cluster, (n,) int64, numbered in the order of opening; the box that opened each, (k,) int64; the
-        clusters' boxes, (k, 4) float64; their sums of scores, (k,) float64.
+        Each box's cluster, (n,) int64, numbered in the order of opening; the box that opened each, (k,)
+        int64; the clusters' boxes, (k, 4) float64; their sums of scores, (k,) float64.
     """
     n = boxes.shape[0]
     owner, opener = np.empty(n, np.int64), np.empty(n, np.int64)
@@ -51,8 +52,9 @@ def cluster(
     if n == 0:
         return owner, opener, fused, total
 
-    # A cluster hangs on the cell of a grid that holds its box's centre. An IoU above t binds the two boxes' sides
-    # (b <= a / t) and with them how far their centres lie apart: at most a (1 - t) / 2t along each axis.
+    # A cluster hangs on the cell of a grid that holds its box's centre. An IoU above t binds the two boxes'
+    # sides (b <= a / t) and with them how far their centres lie apart: at most a (1 - t) / 2t along each
+    # axis.
     left, top = boxes[:, 0].min(), boxes[:, 1].min()
     wide, high = boxes[:, 2].max() - left, boxes[:, 3].max() - top
     columns = int(min(max(wide * n / (boxes[:, 2] - boxes[:, 0]).sum(), 1.0), FINEST))
@@ -121,7 +123,8 @@ def cluster(
 def weigh(boxes: np.ndarray, scores: np.ndarray, owner: np.ndarray, best: np.ndarray) -> np.ndarray:
     """Return each cluster's mean box, (k, 4) float64, members weighted by score x IoU with its best box.
 
-    Sums are kept in single precision, as ensemble-boxes does; a cluster whose weights are all 0 keeps its best box.
+    Sums are kept in single precision, as ensemble-boxes does; a cluster whose weights are all 0 keeps its
+    best box.
     """
     sums, total = np.zeros(best.shape, np.float32), np.zeros(best.shape[0])
     for i in range(boxes.shape[0]):
@@ -141,12 +144,14 @@ def weigh(boxes: np.ndarray, scores: np.ndarray, owner: np.ndarray, best: np.nda
 def soften(
     boxes: np.ndarray, scores: np.ndarray, iou: float, sigma: float, floor: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Pick the best box, lower the scores of those that overlap it, and so on while the best is above `floor`.
+    """Pick the best box, lower the scores of those it overlaps, and so on while the best is above `floor`.
 
-    A box that overlaps by o keeps the share exp(-o² / sigma), or, where sigma is 0, 1 - o of its score if o > iou.
+    A box that overlaps by o keeps the share exp(-o² / sigma), or, where sigma is 0, 1 - o of its score if o >
+    iou.
 
     Returns:
-        The picked boxes' numbers, (k,) int64, and their lowered scores, (k,) float64, both in the order of picking.
+        The picked boxes' numbers, (k,) int64, and their lowered scores, (k,) float64, both in the order of
+        picking.
     """
     n = boxes.shape[0]
     order, left = np.arange(n), scores.copy()

@@ -1,27 +1,26 @@
 """How one image's boxes from many lists become one list: WBF, NMS, soft-NMS and NMW, by one signature.
 
-Results equal those of ensemble-boxes 1.0.9 (boxes, scores, labels, order; bit for bit where weights are 1), which does
-not say which boxes became which, carries no masks, and takes a hundred times as long. Where it goes astray or leaves
-things open, this is how it is here:
+Results equal those of ensemble-boxes 1.0.9 (boxes, scores, labels, order; bit for bit where weights are 1),
+which does not say which boxes became which, carries no masks, and takes a hundred times as long. Where it
+goes astray or leaves things open, this is how it is here:
 
 - Equal scores: ensemble-boxes leaves their order to the processor's sort; here the later one comes first.
 - Scores that are all 0: a cluster keeps its first box (there: NaN).
-- Weights in NMS and soft-NMS: a score is multiplied by weight / largest weight, as in NMW (there: by weight / sum of
-  weights, which scores an image seen by five folds a fifth of one seen by a single fold).
+- Weights in NMS and soft-NMS: a score is multiplied by weight / largest weight, as in NMW (there: by weight /
+  sum of weights, which scores an image seen by five folds a fifth of one seen by a single fold).
 - soft-NMS returns the lowered scores (there: those from before, in the order of the lowered ones).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from neuroseg.fusion.clusters import cluster, soften, weigh
-
-if TYPE_CHECKING:
-    from neuroseg.fusion.recipe import Fusion
+from neuroseg.fusion.options import Confidence, Fusion, Method
+from neuroseg.tables import FARTHEST
 
 
 class Candidates(NamedTuple):
@@ -58,10 +57,11 @@ class Clusters(NamedTuple):
 
 
 def wbf(candidates: Candidates, settings: Fusion) -> Fused:
-    """Weighted boxes fusion: a cluster's box is its members' mean by score; lists that miss a cell lower its score.
+    """Weighted boxes fusion: a box is its cluster's mean by score; lists that miss a cell lower its score.
 
     Source: Solovyev, Wang, Gabruseva, "Weighted boxes fusion", 2021.
     """
+    _check(candidates)
     weighted = candidates.scores * candidates.weights[candidates.lists]
     clusters, _ = _cluster(candidates, weighted, settings, moving=True)
     return _best_first(candidates, clusters, CONFIDENCES[settings.confidence](candidates, clusters))
@@ -74,7 +74,7 @@ def nms(candidates: Candidates, settings: Fusion) -> Fused:
 
 
 def nmw(candidates: Candidates, settings: Fusion) -> Fused:
-    """Non-maximum weighted: as NMS, but a cluster's box is its members' mean, weighted by score x IoU with the best.
+    """Non-maximum weighted: as NMS, but a box is its cluster's mean, weighted by score x IoU with the best.
 
     Source: Zhou et al., "CAD: scale invariant framework for real-time object detection", 2017.
     """
@@ -85,12 +85,12 @@ def nmw(candidates: Candidates, settings: Fusion) -> Fused:
 
 
 def soft_nms(candidates: Candidates, settings: Fusion) -> Fused:
-    """Soft-NMS: every box stays itself, its score lowered for each better box that it overlaps, until `floor` drops it.
+    """Soft-NMS: a box stays as it is; better ones that it overlaps lower its score, until `floor` drops it.
 
     Source: Bodla et al., "Soft-NMS: improving object detection with one line of code", 2017.
     """
-    rows, boxes = _sound(candidates, settings)
     weighted = _scaled(candidates)
+    rows, boxes = _sound(candidates, settings)
     sigma = DECAYS[settings.decay](settings.sigma)
     picked, lowered = [np.zeros(0, np.int64)], [np.zeros(0)]
     for label in np.unique(candidates.labels[rows]):
@@ -105,8 +105,14 @@ def soft_nms(candidates: Candidates, settings: Fusion) -> Fused:
     )
 
 
-METHODS: dict[str, Callable[[Candidates, Fusion], Fused]] = {"wbf": wbf, "nms": nms, "soft_nms": soft_nms, "nmw": nmw}
-"""Each returns one image's fused boxes: wbf and nmw best first, nms and soft_nms label by label, best first in each."""
+METHODS: dict[Method, Callable[[Candidates, Fusion], Fused]] = {
+    "wbf": wbf,
+    "nms": nms,
+    "soft_nms": soft_nms,
+    "nmw": nmw,
+}
+"""Each returns one image's fused boxes: wbf and nmw best first,
+nms and soft_nms label by label, best first in each."""
 
 DECAYS: dict[str, Callable[[float], float]] = {"gaussian": lambda sigma: sigma, "linear": lambda sigma: 0.0}
 """The sigma by which `soften` knows each decay."""
@@ -131,13 +137,36 @@ def _absent_model_aware_avg(candidates: Candidates, clusters: Clusters) -> np.nd
     return _mean(clusters) * clusters.sizes / (weight + (candidates.weights.sum() - present))
 
 
-CONFIDENCES: dict[str, Callable[[Candidates, Clusters], np.ndarray]] = {
+CONFIDENCES: dict[Confidence, Callable[[Candidates, Clusters], np.ndarray]] = {
     "avg": _avg,
     "max": _max,
     "box_and_model_avg": _box_and_model_avg,
     "absent_model_aware_avg": _absent_model_aware_avg,
 }
 """How WBF scores a cluster, by ensemble-boxes' names."""
+
+
+def _check(candidates: Candidates) -> None:
+    """Refuse what the compiled loops cannot take.
+
+    Raises:
+        ValueError: arrays whose shapes disagree, boxes, scores or weights that are no finite numbers, or a
+            list that there is not.
+    """
+    n, lists, weights = len(candidates.scores), candidates.lists, candidates.weights
+    if candidates.boxes.shape != (n, 4) or not len(candidates.labels) == len(lists) == n:
+        raise ValueError("each box (x1, y1, x2, y2) needs a score, a label and a list")
+    if n and not (
+        lists.min() >= 0 and lists.max() < len(weights) and ((weights > 0) & (weights < np.inf)).all()
+    ):
+        raise ValueError("each box needs one of the lists, and each list a finite weight above 0")
+    sound = (
+        (np.abs(candidates.boxes) <= FARTHEST).all(axis=1)
+        & (candidates.scores >= 0)
+        & (candidates.scores < np.inf)
+    )
+    if not sound.all():
+        raise ValueError(f"box {np.argmin(sound)} has corners or a score that are no finite numbers")
 
 
 def _sound(candidates: Candidates, settings: Fusion) -> tuple[np.ndarray, np.ndarray]:
@@ -163,8 +192,9 @@ def _cluster(
 
 
 def _best_first(candidates: Candidates, clusters: Clusters, scores: np.ndarray) -> Fused:
-    """Rank clusters by score; equal ones by their label's first appearance and their own opening, the later first."""
-    labels, in_turn = candidates.labels[clusters.opener], np.arange(len(scores))
+    """Rank clusters by score, ties by their label's first appearance and their opening, the later first."""
+    labels = candidates.labels[clusters.opener]
+    in_turn: np.ndarray = np.arange(len(scores))
     if (labels != labels[:1]).any():
         taken = np.zeros(len(candidates.labels), bool)
         taken[clusters.rows] = True
@@ -176,7 +206,9 @@ def _best_first(candidates: Candidates, clusters: Clusters, scores: np.ndarray) 
 
 def _label_by_label(candidates: Candidates, clusters: Clusters, scores: np.ndarray) -> Fused:
     """Rank clusters by label, and within it as they were opened."""
-    return _ranked(candidates, clusters, scores, np.argsort(candidates.labels[clusters.opener], kind="stable"))
+    return _ranked(
+        candidates, clusters, scores, np.argsort(candidates.labels[clusters.opener], kind="stable")
+    )
 
 
 def _ranked(candidates: Candidates, clusters: Clusters, scores: np.ndarray, ranking: np.ndarray) -> Fused:
@@ -189,7 +221,7 @@ def _ranked(candidates: Candidates, clusters: Clusters, scores: np.ndarray, rank
 
 def _descending(values: np.ndarray) -> np.ndarray:
     """Return the order of values from the largest on, of equal ones the later first."""
-    order = np.argsort(values)  # and equal ones by their places: two sorts that are faster than one that keeps order
+    order = np.argsort(values)  # then equal ones by place: two sorts, faster than one that keeps order
     ranked = values[order]
     larger = ranked[1:] != ranked[:-1]
     if not larger.all():
@@ -199,11 +231,13 @@ def _descending(values: np.ndarray) -> np.ndarray:
 
 
 def _scaled(candidates: Candidates) -> np.ndarray:
+    """Return the scores weighted by the lists' weights, the largest of which counts as 1."""
+    _check(candidates)
     return candidates.scores * (candidates.weights / candidates.weights.max())[candidates.lists]
 
 
 def _weights(candidates: Candidates, clusters: Clusters) -> tuple[np.ndarray, np.ndarray]:
-    """Return the sums of the members' weights, and of the weights of the lists that take part, each counted once."""
+    """Return the sums of the members' weights and of those of the lists that take part, each counted once."""
     lists, count = candidates.lists[clusters.rows], len(candidates.weights)
     whole = np.bincount(clusters.owner, candidates.weights[lists], len(clusters.sizes))
     pairs = np.unique(clusters.owner * count + lists)
@@ -216,7 +250,7 @@ def _mean(clusters: Clusters) -> np.ndarray:
 
 
 def _rounded(values: np.ndarray, clusters: Clusters) -> np.ndarray:
-    """Round what stems from several boxes to single precision, as ensemble-boxes does; it leaves lone boxes alone."""
+    """Round what stems from several boxes, not one alone, to single precision, as ensemble-boxes does."""
     return np.where(clusters.sizes > 1, _single(values), values)
 
 

@@ -1,4 +1,4 @@
-"""Masks that follow their boxes: the probability patches of a cluster's members, averaged on the fused box's grid."""
+"""Masks that follow their boxes: a cluster's probability patches, averaged on the fused box's grid."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ from numba import njit
 from neuroseg.tables import PATCH
 
 LANES = 32
-"""A patch's side, filled up to whole vectors: what is left of a loop beyond them takes longer than they do."""
+"""A patch's side, filled up to whole vectors: what is left of a loop beyond them takes longer than they."""
+
+
+_THINNEST, _HEAVIEST = 1e-300, 1e30
+"""What single precision, and a division by a box's side, can still tell."""
 
 
 def average(
@@ -16,10 +20,10 @@ def average(
 ) -> np.ndarray:
     """Average the members' patches over each fused box.
 
-    A patch is a field of probability over its own box: its samples lie at (i + 0.5) / 28 of the box's sides, the field
-    between them is bilinear, and beyond the outermost it falls to 0 within one sample (`grid_sample` with zero padding,
-    align_corners=False: what MMDetection pastes). Each member adds what its field is at the fused box's own sample
-    centres, 0 where it does not reach.
+    A patch is a field of probability over its own box: its samples lie at (i + 0.5) / 28 of the box's sides,
+    the field between them is bilinear, and beyond the outermost it falls to 0 within one sample
+    (`grid_sample` with zero padding, align_corners=False: what MMDetection pastes). Each member adds what its
+    field is at the fused box's own sample centres, 0 where it does not reach.
 
     Args:
         patches: (n, 28, 28) uint8.
@@ -30,11 +34,34 @@ def average(
 
     Returns:
         (k, 28, 28) uint8, rounded to the nearest; a box without members is 0.
+
+    Raises:
+        ValueError: arrays whose shapes disagree, patches that are no bytes, boxes that are empty or not
+            finite, weights that are none, or an owner that there is not.
     """
+    n = len(patches)
+    if patches.shape != (n, PATCH, PATCH) or patches.dtype != np.uint8:
+        raise ValueError(
+            f"patches are bytes of shape (n, {PATCH}, {PATCH}), not {patches.dtype} of {patches.shape}"
+        )
+    if boxes.shape != (n, 4) or fused.ndim != 2 or fused.shape[1] != 4 or not len(weights) == len(owner) == n:
+        raise ValueError("each patch needs a box, a weight and an owner, and boxes are x1, y1, x2, y2")
+    if n and not (owner.min() >= -1 and owner.max() < len(fused)):
+        raise ValueError(f"owners are -1 or fused boxes 0 to {len(fused) - 1}")
+    for name, these in (("box", boxes), ("fused box", fused)):
+        finite = np.where(np.abs(these) < _HEAVIEST, these, 0)  # an empty box, where a corner is not
+        sound = (finite == these).all(axis=1) & (finite[:, 2:] - finite[:, :2] > _THINNEST).all(axis=1)
+        if not sound.all():
+            raise ValueError(f"{name} {np.argmin(sound)} is empty, or its corners are no finite numbers")
+    if not (np.abs(weights) < _HEAVIEST).all():
+        raise ValueError(f"the weights of patches are numbers below {_HEAVIEST:g}")
     members = np.argsort(owner, kind="stable")
     ptr = np.searchsorted(owner[members], np.arange(len(fused) + 1))
     share = np.maximum(weights, 1e-12)  # so that members that all score 0 count alike
-    return _average(patches, boxes.astype(np.float64), share.astype(np.float64), ptr, members, fused.astype(np.float64))
+    patches = np.ascontiguousarray(patches)
+    return _average(
+        patches, boxes.astype(np.float64), share.astype(np.float64), ptr, members, fused.astype(np.float64)
+    )
 
 
 @njit(cache=True, nogil=True)
@@ -44,7 +71,7 @@ def _average(patches, boxes, weights, ptr, members, fused):
     out = np.zeros((fused.shape[0], PATCH, PATCH), np.uint8)
     centre_x, centre_y = np.empty(PATCH), np.empty(PATCH)
     field = np.empty((PATCH, LANES), np.float32)  # column by column
-    turned = np.zeros((PATCH + 3, LANES), np.float32)  # a patch's columns, one of zeros before them and two behind
+    turned = np.zeros((PATCH + 3, LANES), np.float32)  # a patch's columns, one of zeros before, two behind
     row, down = np.empty(PATCH, np.int64), np.empty(PATCH, np.float32)
     column, along = np.empty(PATCH, np.int64), np.empty(PATCH, np.float32)
     for k in range(fused.shape[0]):

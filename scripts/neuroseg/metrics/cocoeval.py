@@ -1,8 +1,8 @@
 """COCO's average precision of masks and of boxes, without COCO's cap of 100 detections an image.
 
-pycocotools' COCOeval, whose figures these are, compares every mask with every other and unpacks each into objects of
-Python. At thresholds from one half on, the few pairs that reach it tell as much: they come from run lengths, as for
-the competition's score, and are matched by one loop.
+pycocotools' COCOeval, whose figures these are, compares every mask with every other and unpacks each into
+objects of Python. At thresholds from one half on, the few pairs that reach it tell as much: they come from
+run lengths, as for the competition's score, and are matched by one loop.
 """
 
 from __future__ import annotations
@@ -42,38 +42,40 @@ class _Overlaps(NamedTuple):
 def coco(predicted: pd.DataFrame, truth: pd.DataFrame, held: pd.DataFrame) -> dict[str, float]:
     """Return COCO's AP of the images of `held`; instances of other images are ignored.
 
-    COCO's headline figure counts the 100 best detections of an image and so punishes whoever finds all cells of a
-    crowded one; here every detection counts. As in COCO, AP is averaged over categories: the cell types, where each
-    instance on both sides has one; otherwise all instances are of one category. Instances without a score rank as
-    certain.
+    COCO's headline figure counts the 100 best detections of an image and so punishes whoever finds all cells
+    of a crowded one; here every detection counts. As in COCO, AP is averaged over categories: the cell types,
+    where each instance on both sides has one; otherwise all instances are of one category. Instances without
+    a score rank as certain.
 
     Returns:
-        mask_ap, mask_ap50, mask_ap75, box_ap, box_ap50, box_ap75; -1, as COCO writes it, where there is no truth.
+        mask_ap, mask_ap50, mask_ap75, box_ap, box_ap50, box_ap75; -1, as COCO writes it, where there is no
+        truth.
 
     Raises:
         DataError: masks that do not fit their image's frame.
     """
-    sides = _sides(predicted, truth, held)
-    score = sides[0].table["score"].fillna(1.0).to_numpy(np.float64)
-    order = np.lexsort((sides[0].image, -score))  # equals in the order of their images, as COCO has them
+    found, true = _sides(predicted, truth, held)
+    score = found.table["score"].fillna(1.0).to_numpy(np.float64)
+    order = np.lexsort((found.image, -score))  # equals in the order of their images, as COCO has them
     figures = {}
-    for name, found in (("mask", _masks(*sides, held)), ("box", _boxes(*sides, len(held)))):
-        precision = _precision(_hits(*sides, found, order), *sides, order)
+    for name, pairs in (("mask", _masks(found, true, held)), ("box", _boxes(found, true, len(held)))):
+        precision = _precision(_hits(found, true, pairs, order), found, true, order)
         for suffix, part in (("", precision), ("50", precision[0]), ("75", precision[5])):
             figures[f"{name}_ap{suffix}"] = float(part.mean()) if part.size else -1.0
     return figures
 
 
-def _sides(predicted: pd.DataFrame, truth: pd.DataFrame, held: pd.DataFrame) -> list[_Side]:
+def _sides(predicted: pd.DataFrame, truth: pd.DataFrame, held: pd.DataFrame) -> tuple[_Side, _Side]:
     parts = [of_images(side, held) for side in (predicted, truth)]
     types = pd.concat([table["cell_type"] for table, _ in parts])
     kinds = pd.factorize(types)[0] if types.notna().all() else np.zeros(len(types), np.int64)
     split = np.split(kinds, [len(parts[0][0])])
-    return [_Side(*part, kind) for part, kind in zip(parts, split, strict=True)]
+    found, true = (_Side(*part, kind) for part, kind in zip(parts, split, strict=True))
+    return found, true
 
 
 def _masks(predicted: _Side, truth: _Side, held: pd.DataFrame) -> _Overlaps:
-    found = pairs_of(predicted.table["rle"], predicted.image, truth.table["rle"], truth.image, held)
+    found = pairs_of(predicted.table, predicted.image, truth.table, truth.image, held)
     return _Overlaps(found.one, found.other, found.intersection / found.union)
 
 
@@ -94,26 +96,26 @@ def _hits(predicted: _Side, truth: _Side, found: _Overlaps, order: np.ndarray) -
 
 
 def _precision(hits: np.ndarray, predicted: _Side, truth: _Side, order: np.ndarray) -> np.ndarray:
-    """Return the precision at each threshold and recall of each category with truth, (10, 101, categories)."""
+    """Return precision at each threshold and recall of each category with truth, (10, 101, categories)."""
     kind, truths = predicted.kind[order], np.bincount(truth.kind)
     curves = [list(_curves(hits[:, kind == each], truths[each])) for each in np.flatnonzero(truths)]
     return np.array(curves).reshape(-1, len(_LEVELS), len(_RECALLS)).transpose(1, 2, 0).copy()
 
 
 def _curves(hits: np.ndarray, truths: int) -> Iterator[np.ndarray]:
-    """Yield for each threshold the best precision at each recall or a higher one, 0 where recall is not reached."""
+    """Yield for each threshold the best precision at each recall or higher, 0 where recall is not reached."""
     for tp in hits.cumsum(axis=1):
         precision = tp / (np.arange(1, tp.size + 1) + np.spacing(1))
         best = np.append(np.maximum.accumulate(precision[::-1])[::-1], 0.0)
         yield best[np.searchsorted(tp / truths, _RECALLS)]
 
 
-# ------------------------------------------------------------------------------------------------------------ kernels
+# ---------------------------------------------------------------------------------------------------- kernels
 
 
 @njit(cache=True, nogil=True)
 def _box_pairs(corners, image, true_corners, true_rows, ptr):
-    """Compare each predicted box with the true ones of its image; `true_rows` and `ptr` list those image by image."""
+    """Compare predicted boxes with the true ones, which `true_rows` and `ptr` list image by image."""
     one, other, iou = np.empty(64, np.int64), np.empty(64, np.int64), np.empty(64)
     n = 0
     for i in range(image.size):
@@ -139,7 +141,7 @@ def _box_pairs(corners, image, true_corners, true_rows, ptr):
 
 @njit(cache=True, nogil=True)
 def _match(order, ptr, truths, iou, levels, count):
-    """Let each prediction in turn take the truth that it overlaps most of those left; of equals, COCO's: the last."""
+    """Let each prediction in turn take the free truth that it overlaps most; of equals the last, as COCO."""
     hits = np.zeros((levels.size, order.size), np.bool_)
     for level in range(levels.size):
         taken = np.zeros(count, np.bool_)

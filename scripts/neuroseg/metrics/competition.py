@@ -1,4 +1,4 @@
-"""The competition's score: per image and threshold TP / (TP + FP + FN), averaged over thresholds, then over images."""
+"""The competition's score: TP / (TP + FP + FN), averaged over thresholds, then over images."""
 
 from __future__ import annotations
 
@@ -10,50 +10,29 @@ import numpy as np
 import pandas as pd
 
 from neuroseg import rle
+from neuroseg.cell_types import UNKNOWN
 from neuroseg.metrics.matching import THRESHOLDS, hits_of_pairs, hits_of_runs
 from neuroseg.metrics.overlaps import of_images, pairs_of
-from neuroseg.tables import DataError
 
 AP_COLUMNS = tuple(f"ap_{100 * threshold:.0f}" for threshold in THRESHOLDS)
-
-UNTYPED = "unknown"
-"""Under what images of no known cell type are listed."""
 
 _STEPS = np.arange(len(THRESHOLDS))
 _NO_GAINS = np.zeros(0, np.int64), np.zeros(0, np.float32), np.zeros(0)
 
 
-def held_out(images: pd.DataFrame, folds: pd.DataFrame) -> pd.DataFrame:
-    """Return the images to score, with a column `fold`: annotated, and held out by a fold's detector (fold >= 0).
-
-    Where a data set brings its own split, these are its images of subset val: its train images no detector holds out.
-
-    Raises:
-        DataError: there is none.
-    """
-    held = images.merge(folds[["image_id", "fold"]], on="image_id", validate="one_to_one")
-    held = held[held["annotated"].astype(bool) & (held["fold"] >= 0)].reset_index(drop=True)
-    own = held["subset"] == "val"
-    held = held[own].reset_index(drop=True) if own.any() else held
-    if held.empty:
-        raise DataError(
-            "No annotated image is held out by a fold, so nothing can be scored; give a data set with truth."
-        )
-    return held
-
-
 def per_image(predicted: pd.DataFrame, truth: pd.DataFrame, held: pd.DataFrame) -> pd.DataFrame:
-    """Score each image of `held` (see `held_out`); instances of other images are ignored.
+    """Score each image of `held` (see `folds.scored`); instances of other images are ignored.
 
-    An image without truth and without prediction scores 1, as nothing about it is wrong (the competition, whose images
-    all hold cells, leaves 0/0 open). Without truth but with predictions, or the reverse, it scores 0.
+    An image without truth and without prediction scores 1, as nothing about it is wrong (the competition,
+    whose images all hold cells, leaves 0/0 open). Without truth but with predictions, or the reverse, it
+    scores 0.
 
     Returns:
-        One row an image, in the order of `held`: image_id, cell_type, group, fold; ap, the mean of ap_50 to ap_95;
-        truth and predicted, the numbers of instances; matched_50, those matched at IoU > 0.50.
+        One row an image, in the order of `held`: image_id, cell_type, group, fold; ap, the mean of ap_50 to
+        ap_95; truth and predicted, the numbers of instances; matched_50, those matched at IoU > 0.50.
     """
     (predicted, image), (truth, truth_image) = of_images(predicted, held), of_images(truth, held)
-    found = pairs_of(predicted["rle"], image, truth["rle"], truth_image, held)
+    found = pairs_of(predicted, image, truth, truth_image, held)
     matched = hits_of_pairs(found, len(image), len(truth_image))
     tp = _more_than(matched, image, len(held))
     n_predicted, n_truth = (np.bincount(of, minlength=len(held)) for of in (image, truth_image))
@@ -74,14 +53,14 @@ def per_image(predicted: pd.DataFrame, truth: pd.DataFrame, held: pd.DataFrame) 
 def gains(
     cuts: Iterable[tuple[str, int, np.ndarray, rle.Runs]], truth: pd.DataFrame, images: pd.DataFrame
 ) -> pd.DataFrame:
-    """Return what accepting each instance, after those of its image with higher scores, adds to its image's ap.
+    """Return what accepting each instance, after its image's higher scored ones, adds to the image's ap.
 
-    Under a score threshold an image's ap is that of no prediction (0, or 1 without truth) plus the gains of its
-    instances that reach the threshold: one pass of geometry serves every threshold.
+    Under a score threshold an image's ap is that of no prediction (0, or 1 without truth) plus the gains of
+    its instances that reach the threshold: one pass of geometry serves every threshold.
 
     Args:
-        cuts: image_id, a number of the caller's, and that image's instances, best first and disjoint (see `hits` for
-            why): their scores and canonical runs. Those of one image follow each other.
+        cuts: image_id, a number of the caller's, and that image's instances, best first and disjoint (see
+            `hits` for why): their scores and canonical runs. Those of one image follow each other.
         truth: True instances.
         images: The frames of all images: image_id, height, width.
 
@@ -89,33 +68,35 @@ def gains(
         A row for each instance: image_id, point (the caller's number), score and gain.
     """
     sizes = images.set_index("image_id")[["height", "width"]]
-    counts = dict(list(truth.groupby("image_id")["rle"]))
-    empty = truth["rle"].iloc[:0]
+    cells = dict(list(truth.groupby("image_id")))
+    empty = truth.iloc[:0]
     names, parts = [], []
     for name, of_image in groupby(cuts, key=lambda cut: cut[0]):
         height, width = sizes.loc[name]
-        true = rle.from_coco(counts.get(name, empty), height, width)
+        true = rle.of_image(cells.get(name, empty), name, height, width)
         for _, point, scores, runs in of_image:
             names.append(np.full(len(scores), sizes.index.get_loc(name)))
-            parts.append((np.full(len(scores), point), scores, _gains(hits_of_runs(runs, true, width), len(true))))
-    point, score, gain = (np.concatenate(column) for column in zip(_NO_GAINS, *parts, strict=True))
+            parts.append(
+                (np.full(len(scores), point), scores, _gains(hits_of_runs(runs, true, width), len(true)))
+            )
+    numbers, score, gain = (np.concatenate(column) for column in zip(_NO_GAINS, *parts, strict=True))
     image_id = images["image_id"].to_numpy()[np.concatenate([_NO_GAINS[0], *names])]
-    return pd.DataFrame({"image_id": image_id, "point": point, "score": score, "gain": gain})
+    return pd.DataFrame({"image_id": image_id, "point": numbers, "score": score, "gain": gain})
 
 
 def summarise(table: pd.DataFrame, bootstrap: int, seed: int) -> dict[str, Any]:
     """Return the means over the images of `per_image`'s table, with 95 % intervals, as a JSON-ready dict.
 
-    Intervals are percentiles over resamplings of whole groups (with replacement, `bootstrap` times), since images of
-    one well are no independent witnesses; each resampled score is the mean over the images drawn. A part of one group
-    has an interval of no width, which then says nothing.
+    Intervals are percentiles over resamplings of whole groups (with replacement, `bootstrap` times), since
+    images of one well are no independent witnesses; each resampled score is the mean over the images drawn. A
+    part of one group has an interval of no width, which then says nothing.
 
     Returns:
-        map, map_low, map_high; ap, ap_low, ap_high by threshold; per_type and per_fold, each with map, map_low,
-        map_high, images and cells; images, cells and predicted, the numbers of images, true and predicted instances.
-        Floats have 6 digits.
+        map, map_low, map_high; ap, ap_low, ap_high by threshold; per_type and per_fold, each with map,
+        map_low, map_high, images and cells; images, cells and predicted, the numbers of images, true and
+        predicted instances. Floats have 6 digits.
     """
-    types = table["cell_type"].fillna(UNTYPED)
+    types = table["cell_type"].fillna(UNKNOWN)
     means = zip(*(_interval(table, name, bootstrap, seed) for name in AP_COLUMNS), strict=True)
     levels = [f"{level:.2f}" for level in THRESHOLDS]
     return {
@@ -140,13 +121,13 @@ def _more_than(hits: np.ndarray, image: np.ndarray, images: int) -> np.ndarray:
 
 
 def _average_precision(tp: np.ndarray, predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Return TP / (TP + FP + FN), shape (n, thresholds), from counts (n, thresholds), (n,), (n,); 1 where all are 0."""
+    """Return TP / (TP + FP + FN), (n, thresholds), from counts (n, thresholds), (n,), (n,); 1 for 0 / 0."""
     union = (predicted + truth)[:, None] - tp
     return np.where(union == 0, 1.0, tp / np.maximum(union, 1))
 
 
 def _gains(matched: np.ndarray, truth: int) -> np.ndarray:
-    """Return how ap grows as an image's instances enter in turn, from their hits and the number of true masks."""
+    """Return how ap grows as an image's instances enter in turn, from hits and the number of true masks."""
     tp = (matched[:, None] > _STEPS).cumsum(axis=0)
     ap = _average_precision(tp, np.arange(1, len(tp) + 1), np.full(len(tp), truth)).mean(axis=1)
     return np.diff(ap, prepend=float(truth == 0))
@@ -163,7 +144,9 @@ def _mean(table: pd.DataFrame, bootstrap: int, seed: int) -> dict[str, float]:
 def _interval(table: pd.DataFrame, column: str, bootstrap: int, seed: int) -> tuple[float, float, float]:
     """Return a column's mean over images, and where its interval begins and ends."""
     groups = table.groupby("group")[column].agg(["sum", "size"]).to_numpy()
-    drawn = np.random.default_rng(seed).multinomial(len(groups), np.full(len(groups), 1 / len(groups)), bootstrap)
+    drawn = np.random.default_rng(seed).multinomial(
+        len(groups), np.full(len(groups), 1 / len(groups)), bootstrap
+    )
     total, size = (drawn @ groups).T
     low, high = np.quantile(total / size, [0.025, 0.975]) if bootstrap else (np.nan, np.nan)
     return _round(table[column].mean()), _round(low), _round(high)

@@ -16,16 +16,16 @@ THRESHOLDS = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))
 def hits(predicted: pd.DataFrame, truth: pd.DataFrame, images: pd.DataFrame) -> np.ndarray:
     """Return for each predicted instance at how many of THRESHOLDS it is a true positive, uint8 from 0 to 10.
 
-    The true positives at THRESHOLDS[t] are the predictions with more than t hits. Their number per image is that of a
-    maximum one-to-one matching of predicted and true masks with IoU above the threshold: exact where truth overlaps or
-    repeats itself, and where predictions do.
+    The true positives at THRESHOLDS[t] are the predictions with more than t hits. Their number per image is
+    that of a maximum one-to-one matching of predicted and true masks with IoU above the threshold: exact
+    where truth overlaps or repeats itself, and where predictions do.
 
-    Where an image's predictions are disjoint, as after `segment`, hits[i] depends on prediction i alone: the true
-    positives among any subset of the predictions, such as those of score >= s, are those with more than t hits in the
-    subset. Proof: IoU(p, g) > 1/2 means that p covers more than half of the union and so more than half of g; two
-    disjoint predictions cannot both do so, hence each true mask is the possible partner of one prediction at most,
-    predictions never compete, and each is matched exactly while its best IoU with any true mask exceeds the threshold.
-    One pass of geometry therefore scores every score threshold.
+    Where an image's predictions are disjoint, as after `segment`, hits[i] depends on prediction i alone: the
+    true positives among any subset of the predictions, such as those of score >= s, are those with more than
+    t hits in the subset. Proof: IoU(p, g) > 1/2 means that p covers more than half of the union and so more
+    than half of g; two disjoint predictions cannot both do so, hence each true mask is the possible partner
+    of one prediction at most, predictions never compete, and each is matched exactly while its best IoU with
+    any true mask exceeds the threshold. One pass of geometry therefore scores every score threshold.
 
     Args:
         predicted: Instances, in any order.
@@ -33,7 +33,8 @@ def hits(predicted: pd.DataFrame, truth: pd.DataFrame, images: pd.DataFrame) -> 
         images: The frames of all their images: image_id, height, width.
 
     Raises:
-        DataError: instances of an image that `images` does not list, or masks that do not fit their image's frame.
+        DataError: instances of an image that `images` does not list, or masks that do not fit their image's
+            frame.
     """
     return hits_of_pairs(pairs(predicted, truth, images), len(predicted), len(truth))
 
@@ -50,11 +51,11 @@ def hits_of_pairs(found: Pairs, predictions: int, truths: int) -> np.ndarray:
 
 @njit(cache=True, nogil=True)
 def _match(one, truths, intersection, union, predictions, count):
-    """Augment from the strictest threshold down: a prediction once matched stays so, as looser graphs only gain pairs.
+    """Augment from the strictest threshold down: what is matched stays so, as looser graphs only gain pairs.
 
-    The k-th threshold is (9 + k) / 20: an IoU exceeds it while 20 x intersection > (9 + k) x union, in integers. Each
-    search for an augmenting path goes breadth first. Truths that a failed search has seen lead nowhere until the
-    matching changes, so `search` counts changes: many copies of one mask stay cheap.
+    The k-th threshold is (9 + k) / 20: an IoU exceeds it while 20 x intersection > (9 + k) x union, in
+    integers. Each search for an augmenting path goes breadth first. Truths that a failed search has seen lead
+    nowhere until the matching changes, so `search` counts changes: many copies of one mask stay cheap.
     """
     hits, ptr = np.zeros(predictions, np.uint8), np.zeros(predictions + 1, np.int64)
     rivals, passed = np.zeros(count, np.int64), np.empty(one.size, np.int64)

@@ -6,32 +6,35 @@ import numpy as np
 import pandas as pd
 
 from neuroseg import rle, tables
-from neuroseg.tables import DataError
+from neuroseg.errors import DataError
 
 
 def pairs(predicted: pd.DataFrame, truth: pd.DataFrame, images: pd.DataFrame) -> rle.Pairs:
-    """Return the pairs of a predicted and a true mask of one image whose IoU is 1/2 or more, by their rows' positions.
+    """Return the pairs of a predicted and a true mask of one image with IoU >= 1/2, by their rows' positions.
 
-    Either side may overlap itself or hold one mask twice. `images` gives the frames (image_id, height, width), one row
-    each; it may lie in any order and hold images without masks.
+    Either side may overlap itself or hold one mask twice. `images` gives the frames (image_id, height,
+    width), one row each; it may lie in any order and hold images without masks.
 
     Raises:
-        DataError: instances of an image that `images` does not list, or masks that do not fit their image's frame.
+        DataError: instances of an image that `images` does not list, or masks that do not fit their image's
+            frame.
     """
-    return pairs_of(predicted["rle"], _listed(predicted, images), truth["rle"], _listed(truth, images), images)
+    return pairs_of(predicted, _listed(predicted, images), truth, _listed(truth, images), images)
 
 
 def pairs_of(
-    predicted: pd.Series, predicted_image: np.ndarray, truth: pd.Series, truth_image: np.ndarray, images: pd.DataFrame
+    predicted: pd.DataFrame,
+    predicted_image: np.ndarray,
+    truth: pd.DataFrame,
+    truth_image: np.ndarray,
+    images: pd.DataFrame,
 ) -> rle.Pairs:
-    """Return what `pairs` does, of compressed counts and the position in `images` that each belongs to."""
+    """Return what `pairs` does, of instances and the position in `images` that each belongs to."""
     sizes = np.stack([images["height"].to_numpy(np.int64), images["width"].to_numpy(np.int64)], axis=1)
     try:
-        return rle.overlaps(predicted, predicted_image, truth, truth_image, sizes)
-    except ValueError as error:
-        complaint, image = error.args
-        name = images["image_id"].iloc[image]
-        raise DataError(f"Image {name}: {complaint}; the masks were made for another size of image.") from error
+        return rle.overlaps(predicted["rle"], predicted_image, truth["rle"], truth_image, sizes)
+    except rle.MaskError as error:
+        raise rle.named(error, (predicted, truth)[error.side]) from error
 
 
 def of_images(instances: pd.DataFrame, images: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
@@ -46,5 +49,7 @@ def _listed(instances: pd.DataFrame, images: pd.DataFrame) -> np.ndarray:
     image = tables.positions(instances["image_id"], images["image_id"])
     if (image < 0).any():
         stranger = instances["image_id"].iloc[int(np.argmax(image < 0))]
-        raise DataError(f"Image {stranger} has instances but is not in the images table; make both from one data set.")
+        raise DataError(
+            f"Image {stranger} has instances but is not in the images table; make both from one data set."
+        )
     return image

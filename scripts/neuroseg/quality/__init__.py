@@ -9,12 +9,15 @@ import pandas as pd
 from tqdm import tqdm
 
 from neuroseg import rle, tables
+from neuroseg.errors import DataError
 from neuroseg.quality.checks import CHECKS, Check, Limits, Settings, settings
 from neuroseg.quality.images import Problem, identical_images, inspect_images, inspect_types, joined_groups
 from neuroseg.quality.masks import inspect, overlap_share
-from neuroseg.tables import DataError
 
 __all__ = ["CHECKS", "Check", "Checked", "Limits", "Settings", "check", "settings", "summary"]
+
+UNREAD = ("rle_syntax", "no_outline", "turned_mask")
+"""Checks whose masks are not there, or not to be believed: nothing more is said of them."""
 
 FOLD_AFTER = 50
 """Errors of one check beyond this many are counted, not printed."""
@@ -25,9 +28,11 @@ class Checked(NamedTuple):
 
     Attributes:
         images: the Images table, by image_id.
-        instances: the Instances table, by image, then in the order of the annotations; ids from 0 within an image.
-        problems: check, policy, image_id, instance_id (of `instances`; null where the mask is dropped or the problem is
-            the image's), where (file:row), message; in the order of CHECKS, then of images and annotations.
+        instances: the Instances table, by image, then in the order of the annotations; ids from 0 within an
+            image.
+        problems: check, policy, image_id, instance_id (of `instances`; null where the mask is dropped or the
+            problem is the image's), where (file:row), message; in the order of CHECKS, then of images and
+            annotations.
     """
 
     images: pd.DataFrame
@@ -45,7 +50,8 @@ def check(
 ) -> Checked:
     """Apply every check to raw data and do with each find what its policy says.
 
-    What is dropped gives no further cause for complaint. Images that are pixel for pixel the same end in one group.
+    What is dropped gives no further cause for complaint. Images that are pixel for pixel the same end in one
+    group.
 
     Args:
         images: raw images: image_id, path, where, height, width, cell_type, group, subset, annotated, ...
@@ -63,25 +69,42 @@ def check(
     gone = _marked(len(images), [item.image for item in found if item.row < 0 and _drops(item, settings)])
     twins = list(identical_images(images, survey, np.flatnonzero(~gone)))
     for at, original in twins:
-        message = f"{images['path'][at]} is pixel for pixel {images['path'][original]} ({images['subset'][original]})"
+        same = f"{images['path'][original]} ({images['subset'][original]})"
+        message = f"{images['path'][at]} is pixel for pixel {same}"
         found.append(Problem("duplicate_image", at, -1, images["where"][at], message))
         gone[at] = settings.policies["duplicate_image"] == "drop"
     groups = joined_groups(images["group"], [pair for pair in twins if not gone[pair[0]]])
     sizes = {side: images[side].where(images[side].notna(), survey[side]) for side in ("height", "width")}
     frame = images.assign(group=groups, gone=gone, **sizes)
 
-    unread = [item.row for item in found if item.row >= 0 and (item.check == "rle_syntax" or _drops(item, settings))]
-    usable = ~_marked(len(annotations), unread) & ~np.append(gone, True)[annotations["image"].to_numpy(np.int64)]
+    unread = [
+        item.row for item in found if item.row >= 0 and (item.check in UNREAD or _drops(item, settings))
+    ]
+    usable = (
+        ~_marked(len(annotations), unread) & ~np.append(gone, True)[annotations["image"].to_numpy(np.int64)]
+    )
     instances, row_of, more = _inspect_all(frame, annotations, masks, np.flatnonzero(usable), settings)
     found += more
+    lost = _without_cells(frame, annotations, instances)
+    for at in np.flatnonzero(lost):
+        message = "its annotations were all left out, so it counts as an image without annotation"
+        found.append(Problem("no_cell_left", at, -1, images["where"][at], message))
+    if settings.policies["no_cell_left"] == "drop":
+        gone = gone | lost
+    frame = frame.assign(annotated=frame["annotated"].astype(bool) & ~lost, gone=gone)
 
     found = _without_moot(found, gone, settings)
     _refuse(found, images["image_id"], settings)
     if gone.all():
+        reasons = [f"{item.where}: {item.message}." for item in found if item.image >= 0 and item.row < 0]
         raise DataError(
-            f"no image is left of {len(images)}: every one was dropped; see the policies in the dataset file."
+            f"no image is left of {len(images)}: every one was dropped; see the policies in the dataset "
+            "file.",
+            *reasons[:FOLD_AFTER],
         )
-    frame = frame[~frame["gone"]].sort_values("image_id")[tables.SCHEMAS["images"].names].reset_index(drop=True)
+    frame = (
+        frame[~frame["gone"]].sort_values("image_id")[tables.SCHEMAS["images"].names].reset_index(drop=True)
+    )
     frame = frame.astype(
         {"height": "int32", "width": "int32", "annotated": bool, "time": float, "pixel_size_um": float}
     )
@@ -99,14 +122,16 @@ def summary(checked: Checked) -> str:
         f"{len(images) - len(annotated)} images without annotation."
     ]
     counts = checked.problems.groupby(["check", "policy"], sort=False).size()
-    lines += [f"{name}: {number} × {policy}, {CHECKS[name].meaning}" for (name, policy), number in counts.items()]
+    lines += [
+        f"{name}: {number} × {policy}, {CHECKS[name].meaning}" for (name, policy), number in counts.items()
+    ]
     return "\n".join(lines)
 
 
 def _inspect_all(
     images: pd.DataFrame, annotations: pd.DataFrame, masks: rle.Runs, usable: np.ndarray, settings: Settings
 ) -> tuple[pd.DataFrame, np.ndarray, list[Problem]]:
-    """Return the Instances table, the annotation that each of its rows was, and what the masks' checks found."""
+    """Return the Instances table, the annotation that each row was, and what the masks' checks found."""
     owner = annotations["image"].to_numpy(np.int64)[usable]
     rank = np.argsort(np.argsort(images["image_id"].to_numpy(str), kind="stable"), kind="stable")
     usable = usable[np.argsort(rank[owner], kind="stable")]
@@ -119,7 +144,8 @@ def _inspect_all(
         names = annotations["where"].iloc[members].tolist()
         result = inspect(rle.take(masks, members), names, int(row["height"]), int(row["width"]), settings)
         found += [
-            Problem(item.check, image, int(members[item.at]), names[item.at], item.message) for item in result.findings
+            Problem(item.check, image, int(members[item.at]), names[item.at], item.message)
+            for item in result.findings
         ]
         stays = result.stays & (rle.areas(result.masks) > 0)
         staying = rle.take(result.masks, np.flatnonzero(stays))
@@ -150,6 +176,13 @@ def _instances(image: pd.Series, masks: rle.Runs, cell_types: np.ndarray) -> pd.
     )
 
 
+def _without_cells(frame: pd.DataFrame, annotations: pd.DataFrame, instances: pd.DataFrame) -> np.ndarray:
+    """Return which images have annotations of which none is left."""
+    owner = annotations["image"].to_numpy(np.int64)
+    had = _marked(len(frame), owner[owner >= 0])
+    return had & ~frame["image_id"].isin(instances["image_id"]).to_numpy() & ~frame["gone"].to_numpy(bool)
+
+
 def _drops(item: Problem, settings: Settings) -> bool:
     return settings.policies[item.check] == "drop"
 
@@ -174,14 +207,16 @@ def _without_moot(found: list[Problem], gone: np.ndarray, settings: Settings) ->
 
 
 def _refuse(found: list[Problem], names: pd.Series, settings: Settings) -> None:
-    """Raise all finds whose policy is `error`."""
+    """Raise all problems whose policy is `error`."""
     sentences = []
     for name, rule in CHECKS.items():
         errors = [item for item in found if item.check == name] if settings.policies[name] == "error" else []
         choices = " or ".join(f"`{name}: {policy}`" for policy in rule.policies if policy != "error")
         for item in errors[:FOLD_AFTER]:
             image = f" (image {names[item.image]})" if item.image >= 0 else ""
-            sentences.append(f"{item.where}{image}: {item.message}; mend it, or set {choices} under policies.")
+            sentences.append(
+                f"{item.where}{image}: {item.message}; mend it, or set {choices} under policies."
+            )
         if len(errors) > FOLD_AFTER:
             sentences.append(f"... and {len(errors) - FOLD_AFTER} more of {name}.")
     if sentences:

@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from neuroseg.tables import DataError
+from neuroseg.errors import DataError
 
 
 class Check(NamedTuple):
-    """A check: what is done when the dataset file is silent, what else may be, and what it finds."""
+    """A check: what is done when the dataset file is silent, what else may be, and what it reports."""
 
     default: str
     others: str
@@ -25,28 +25,62 @@ class Check(NamedTuple):
 
 
 CHECKS: dict[str, Check] = {
+    "passed_over": Check("keep", "error", "a file that was taken for no image, and is not read"),
     "image_missing": Check("error", "drop keep", "an annotated image without a file (keep: its cells stay)"),
     "image_unreadable": Check("error", "drop", "a file that cannot be decoded"),
-    "image_channels": Check("error", "drop", "colour, transparency, or a stack of planes"),
-    "image_bit_depth": Check("error", "drop", "samples that are not 8 or 16 bit without sign"),
+    "image_channels": Check("error", "drop", "colour, transparency, or several images in a file"),
+    "image_bit_depth": Check("error", "drop", "samples that are no grey values, such as complex numbers"),
     "image_size": Check("error", "drop", "an image of another size than its annotation states"),
     "image_constant": Check("error", "drop keep", "an image of one grey value"),
     "image_unlisted": Check(
         "drop", "error keep", "a file among the annotated images that no row names (keep: unannotated)"
     ),
     "duplicate_id": Check("error", "drop", "an image id that stands for two images (drop: the later)"),
-    "duplicate_image": Check("keep", "error drop", "an image pixel-identical to another (keep: both in one group)"),
+    "duplicate_image": Check(
+        "keep", "error drop", "an image pixel-identical to another (keep: both in one group)"
+    ),
     "mixed_bit_depth": Check("keep", "error drop", "an image of another depth than most"),
-    "metadata_conflict": Check("error", "drop keep", "rows of one image that disagree (keep: the first row holds)"),
+    "image_look": Check(
+        "keep",
+        "error drop",
+        "an image of other levels or contrast than usual (adapted), blank in part, overexposed, or blurred",
+    ),
+    "pixel_size": Check(
+        "keep", "error drop", "a pixel size in the file that is not the specimen's (keep: unknown)"
+    ),
+    "metadata_conflict": Check(
+        "error", "drop keep", "rows of one image that disagree (keep: the first row holds)"
+    ),
     "bad_time": Check("error", "drop keep", "a time that cannot be read (keep: without time)"),
     "pattern_mismatch": Check(
         "keep", "error drop", "a name that the pattern does not match (keep: the group is the sample)"
     ),
-    "plate_map": Check("keep", "error drop", "a well that the plate map does not name (keep: without treatment)"),
+    "other_channel": Check("drop", "error keep", "an image of another channel than the one that is used"),
+    "same_place": Check(
+        "keep", "error drop", "an image of the place and time of another (keep: both count for the well)"
+    ),
+    "plate_map": Check(
+        "keep", "error drop", "a well that the plate map does not name (keep: without treatment)"
+    ),
     "unknown_cell_type": Check("error", "drop keep", "a cell type that the dataset file does not list"),
     "unknown_image": Check("error", "drop", "an annotation of an image that is not listed"),
     "duplicate_annotation": Check("error", "drop keep", "an annotation's number that occurs twice"),
     "crowd": Check("drop", "error keep", "a COCO crowd region, which is not one cell"),
+    "crowd_cell": Check("keep", "error drop", "one whole cell that is marked as a crowd (keep: as a cell)"),
+    "listed_twice": Check(
+        "keep", "error", "an image file that a JSON lists twice (keep: the fuller listing holds)"
+    ),
+    "no_outline": Check("error", "drop", "an annotation with a box at most, and no outline"),
+    "broken_ring": Check(
+        "repair", "error drop", "a polygon with broken rings beside sound ones (repair: left out)"
+    ),
+    "turned_mask": Check("error", "drop", "an outline that fits only with rows and columns changed over"),
+    "box_mismatch": Check(
+        "keep", "error drop", "a mask whose box is not the one stated (keep: the mask holds)"
+    ),
+    "area_mismatch": Check(
+        "keep", "error drop", "a mask whose area is not the one stated (keep: the mask holds)"
+    ),
     "rle_syntax": Check("error", "drop", "a mask that cannot be read"),
     "rle_order": Check("error", "repair drop", "runs that do not ascend (repair: sorted)"),
     "rle_range": Check("error", "repair drop", "a mask that reaches past the frame (repair: clipped)"),
@@ -59,9 +93,18 @@ CHECKS: dict[str, Check] = {
     ),
     "hole": Check("keep", "error repair drop", "a mask with smaller holes (repair: filled)"),
     "fragments": Check("keep", "error repair drop", "a mask in pieces (repair: the largest stays)"),
-    "duplicate_mask": Check("error", "drop keep", "a mask identical to another of its image (drop: the later)"),
-    "near_duplicate": Check("keep", "error drop", "two masks whose IoU exceeds limits.duplicate_iou (drop: the later)"),
-    "truth_overlap": Check("keep", "error", "the share of an image's annotated pixels that lie under several masks"),
+    "duplicate_mask": Check(
+        "error", "drop keep", "a mask identical to another of its image (drop: the later)"
+    ),
+    "near_duplicate": Check(
+        "keep", "error drop", "two masks whose IoU exceeds limits.duplicate_iou (drop: the later)"
+    ),
+    "no_cell_left": Check(
+        "keep", "error drop", "an image whose annotations were all left out (keep: without annotation)"
+    ),
+    "truth_overlap": Check(
+        "keep", "error", "the share of an image's annotated pixels that lie under several masks"
+    ),
 }
 """`error` stops the run, `repair` mends and reports, `drop` leaves out and reports, `keep` reports."""
 
@@ -69,7 +112,8 @@ CHECKS: dict[str, Check] = {
 class Limits(NamedTuple):
     """Where the measured checks begin to complain; `limits` in the dataset file changes them.
 
-    On 381 true Sartorius images areas run from 31 pixels to 3.6 % of the frame, and holes to 30 % of a filled mask.
+    On 381 true Sartorius images areas run from 31 pixels to 3.6 % of the frame, and holes to 30 % of a filled
+    mask.
     """
 
     tiny_area: float = 16
@@ -78,7 +122,10 @@ class Limits(NamedTuple):
     duplicate_iou: float = 0.8
 
 
-_RANGES = ("a share from 0 to below 1", "a number of pixels from 0 on")
+_SHARE = (0.0, 1.0, "a share from 0 to below 1")
+_RANGES = dict.fromkeys(Limits._fields, _SHARE)
+_RANGES["tiny_area"] = (0.0, np.inf, "a number of pixels from 0 on")
+_RANGES["duplicate_iou"] = (0.5, 1.0, "a share from 0.5 to below 1")
 
 
 class Settings(NamedTuple):
@@ -95,22 +142,27 @@ def settings(
     """Return the defaults with a dataset file's changes.
 
     Raises:
-        DataError: names that are no check or limit, policies that make no sense for a check, limits out of range.
+        DataError: names that are no check or limit, policies that make no sense for a check, limits out of
+            range.
     """
     sentences = []
     for name, policy in policies.items():
         if name not in CHECKS:
-            sentences.append(f"{where}: policies: there is no check '{name}'; the checks are {', '.join(CHECKS)}.")
+            sentences.append(
+                f"{where}: policies: there is no check '{name}'; the checks are {', '.join(CHECKS)}."
+            )
         elif policy not in CHECKS[name].policies:
             allowed = ", ".join(CHECKS[name].policies)
-            sentences.append(f"{where}: policies: '{policy}' makes no sense for {name}; choose from {allowed}.")
+            sentences.append(
+                f"{where}: policies: '{policy}' makes no sense for {name}; choose from {allowed}."
+            )
     for name, limit in limits.items():
         if name not in Limits._fields:
             sentences.append(
                 f"{where}: limits: there is no limit '{name}'; the limits are {', '.join(Limits._fields)}."
             )
-        elif not 0 <= limit < (np.inf if name == "tiny_area" else 1):
-            sentences.append(f"{where}: limits: {name} must be {_RANGES[name == 'tiny_area']}, not {limit}.")
+        elif not (within := _RANGES[name])[0] <= limit < within[1]:
+            sentences.append(f"{where}: limits: {name} must be {within[2]}, not {limit}.")
     if sentences:
         raise DataError(*sentences)
     chosen = {name: policies.get(name, check.default) for name, check in CHECKS.items()}

@@ -12,7 +12,7 @@ from neuroseg.quality.checks import Settings
 
 
 class Problem(NamedTuple):
-    """What a check found: the image and the annotation by position, -1 where none; the place in the files; words."""
+    """What a check found: image and annotation by position, -1 where none; the place in the files; words."""
 
     check: str
     image: int
@@ -39,7 +39,8 @@ def inspect_images(images: pd.DataFrame, survey: pd.DataFrame) -> Iterator[Probl
 def inspect_types(annotations: pd.DataFrame, images: pd.DataFrame, settings: Settings) -> Iterator[Problem]:
     """Yield images and annotations whose cell type is not listed, and images whose cells have none.
 
-    An annotation of its image's type adds nothing to the image's complaint; an image may hold cells of several types.
+    An annotation of its image's type adds nothing to the image's complaint; an image may hold cells of
+    several types.
     """
     if not settings.cell_types:
         return
@@ -49,17 +50,25 @@ def inspect_types(annotations: pd.DataFrame, images: pd.DataFrame, settings: Set
     typeless = set(owner) - {at for at, kind in zip(owner, kinds, strict=True) if kind is not None}
     for at, kind in enumerate(own):
         if at in typeless or (kind is not None and kind not in settings.cell_types):
-            yield Problem("unknown_cell_type", at, -1, images["where"][at], f"the cell type '{kind or ''}' {listed}")
-    of_image = np.append(own, None)[owner]
+            yield Problem(
+                "unknown_cell_type", at, -1, images["where"][at], f"the cell type '{kind or ''}' {listed}"
+            )
+    of_image = np.array([*own, None], object)[owner]
     for row, (kind, image_kind) in enumerate(zip(kinds, of_image, strict=True)):
         if kind is not None and kind != image_kind and kind not in settings.cell_types:
             yield Problem(
-                "unknown_cell_type", owner[row], row, annotations["where"][row], f"the cell type '{kind}' {listed}"
+                "unknown_cell_type",
+                owner[row],
+                row,
+                annotations["where"][row],
+                f"the cell type '{kind}' {listed}",
             )
 
 
-def identical_images(images: pd.DataFrame, survey: pd.DataFrame, candidates: np.ndarray) -> Iterator[tuple[int, int]]:
-    """Yield (image, the one it repeats) among the candidates' positions; of equals the first annotated is repeated."""
+def identical_images(
+    images: pd.DataFrame, survey: pd.DataFrame, candidates: np.ndarray
+) -> Iterator[tuple[int, int]]:
+    """Yield (image, the one it repeats), candidates' positions; of equals the first annotated is repeated."""
     digests = survey["digest"].iloc[candidates].dropna()
     unlabelled = ~images["annotated"].iloc[digests.index].astype(bool)
     ranked = digests.iloc[np.lexsort([images["image_id"].iloc[digests.index].to_numpy(str), unlabelled])]
@@ -92,9 +101,14 @@ def _image_faults(row: dict, file: dict, usual: str | None) -> Iterator[tuple[st
         if stated[0] is not None and stated != found:
             yield (
                 "image_size",
-                f"{row['path']} has {found[0]} x {found[1]} pixels, its annotation states {stated[0]} x {stated[1]}",
+                f"{row['path']} has {found[0]} x {found[1]} pixels, its annotation states {stated[0]} x "
+                f"{stated[1]}",
             )
         if file["constant"]:
             yield "image_constant", f"{row['path']} has the same grey value everywhere"
         if file["depth"] != usual:
             yield "mixed_bit_depth", f"{row['path']} holds {file['depth']} samples, most images {usual}"
+        if file["unlike"] is not None and not file["constant"] and not row["annotated"]:
+            yield "image_look", f"{row['path']} looks unlike ordinary phase contrast: {file['unlike']}"
+        if file["pixel_note"] is not None and pd.isna(row["pixel_size_um"]):
+            yield "pixel_size", f"{row['path']} {file['pixel_note']}; say it with `pixel_size_um`"

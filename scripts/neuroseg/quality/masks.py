@@ -33,8 +33,9 @@ class Inspected(NamedTuple):
 def inspect(masks: rle.Runs, names: list[str], height: int, width: int, settings: Settings) -> Inspected:
     """Check the canonical masks of one image, one by one and against each other.
 
-    Shape is judged as given, size after repair, and likeness last and among those that stay, so that masks which repair
-    makes equal are found too. Pieces may touch by corners; a hole is background that reaches the outside by no side.
+    Shape is checked as given, size after repair, likeness last and among those that stay, so that masks which
+    repair makes equal are found too. Pieces may touch by corners; a hole is background that reaches the
+    outside by no side.
 
     Args:
         masks: the masks of one image.
@@ -43,13 +44,14 @@ def inspect(masks: rle.Runs, names: list[str], height: int, width: int, settings
         width: of the frame, pixels.
         settings: policies and limits.
     """
+    masks = rle.checked(masks, height, width)
     findings = list(_shapes(masks, width, settings.limits))
     masks = _mend(masks, findings, width, settings)
     areas = rle.areas(masks)
     findings += _sizes(areas, height * width, settings.limits)
     stays = np.ones(len(masks), bool)
     stays[[finding.at for finding in findings if settings.policies[finding.check] == "drop"]] = False
-    for earlier, later, iou in _alike(masks, areas, width, settings.limits.duplicate_iou):
+    for earlier, later, iou in _alike(masks, width, settings.limits.duplicate_iou):
         if stays[earlier] and stays[later]:
             check = "duplicate_mask" if iou == 1 else "near_duplicate"
             message = "is identical to" if iou == 1 else f"shares {100 * iou:.0f} % (IoU) with"
@@ -63,10 +65,10 @@ def overlap_share(masks: rle.Runs) -> float:
     if not len(masks.start):
         return 0.0
     ends = masks.start.astype(np.int64) + masks.length
-    depth = np.zeros(int(ends.max()) + 1, np.int32)
-    np.add.at(depth, masks.start, 1)
-    np.add.at(depth, ends, -1)
-    depth = np.cumsum(depth)
+    steps = np.zeros(int(ends.max()) + 1, np.int32)
+    np.add.at(steps, masks.start, 1)
+    np.add.at(steps, ends, -1)
+    depth = np.cumsum(steps)
     return float((depth > 1).sum() / (depth > 0).sum())
 
 
@@ -76,12 +78,16 @@ def _shapes(masks: rle.Runs, width: int, limits: Limits) -> Iterator[Finding]:
         pieces, largest, holes, gap, area = shape[at].tolist()
         if pieces > 1:
             yield Finding(
-                "fragments", at, f"the mask is in {pieces} pieces, the largest has {largest} of its {area} pixels"
+                "fragments",
+                at,
+                f"the mask is in {pieces} pieces, the largest has {largest} of its {area} pixels",
             )
         if holes:
             share = gap / (gap + area)
             check = "hollow_mask" if share > limits.hollow_share else "hole"
-            words = f"{_count(holes, 'hole')} of {_count(gap, 'pixel')}, {100 * share:.1f} % of the filled mask"
+            words = (
+                f"{_count(holes, 'hole')} of {_count(gap, 'pixel')}, {100 * share:.1f} % of the filled mask"
+            )
             yield Finding(check, at, f"the mask has {words}")
 
 
@@ -128,40 +134,32 @@ def _sizes(areas: np.ndarray, frame: int, limits: Limits) -> Iterator[Finding]:
         if not area:
             yield Finding("empty_mask", at, "the mask has no pixel")
         elif area < limits.tiny_area:
-            yield Finding("tiny_mask", at, f"the mask has {_count(area, 'pixel')}, fewer than {limits.tiny_area:g}")
+            yield Finding(
+                "tiny_mask", at, f"the mask has {_count(area, 'pixel')}, fewer than {limits.tiny_area:g}"
+            )
         else:
             share = f"{100 * area / frame:.1f} %, more than {100 * limits.large_share:g} %"
             yield Finding("large_mask", at, f"the mask covers {area} pixels of the frame, {share}")
 
 
-def _alike(masks: rle.Runs, areas: np.ndarray, width: int, limit: float) -> Iterator[tuple[int, int, float]]:
-    """Yield the pairs (earlier, later, IoU) of masks alike by more than `limit`, by the later and then the earlier.
-
-    Only pairs are compared whose boxes meet in enough pixels: a common part cannot exceed it, nor the smaller area.
-    """
-    boxes = rle.boxes(masks, width).astype(np.int64)
-    for later in range(1, len(masks)):
-        if not areas[later]:
-            continue
-        meet = np.minimum(boxes[:later, 2:], boxes[later, 2:]) - np.maximum(boxes[:later, :2], boxes[later, :2])
-        room = np.minimum(meet.clip(0).prod(axis=1), np.minimum(areas[:later], areas[later]))
-        for earlier in np.flatnonzero(room > limit * np.maximum(areas[:later], areas[later])):
-            common = _common(masks.ptr, masks.start, masks.length, earlier, later)
-            iou = common / (int(areas[earlier]) + int(areas[later]) - common)
-            if iou > limit:
-                yield int(earlier), later, iou
+def _alike(masks: rle.Runs, width: int, limit: float) -> Iterator[tuple[int, int, float]]:
+    """Yield (earlier, later, IoU) of masks alike by more than `limit`, by the later and then the earlier."""
+    later, earlier, shared, union = rle.overlaps_of_runs(masks, masks, width)
+    iou = shared / union
+    for at in np.flatnonzero((earlier < later) & (iou > limit)):
+        yield int(earlier[at]), int(later[at]), float(iou[at])
 
 
 def _count(number: int, thing: str) -> str:
     return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
-# --------------------------------------- kernels: two calls of scipy for each cell would take ten times as long
+# ------------------------------------- kernels: two calls of scipy for each cell would take ten times as long
 
 
 @njit(cache=True, nogil=True)
 def _topology(ptr, start, length, boxes, width):
-    """Return for each mask: pieces, pixels of the largest, holes, their pixels, area. Floods its box and a rim."""
+    """Return per mask: pieces, pixels of the largest, holes, their pixels, area. Floods its box and a rim."""
     out = np.zeros((ptr.size - 1, 5), np.int64)
     window = np.zeros(4096, np.uint8)
     stack = np.zeros(4096, np.int64)
@@ -189,7 +187,7 @@ def _topology(ptr, start, length, boxes, width):
 
 @njit(cache=True, nogil=True)
 def _flood(window, stack, seed, w, h, value):
-    """Mark what is joined to `seed` and has `value` (0 by sides, 1 by corners too) as 2; return its pixels."""
+    """Mark what is joined to `seed` with `value` (0 by sides, 1 by corners too) as 2; return its pixels."""
     stack[0], depth, pixels = seed, 1, 0
     window[seed] = 2
     while depth:
@@ -205,18 +203,4 @@ def _flood(window, stack, seed, w, h, value):
                     window[p + dy * w + dx] = 2
                     stack[depth] = p + dy * w + dx
                     depth += 1
-    return pixels
-
-
-@njit(cache=True, nogil=True)
-def _common(ptr, start, length, a, b):
-    """Return how many pixels masks `a` and `b` share: both lists of runs ascend."""
-    i, j, pixels = ptr[a], ptr[b], 0
-    while i < ptr[a + 1] and j < ptr[b + 1]:
-        end_i, end_j = start[i] + length[i], start[j] + length[j]
-        pixels += max(0, min(end_i, end_j) - max(start[i], start[j]))
-        if end_i <= end_j:
-            i += 1
-        else:
-            j += 1
     return pixels

@@ -2,25 +2,40 @@
 
 from __future__ import annotations
 
-from neuroseg.readers import coco, folder, kaggle
+from collections.abc import Callable
+from typing import Any
+
+from neuroseg.readers import coco, contours, folder, kaggle, labels
 from neuroseg.readers.dataset import Dataset, read_dataset
-from neuroseg.readers.pixels import ImageError, read_image, read_uint8, survey, to_uint8
-from neuroseg.readers.source import Source
+from neuroseg.readers.levels import to_uint8
+from neuroseg.readers.pixels import ImageError, pixel_digest, read_image, read_uint8, survey
+from neuroseg.readers.source import Source, relative_files
+from neuroseg.readers.stacks import located
 
 __all__ = [
     "READERS",
     "Dataset",
     "ImageError",
     "Source",
+    "located",
+    "pixel_digest",
     "read",
     "read_dataset",
     "read_image",
     "read_uint8",
+    "relative_files",
     "survey",
     "to_uint8",
 ]
 
-READERS = {"kaggle": kaggle.read, "coco": coco.read, "folder": folder.read}
+READERS: dict[str, Callable[[Any], Source]] = {  # each takes its own kind of Dataset
+    "kaggle": kaggle.read,
+    "coco": coco.read,
+    "folder": folder.read,
+    "labels": labels.read,
+    "rois": contours.read_rois,
+    "geojson": contours.read_geojson,
+}
 """A dataset file's `format` and the function that reads it; a new format is a new entry."""
 
 
@@ -28,6 +43,7 @@ def read(dataset: Dataset) -> Source:
     """Read the raw images and annotations that a dataset file names.
 
     Raises:
-        DataError: a file or folder that cannot be read at all; everything less is a row of the source's `notes`.
+        DataError: a file or folder that cannot be read at all; everything less is a row of the source's
+            `notes`.
     """
     return READERS[dataset.format](dataset)

@@ -6,13 +6,13 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_validator, model_validator
 
-from neuroseg.tables import DataError
+from neuroseg import settings
+from neuroseg.readers.presets import PRESETS
 
-FIELDS = ("sample", "cell_type", "plate", "well", "field", "time", "treatment")
-"""What a pattern may name, and of these any but the time may make the group."""
+FIELDS = ("sample", "cell_type", "plate", "well", "field", "time", "stamp", "channel", "treatment", "dose")
+"""What a pattern may name, and of these any but time and stamp may make the group."""
 
 Policy = Literal["error", "repair", "drop", "keep"]
 
@@ -26,26 +26,45 @@ class _Common(_Section):
     pixel_size_um: float | None = Field(None, gt=0)
     pattern: str | None = None
     group: tuple[str, ...] = ("sample",)
+    channel: str | None = None
     plate_map: str | None = None
+    control: tuple[str, ...] = ()
     cell_types: tuple[str, ...] = ()
     policies: dict[str, Policy] = {}
     limits: dict[str, float] = {}
     detectors: str | None = None
+    title: str | None = None
+    """What the report calls the data set, where its name is not what a person would write."""
+    source: str | None = None
+    """Where to get the raw data, as the end of the sentence that says they are missing."""
+
+    @field_validator("control", mode="before")
+    @classmethod
+    def _one_control_needs_no_list(cls, names: object) -> object:
+        return [names] if isinstance(names, str) else names
+
+    @field_validator("channel", mode="before")
+    @classmethod
+    def _a_channel_may_be_a_number(cls, name: object) -> object:
+        return str(name) if isinstance(name, int) else name
 
     @field_validator("pattern")
     @classmethod
     def _pattern_is_sound(cls, text: str | None) -> str | None:
-        strangers = [name for name in _named(text) if name not in FIELDS]
-        if strangers:
-            raise ValueError(f"names the group '{strangers[0]}', known are {', '.join(FIELDS)}")
+        text = text and PRESETS.get(text, text)
+        unknown = [name for name in _named(text) if name not in FIELDS]
+        if unknown:
+            raise ValueError(f"names the group '{unknown[0]}', known are {', '.join(FIELDS)}")
         return text
 
     @model_validator(mode="after")
     def _fields_come_from_somewhere(self) -> _Common:
-        known = {"sample", *_named(self.pattern)} - {"time"}
-        strangers = [name for name in self.group if name not in known]
-        if not self.group or strangers:
-            raise ValueError(f"group: '{', '.join(strangers)}' is not captured by the pattern")
+        if self.pattern is None and isinstance(self, Folder):
+            return self  # a preset may be found that fits the names
+        known = {"sample", *_named(self.pattern)} - {"time", "stamp"}
+        unknown = [name for name in self.group if name not in known]
+        if not self.group or unknown:
+            raise ValueError(f"group: '{', '.join(unknown)}' is not captured by the pattern")
         if self.plate_map and "well" not in known:
             raise ValueError("plate_map: the pattern must capture the well")
         return self
@@ -59,6 +78,8 @@ class Kaggle(_Common):
     images: tuple[str, ...]
     test_images: tuple[str, ...] = ()
     unlabelled: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    """Ids of images that are left out with their annotations."""
 
 
 class Entry(_Section):
@@ -77,14 +98,75 @@ class Coco(_Common):
     annotations: tuple[Entry, ...] = Field(min_length=1)
 
 
+_LENIENT: dict[str, Policy] = {"image_unreadable": "drop", "image_constant": "drop"}
+"""A folder as a microscope left it has blank and broken images: each is a row in the list of problems."""
+
+
 class Folder(_Common):
     """Folders of images without annotation, with all that lies below them."""
 
     format: Literal["folder"]
     images: tuple[str, ...] = Field((".",), min_length=1)
+    include: tuple[str, ...] = ()
+    """Patterns such as `*_ph.tif`: only files whose name or path below the folder matches one are images."""
+    exclude: tuple[str, ...] = ()
+    """Patterns of files that are no images."""
+    z: str | None = None
+    """How the depths of a stack become one image: max, mean, focus (the sharpest), or one's number from 1."""
+    pages: Literal["time", "z", "channel"] | None = None
+    """What the pages of a TIFF are that does not say it."""
+    policies: Annotated[dict[str, Policy], Field(validate_default=True)] = {}
+
+    @field_validator("z", mode="before")
+    @classmethod
+    def _a_depth_is_a_number(cls, depth: object) -> object:
+        return str(depth) if isinstance(depth, int) else depth
+
+    @field_validator("z")
+    @classmethod
+    def _a_depth_is_known(cls, depth: str | None) -> str | None:
+        if depth is not None and not re.fullmatch("max|mean|focus|[1-9][0-9]*", depth):
+            raise ValueError(f"is '{depth}'; write max, mean, focus or the number of a depth, from 1")
+        return depth
+
+    @field_validator("include", "exclude", mode="before")
+    @classmethod
+    def _one_pattern_needs_no_list(cls, patterns: object) -> object:
+        return [patterns] if isinstance(patterns, str) else patterns
+
+    @field_validator("policies")
+    @classmethod
+    def _one_broken_image_does_not_end_the_run(cls, stated: dict[str, Policy]) -> dict[str, Policy]:
+        return {**_LENIENT, **stated}
 
 
-Dataset = Kaggle | Coco | Folder
+class _Paired(_Common):
+    """Images with an annotation file each, of the same name: beside them or in a folder of its own."""
+
+    images: tuple[str, ...] = Field((".",), min_length=1)
+    annotations: str = "."
+    subset: Literal["train", "val", "test"] = "train"
+
+
+class Labels(_Paired):
+    """Label images of Cellpose (x_masks.png, x_seg.npy) and StarDist (images/x.tif, masks/x.tif)."""
+
+    format: Literal["labels"]
+
+
+class Rois(_Paired):
+    """Fiji's ROI sets: x.zip or x.roi for the image x."""
+
+    format: Literal["rois"]
+
+
+class GeoJson(_Paired):
+    """QuPath's GeoJSON: x.geojson for the image x."""
+
+    format: Literal["geojson"]
+
+
+Dataset = Kaggle | Coco | Folder | Labels | Rois | GeoJson
 _ADAPTER = TypeAdapter(Annotated[Dataset, Field(discriminator="format")])
 
 
@@ -94,18 +176,7 @@ def read_dataset(path: str | Path) -> Dataset:
     Raises:
         DataError: no such file, no YAML, or a key that is unknown, missing or wrong; a sentence for each.
     """
-    try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DataError(f"{path}: the dataset file cannot be read ({error.strerror}).") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: the dataset file is no YAML ({' '.join(str(error).split())}).") from error
-    if not isinstance(content, dict):
-        raise DataError(f"{path}: the dataset file must hold keys such as format and root.")
-    try:
-        return _ADAPTER.validate_python(content)
-    except ValidationError as error:
-        raise DataError(*(f"{path}: {_complaint(fault)}." for fault in error.errors())) from error
+    return settings.read(path, _ADAPTER, "this dataset file", "mend or restore it")
 
 
 def _named(pattern: str | None) -> list[str]:
@@ -113,9 +184,3 @@ def _named(pattern: str | None) -> list[str]:
         return list(re.compile(pattern or "").groupindex)
     except re.error as error:
         raise ValueError(f"is no regular expression ({error})") from error
-
-
-def _complaint(fault: dict) -> str:
-    keys = [str(key) for key in fault["loc"] if key not in ("kaggle", "coco", "folder")]
-    message = fault["msg"].removeprefix("Value error, ").rstrip(".")
-    return f"{'.'.join(keys)}: {message}" if keys else message

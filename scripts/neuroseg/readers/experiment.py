@@ -1,23 +1,26 @@
-"""What names and a plate map tell of the experiment: plate, well, time, treatment, and the group not to be split."""
+"""What names and a plate map tell: plate, well, time, treatment, and the group not to be split."""
 
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
 
+from neuroseg.errors import DataError
 from neuroseg.readers.dataset import FIELDS, Dataset
+from neuroseg.readers.platemap import PlateMap, read_plate_map
+from neuroseg.readers.presets import PHASE, PRESETS, preset_of
 from neuroseg.readers.source import Note
-from neuroseg.tables import DataError
+from neuroseg.readers.wells import well_name
 
 _CLOCK = re.compile(r"(?:(\d+) ?d(?:ays?)?)? ?(?:(\d+)h)? ?(?:(\d+)m)? ?(?:(\d+)s)?")
 _COLONS = re.compile(r"(?:(\d+) days? )?(\d+):(\d+):(\d+(?:\.\d+)?)")
 
 
 def hours(text: str) -> float:
-    """Return a span of time in hours: "0 days 11:30:00", "02d16h00m", "11h30m00s", or a plain number of hours.
+    """Return a span of time in hours: "0 days 11:30:00", "02d16h00m", "11h30m00s", or a number of hours.
 
     Raises:
         ValueError: the text is none of these.
@@ -33,70 +36,197 @@ def hours(text: str) -> float:
     return 24 * days + of_day + minutes / 60 + seconds / 3600
 
 
-def describe(images: pd.DataFrame, texts: list[str], dataset: Dataset) -> tuple[pd.DataFrame, list[Note]]:
-    """Fill in what the pattern reads from each image's text and the plate map from its well, and name its group.
+def describe(
+    images: pd.DataFrame, texts: Sequence[Sequence[str]], dataset: Dataset
+) -> tuple[pd.DataFrame, list[Note]]:
+    """Fill in what the pattern reads from images' texts and the plate map from wells, and name their groups.
 
-    A reader's own value stands before the pattern's. An image whose text does not match, or matches without every field
-    of the group, has its sample as group.
+    A reader's own value stands before the pattern's. An image whose texts do not match, or match without
+    every field of the group, has its sample as group.
+
+    Args:
+        images: raw image rows.
+        texts: of each image what the pattern is tried on, in this order; the first match from a text's start
+            holds.
+        dataset: the dataset file.
 
     Returns:
-        The images with `group`, and notes under pattern_mismatch, plate_map and bad_time.
+        The images with `group` and `control` (whether its treatment is called the control), and notes under
+        pattern_mismatch, plate_map, bad_time, other_channel and same_place.
+
+    Raises:
+        DataError: pattern or plate map fit fewer than half of the images and no policy says that they may;
+            the control is no treatment.
     """
-    pattern = re.compile(dataset.pattern) if dataset.pattern else None
-    wells = _read_plate_map(dataset.root / dataset.plate_map) if dataset.plate_map else None
+    pattern = _pattern(texts, dataset)
+    wells = read_plate_map(dataset.root / dataset.plate_map) if dataset.plate_map else None
     rows, notes = [], []
-    for at, (row, text) in enumerate(zip(images.to_dict("records"), texts, strict=True)):
-        fields, faults = _fields(row, text, pattern)
-        if wells is not None and fields["well"] is not None:
-            treatment = wells.get((fields["plate"], fields["well"]), wells.get((None, fields["well"])))
-            if treatment is None:
-                place = " of ".join(str(part) for part in (fields["well"], fields["plate"]) if part)
-                faults.append(("plate_map", f"well {place} is not in {dataset.plate_map}"))
-            fields["treatment"] = treatment or fields["treatment"]
-        parts = [fields[name] for name in dataset.group]
-        fields["group"] = "/".join(parts) if None not in parts else fields["sample"]
+    for at, (row, said) in enumerate(zip(images.to_dict("records"), texts, strict=True)):
+        fields, faults = _fields(row, said, pattern)
+        if wells is not None:
+            faults += _treat(fields, wells, dataset)
+        parts = [fields.get(name) for name in dataset.group]
+        fields["group"] = "/".join(map(str, parts)) if None not in parts else fields["sample"]
         rows.append(fields)
         notes += [Note(check, at, -1, row["where"], message) for check, message in faults]
-    filled = pd.DataFrame(rows, index=images.index, columns=[*FIELDS, "group"], dtype=object)
+    _refuse_misfits(rows, notes, wells, dataset)
+    _date(rows)
+    channels = _other_channels(rows, images["where"], dataset)
+    notes += [*channels, *_same_places(rows, images["where"], {note.image for note in channels}, dataset)]
+    filled = pd.DataFrame(rows, index=images.index, columns=[*FIELDS, "dose_unit", "group"], dtype=object)
     filled["pixel_size_um"] = dataset.pixel_size_um
-    return images.drop(columns=[name for name in filled if name in images]).join(filled.drop(columns="field")), notes
+    filled["control"] = filled["treatment"].isin(_controls(filled["treatment"], wells, dataset))
+    return images.drop(columns=[name for name in filled if name in images]).join(
+        filled.drop(columns=["stamp", "channel"])
+    ), notes
 
 
-def _fields(row: dict, text: str, pattern: re.Pattern | None) -> tuple[dict[str, object], list[tuple[str, str]]]:
+def _pattern(texts: Sequence[Sequence[str]], dataset: Dataset) -> re.Pattern | None:
+    """Return the dataset file's pattern or, where all names are as one microscope writes them, its own."""
+    if dataset.pattern:
+        return re.compile(dataset.pattern)
+    found = preset_of(texts) if dataset.format == "folder" else None
+    needed = {*dataset.group, *(["well"] if dataset.plate_map else [])} - {"sample"}
+    unknown = sorted(needed - set(re.compile(PRESETS[found]).groupindex if found else ()))
+    if unknown:
+        raise DataError(
+            f"{dataset.root}: names do not tell the {unknown[0]} by themselves; say how with `pattern`."
+        )
+    return re.compile(PRESETS[found]) if found else None
+
+
+def _date(rows: list[dict[str, object]]) -> None:
+    """Turn stamps into hours since the first of the plate; what is no date stays without a time."""
+    stamps = pd.Series([row["stamp"] for row in rows], dtype=object).astype("string")
+    digits = stamps.str.replace(r"\D", "", regex=True)
+    short, full = (
+        pd.to_datetime(digits, format=form, errors="coerce") for form in ("%y%m%d%H%M", "%Y%m%d%H%M")
+    )
+    moment = short.where(digits.str.len() == 10, full)
+    first = moment.groupby([row["plate"] or "" for row in rows]).transform("min")
+    for row, span in zip(rows, (moment - first).dt.total_seconds(), strict=True):
+        if row["time"] is None and pd.notna(span):
+            row["time"] = span / 3600
+
+
+def _other_channels(rows: list[dict[str, object]], where: pd.Series, dataset: Dataset) -> list[Note]:
+    """Return notes of the images of another channel than the one chosen, or known as transmitted light."""
+    there = sorted({str(row["channel"]) for row in rows if row["channel"] is not None})
+    known = [name for name in there if name.casefold() in PHASE]
+    chosen = [dataset.channel] if dataset.channel is not None else there if len(there) < 2 else known
+    if len(chosen) > 1 or (there and not set(chosen) & set(there)):
+        raise DataError(
+            f"{dataset.root}: the images are of the channels {', '.join(there)}; say with `channel` which "
+            "one is phase "
+            "contrast, as it is written there."
+        )
+    return [
+        Note("other_channel", at, -1, where.iloc[at], f"the channel is {row['channel']}, {chosen[0]} is used")
+        for at, row in enumerate(rows)
+        if row["channel"] is not None and str(row["channel"]) not in chosen
+    ]
+
+
+def _same_places(
+    rows: list[dict[str, object]], where: pd.Series, left_out: set[int], dataset: Dataset
+) -> list[Note]:
+    """Return notes of images in a folder that show the place of another at the same time, by their names.
+
+    Planes of a depth stack, another plate of the same wells or time points that the name's pattern passes
+    over are counted together with it.
+    """
+    first: dict[tuple[object, ...], int] = {}
+    notes = []
+    for at, row in enumerate(rows):
+        place = tuple(row[name] for name in ("plate", "well", "field", "time"))
+        if dataset.format != "folder" or at in left_out or row["well"] is None or row["field"] is None:
+            continue
+        if first.setdefault(place, at) != at:
+            message = (
+                f"plate, well, field and time are those of {where.iloc[first[place]]}, and the well's "
+                "numbers are of both; leave one out with `exclude`, or tell them apart with `pattern`"
+            )
+            notes.append(Note("same_place", at, -1, where.iloc[at], message))
+    return notes
+
+
+def _fields(
+    row: dict, texts: Sequence[str], pattern: re.Pattern | None
+) -> tuple[dict[str, object], list[tuple[str, str]]]:
     """Return one image's fields, null where nothing tells, and what was wrong with them."""
-    match = pattern.match(text) if pattern else None
+    match = next(filter(None, map(pattern.match, texts)), None) if pattern else None
     said = {name: value for name, value in (match.groupdict() if match else {}).items() if value}
     fields = {name: row.get(name) if row.get(name) is not None else said.get(name) for name in FIELDS}
     faults = (
-        [] if match or not pattern else [("pattern_mismatch", f"'{text}' does not match the dataset file's pattern")]
+        []
+        if match or not pattern
+        else [("pattern_mismatch", f"'{texts[-1]}' does not match the dataset file's pattern")]
     )
     if fields["time"] is not None:
         try:
             fields["time"] = hours(str(fields["time"]))
         except ValueError:
-            faults.append(("bad_time", f"the time '{fields['time']}' is no span such as 0 days 11:30:00 or 02d16h00m"))
+            faults.append(
+                ("bad_time", f"the time '{fields['time']}' is no span such as 0 days 11:30:00 or 02d16h00m")
+            )
             fields["time"] = None
+    fields["well"] = fields["well"] and well_name(fields["well"])
     fields["sample"] = fields["sample"] or row["image_id"]
     return fields, faults
 
 
-def _read_plate_map(path: Path) -> dict[tuple[str | None, str], str]:
-    """Return the treatment of each (plate, well), plate None where the map has but one."""
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: the plate map cannot be read ({str(error).splitlines()[0].rstrip('.')}).") from error
-    missing = {"well", "treatment"} - set(table.columns)
-    if missing:
-        raise DataError(
-            f"{path}: the plate map lacks the column {min(missing)}; it needs well, treatment and, if several, plate."
+def _treat(fields: dict[str, object], wells: PlateMap, dataset: Dataset) -> list[tuple[str, str]]:
+    """Give an image its well's treatment and dose; return the fault where the plate map does not name it."""
+    plate, well = fields["plate"], fields["well"]
+    if well is None:
+        return []
+    key = (plate, well) if (plate, well) in wells.treatments else (None, well)
+    if plate is None and key not in wells.treatments and len(wells.plates) == 1:
+        key = (next(iter(wells.plates)), well)
+    if key not in wells.treatments:
+        place = " of ".join(str(part) for part in (well, plate) if part)
+        return [("plate_map", f"well {place} is not in {dataset.plate_map}")]
+    fields["treatment"] = wells.treatments[key] or fields["treatment"]
+    if key in wells.doses:
+        fields["dose"], fields["dose_unit"] = wells.doses[key]
+    return []
+
+
+def _refuse_misfits(
+    rows: list[dict[str, object]], notes: list[Note], wells: PlateMap | None, dataset: Dataset
+) -> None:
+    """Raise where the pattern or the plate map fits fewer than half the images, unless a policy allows it."""
+    sentences = []
+    for check, name in (("pattern_mismatch", "pattern"), ("plate_map", "plate map")):
+        missed = {note.image for note in notes if note.check == check}
+        if wells is not None and check == "plate_map":
+            missed |= {at for at, row in enumerate(rows) if row["well"] is None}
+        if check in dataset.policies or 2 * len(missed) <= len(rows):
+            continue
+        example = next((note.message for note in notes if note.check == check), "no name tells a well")
+        place = dataset.plate_map if check == "plate_map" else dataset.pattern
+        known = f"; it names {_some(wells.treatments)}" if wells is not None and check == "plate_map" else ""
+        sentences.append(
+            f"{dataset.root}: the {name} {place} fits {len(rows) - len(missed)} of {len(rows)} images "
+            f"({example}{known}); "
+            f"correct it, or set `{check}: keep` under policies."
         )
-    plates = table["plate"].tolist() if "plate" in table else [""] * len(table)
-    keys = [(plate or None, well) for plate, well in zip(plates, table["well"], strict=True)]
-    twice = pd.Series(keys, dtype=object).duplicated()
-    if twice.any():
-        row = int(np.flatnonzero(twice)[0])
+    if sentences:
+        raise DataError(*sentences)
+
+
+def _some(keys: Iterable[tuple[str | None, str]]) -> str:
+    names = [" of ".join(part for part in (well, plate) if part) for plate, well in keys]
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+
+
+def _controls(treatments: pd.Series, wells: PlateMap | None, dataset: Dataset) -> frozenset[str]:
+    """Return the treatments that the dataset file or, where it is silent, the plate map calls the control."""
+    unknown = sorted(set(dataset.control) - set(treatments.dropna()))
+    if unknown:
+        there = ", ".join(sorted(set(treatments.dropna()))) or "none is known"
         raise DataError(
-            f"{path}:{row + 2}: the well {keys[row][1]} of plate {keys[row][0] or '-'} occurs twice; keep one row."
+            f"{dataset.root}: control: no image has the treatment '{unknown[0]}' (there: {there}); "
+            "correct the dataset file."
         )
-    return dict(zip(keys, table["treatment"], strict=True))
+    return frozenset(dataset.control) or (wells.controls if wells else frozenset())

@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 
 from neuroseg import rle
+from neuroseg.errors import DataError
 from neuroseg.readers.dataset import Kaggle
 from neuroseg.readers.experiment import describe
+from neuroseg.readers.order import kaggle_fault
 from neuroseg.readers.source import Note, Source, folded, identity, image_files, image_rows, notes_frame
-from neuroseg.tables import DataError
 
 _NEEDED = ("id", "annotation", "width", "height", "cell_type")
 _METADATA = ("plate_time", "sample_date", "sample_id", "elapsed_timedelta")
@@ -28,8 +29,11 @@ _FAULTS = {
 def read(dataset: Kaggle) -> Source:
     """Read the CSV and list the folders; sort nothing, mend nothing.
 
-    Images of `test_images` are the test subset; those of `unlabelled`, and those of `images` that no row names, carry
-    no annotation. A row with an empty annotation is an image without cells, where it is its image's only row.
+    Images of `test_images` are the test subset; those of `unlabelled`, and those of `images` that no row
+    names, carry no annotation. A row with an empty annotation is an image without cells, where it is its
+    image's only row.
+
+    Images of `left_out` are left out, and so are their rows.
 
     Raises:
         DataError: the CSV or a folder cannot be read, or a row lacks its id or size.
@@ -40,15 +44,19 @@ def read(dataset: Kaggle) -> Source:
     image = table["id"].map(number).to_numpy(np.int64)
     notes = _conflicts(table, first, image)
     files = [path for folder in dataset.images for path in image_files(dataset.root / folder)]
+    files = [path for path in files if identity(path) not in dataset.left_out]
     rows = _annotated(first, files, dataset)
     for row, oddity in _unannotated(files, {row["path"] for row in rows}, set(number), dataset):
         if oddity:
             notes.append(Note("image_unlisted", len(rows), -1, row["where"], oddity))
         rows.append(row)
-    images, told = describe(image_rows(rows), [row.get("sample") or row["image_id"] for row in rows], dataset)
+    images, told = describe(
+        image_rows(rows), [(row.get("sample") or row["image_id"],) for row in rows], dataset
+    )
     keep = ~((table["annotation"] == "").to_numpy() & (np.bincount(image)[image] == 1))
     cells = pd.DataFrame({"image": image[keep], "where": table["where"].to_numpy()[keep]})
     cells["cell_type"] = images["cell_type"].to_numpy()[cells["image"]]
+    _refuse_other_order(table["annotation"].to_numpy()[keep], cells, images, dataset)
     masks, faults = _decode(table["annotation"].to_numpy()[keep], cells, images)
     return Source(images, cells, masks, notes_frame([*notes, *told, *faults]))
 
@@ -69,17 +77,22 @@ def _read_table(dataset: Kaggle) -> pd.DataFrame:
         raise DataError(f"{path}: the annotations are no CSV table ({reason}).") from error
     missing = [name for name in _NEEDED if name not in table.columns]
     if missing:
-        raise DataError(f"{path}: the annotations lack the column {missing[0]}; they need {', '.join(_NEEDED)}.")
+        raise DataError(
+            f"{path}: the annotations lack the column {missing[0]}; they need {', '.join(_NEEDED)}."
+        )
     table = table.reindex(columns=[*_NEEDED, *_METADATA], fill_value="").fillna("")
     table["where"] = [f"{dataset.annotations}:{line}" for line in range(2, len(table) + 2)]
-    table = table[(table[[*_NEEDED, *_METADATA]] != "").any(axis=1)].reset_index(drop=True)
+    blank = (table[[*_NEEDED, *_METADATA]] == "").all(axis=1)
+    table = table[~blank & ~table["id"].isin(dataset.left_out)].reset_index(drop=True)
     if table.empty:
         raise DataError(f"{path}: the annotations hold no row.")
     sizes = table[["width", "height"]].apply(pd.to_numeric, errors="coerce")
     broken = table["id"] == "", ~((sizes >= 1) & (sizes % 1 == 0) & (sizes <= 2**15)).all(axis=1)
     sentences = [f"{where}: the id is empty; name the image." for where in table["where"][broken[0]]]
     for where, width, height in table.loc[broken[1], ["where", "width", "height"]].itertuples(index=False):
-        sentences.append(f"{where}: width '{width}' and height '{height}' are no size in pixels; correct them.")
+        sentences.append(
+            f"{where}: width '{width}' and height '{height}' are no size in pixels; correct them."
+        )
     if sentences:
         raise DataError(*folded(sentences))
     return table.assign(width=sizes["width"].astype("int64"), height=sizes["height"].astype("int64"))
@@ -129,13 +142,35 @@ def _unannotated(
 
     A second file of an image that the CSV names comes too: it shows as a duplicate id.
     """
-    folders = [("test", name) for name in dataset.test_images] + [("train", name) for name in dataset.unlabelled]
+    folders = [("test", name) for name in dataset.test_images] + [
+        ("train", name) for name in dataset.unlabelled
+    ]
     extra = [(path, "train", identity(path) not in known) for path in files if str(path) not in taken]
     extra += [(path, subset, False) for subset, name in folders for path in image_files(dataset.root / name)]
     for path, subset, unlisted in extra:
         where = path.relative_to(dataset.root).as_posix()
-        row = {"image_id": identity(path), "path": str(path), "where": where, "subset": subset, "annotated": False}
+        row = {
+            "image_id": identity(path),
+            "path": str(path),
+            "where": where,
+            "subset": subset,
+            "annotated": False,
+        }
         yield row, f"{dataset.annotations} has no row of this image" if unlisted else None
+
+
+def _refuse_other_order(
+    texts: np.ndarray, cells: pd.DataFrame, images: pd.DataFrame, dataset: Kaggle
+) -> None:
+    frames = images.loc[cells["image"], ["height", "width"]].reset_index(drop=True)
+    for (height, width), members in frames.groupby(["height", "width"], sort=True).groups.items():
+        fault = kaggle_fault(texts[members].tolist(), height, width)
+        if fault:
+            raise DataError(
+                f"{dataset.root / dataset.annotations}: in the frames of {height} x {width} pixels {fault}; "
+                "this "
+                "format goes row by row and counts from 1: write the masks again so."
+            )
 
 
 def _decode(texts: np.ndarray, cells: pd.DataFrame, images: pd.DataFrame) -> tuple[rle.Runs, list[Note]]:

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import hashlib
+import os
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
 
 from neuroseg import rle
+from neuroseg.errors import DataError
+from neuroseg.readers.found import walk
 from neuroseg.readers.pixels import SUFFIXES
-from neuroseg.tables import DataError
 
 FOLD_AFTER = 50
 """Sentences of one kind beyond this many are counted, not printed."""
 
+_UNSAFE = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f]|^[ .]|[ .]$')
+_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+_LONGEST = 150
+"""What Windows refuses in names, or Linux; bytes that leave room for an ending."""
+
 
 class Note(NamedTuple):
-    """What reading met: a check's name, the image and the annotation by position, -1 where none; the place; words."""
+    """What reading met: a check's name; image and annotation by position, -1 where none; the place; words."""
 
     check: str
     image: int
@@ -30,11 +41,14 @@ class Source(NamedTuple):
     """Raw data, nothing mended in silence.
 
     Attributes:
-        images: one row per image file or listing: image_id, path, where, height and width as the annotation states
-            them (null where it does not), subset, annotated, and what the source knows of the experiment.
-        annotations: one row per annotated object: image (position in `images`, -1 where unknown), where, cell_type.
+        images: one row per image file or listing: image_id, path, where, height and width as the annotation
+            states them (null where it does not), subset, annotated, and what the source knows of the
+            experiment.
+        annotations: one row per annotated object: image (position in `images`, -1 where unknown), where,
+            cell_type.
         masks: mask i belongs to annotation i, canonical in the frame that its image's row states.
-        notes: rows of `Note`: what reading found; where a note says that a mask was at fault, `masks` holds it mended.
+        notes: rows of `Note`: what reading found; where a note says that a mask was at fault, `masks` holds
+            it mended.
     """
 
     images: pd.DataFrame
@@ -45,19 +59,59 @@ class Source(NamedTuple):
 
 IMAGE_FIELDS = (
     *("image_id", "path", "where", "height", "width", "cell_type", "subset", "annotated"),
-    *("sample", "plate", "well", "time", "treatment", "pixel_size_um"),
+    *(
+        "sample",
+        "plate",
+        "well",
+        "field",
+        "time",
+        "treatment",
+        "dose",
+        "dose_unit",
+        "control",
+        "pixel_size_um",
+    ),
 )
 
 
 def image_rows(rows: Iterable[dict[str, object]]) -> pd.DataFrame:
-    """Return raw image rows as a frame with every column, null where a row is silent."""
+    """Return raw image rows as a frame with every column, null where a row is silent.
+
+    Raises:
+        DataError: an image's path is no Unicode, as names of old archives are, so that no table can hold it.
+    """
     rows = list(rows)
-    return pd.DataFrame({name: pd.Series([row.get(name) for row in rows], dtype=object) for name in IMAGE_FIELDS})
+    strange = [str(row["path"]) for row in rows if written(str(row["path"])) != row["path"]]
+    if strange:
+        raise DataError(
+            *folded(
+                [
+                    f"{written(path)}: the name is not UTF-8, and no table can hold it; rename it "
+                    "(`convmv -f latin1 -t utf8 --notest -r` renames all in a folder)."
+                    for path in strange
+                ]
+            )
+        )
+    return pd.DataFrame(
+        {name: pd.Series([row.get(name) for row in rows], dtype=object) for name in IMAGE_FIELDS}
+    )
 
 
 def notes_frame(notes: Iterable[Note]) -> pd.DataFrame:
-    """Return notes as a frame."""
-    return pd.DataFrame(list(notes), columns=list(Note._fields)).astype({"image": "int64", "row": "int64"})
+    """Return notes as a frame, names of other bytes than UTF-8 as files can hold them."""
+    notes = [note._replace(where=written(note.where), message=written(note.message)) for note in notes]
+    return pd.DataFrame(notes, columns=list(Note._fields)).astype({"image": "int64", "row": "int64"})
+
+
+def written(text: str) -> str:
+    """Return a text that a file can hold: what is no Unicode, such as bytes of a Latin-1 name, by number."""
+    return text.encode(errors="backslashreplace").decode()
+
+
+def type_name(value: object) -> str | None:
+    """Return what a file calls a cell's type; numbers are names too, and None is all that cannot be one."""
+    text = value if isinstance(value, str) else str(value) if type(value) in (int, float) else ""
+    return text if text.strip() and text.isprintable() else None
 
 
 def folded(sentences: list[str]) -> list[str]:
@@ -71,14 +125,72 @@ def identity(path: Path) -> str:
     return path.stem.removesuffix(".ome")
 
 
+def name_texts(path: Path) -> tuple[str, ...]:
+    """Return what a pattern is tried on: the name without ending, then with ever more folders above it.
+
+    For `p1/day2/a.tif`: a, day2/a, p1/day2/a.
+    """
+    parts = (*path.parts[:-1], identity(path))
+    return tuple("/".join(parts[-number:]) for number in range(1, len(parts) + 1))
+
+
+def distinct(paths: list[Path]) -> list[str]:
+    """Return each image's id: its file's name or, where others have it too, its path, slashes as underscores.
+
+    One path that occurs twice has one id twice.
+    """
+    named: dict[str, set[Path]] = {}
+    for path in paths:
+        named.setdefault(identity(path), set()).add(path)
+    return [
+        identity(path) if len(named[identity(path)]) == 1 else "__".join((*path.parts[:-1], identity(path)))
+        for path in paths
+    ]
+
+
+def file_name(image_id: str) -> str:
+    """Return an image's id as a file's name on any system; where it must change, a digest keeps it apart."""
+    plain = _UNSAFE.sub("_", image_id)
+    sound = plain == image_id and len(image_id.encode()) <= _LONGEST and not _RESERVED.fullmatch(image_id)
+    return image_id if sound else marked(image_id)
+
+
+def file_names(image_ids: Sequence[str]) -> list[str]:
+    """Return a file name per id; names that differ in capitals alone, one on many systems, are kept apart."""
+    names = [file_name(image_id) for image_id in image_ids]
+    alike = [unicodedata.normalize("NFC", name).casefold() for name in names]
+    number = Counter(alike)
+    return [
+        name if number[same] == 1 else marked(image_id)
+        for image_id, name, same in zip(image_ids, names, alike, strict=True)
+    ]
+
+
+def relative_files(paths: Iterable[str]) -> list[str]:
+    """Return where images lie below the folder of all, parted by slashes: what holds elsewhere too."""
+    paths = list(paths)
+    folder = os.path.commonpath([Path(path).parent for path in paths] or [Path()])
+    return [Path(path).relative_to(folder).as_posix() for path in paths]
+
+
+def marked(image_id: str) -> str:
+    """Return an image's id as the name of a file that ends in a digest of it."""
+    plain = _UNSAFE.sub("_", image_id).encode()[:_LONGEST].decode(errors="ignore")
+    return f"{plain}~{hashlib.blake2b(image_id.encode(), digest_size=5).hexdigest()}"
+
+
 def image_files(folder: Path, recursive: bool = False) -> list[Path]:
-    """Return the image files of a folder in the order of their names, hidden ones left out.
+    """Return a folder's image files sorted by name, hidden ones left out; links are followed.
 
     Raises:
         DataError: there is no such folder.
     """
     if not folder.is_dir():
-        raise DataError(f"{folder}: there is no such folder of images; correct root or images in the dataset file.")
-    found = folder.rglob("*") if recursive else folder.iterdir()
+        raise DataError(
+            f"{folder}: there is no such folder of images; correct root or images in the dataset file."
+        )
+    found = (path for path, reason in walk(folder) if reason is None) if recursive else folder.iterdir()
     files = [path for path in found if path.suffix.lower() in SUFFIXES and path.is_file()]
-    return sorted(path for path in files if not any(part.startswith(".") for part in path.relative_to(folder).parts))
+    return sorted(
+        path for path in files if not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )

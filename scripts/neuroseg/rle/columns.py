@@ -1,22 +1,21 @@
 """The loops between rows and columns, compiled: COCO's numbers, runs turned on their side, and masks as bits.
 
-A line is a row of the frame, or a column where masks lie on their side. On their way masks are taken apart into
-`lines`, `firsts` and `lengths`: of each run the line, the first pixel on it and the length, int32, with room for more;
-mask i owns those from ptr[i] to ptr[i + 1]. Then they are *bits*: a mask owns words at[i]:at[i + 1] (uint64), those of
-its box's lines in turn, each line beginning at the box's edge; boxes (n, 4) are first line, first pixel on a line, and
-exclusive last ones, 0 if empty.
+A line is a row of the frame, or a column where masks lie on their side. On their way masks are taken apart
+into `lines`, `firsts` and `lengths`: of each run the line, the first pixel on it and the length, int32, with
+room for more; mask i owns those from ptr[i] to ptr[i + 1]. Then they are *bits*: a mask owns words at[i]:at[i
++ 1] (uint64), those of its box's lines in turn, each line beginning at the box's edge; boxes (n, 4) are first
+line, first pixel on a line, and exclusive last ones, 0 if empty.
 
-The loops stay in one file because numba keeps what it compiled until the file of the calling loop changes. Each does
-one thing to an image's masks: few calls, and few values that the processor has to keep at hand. In hot loops places
-are unsigned or counted from a slice's begin: of others numba asks whether they are negative, at every step.
+The loops stay in one file because numba keeps what it compiled until the file of the calling loop changes.
+Each does one thing to an image's masks: few calls, and few values that the processor has to keep at hand. In
+hot loops places are unsigned or counted from a slice's begin: of others numba asks whether they are negative,
+at every step.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from numba import config, njit
-
-config.SLP_VECTORIZE = 1  # LLVM's pass that makes vectors of a loop's unrolled steps: `_numbers` gains a seventh by it
+from numba import njit
 
 EVERY, ONE, EIGHT = np.uint64(0xFFFFFFFFFFFFFFFF), np.uint64(1), np.uint64(8)
 
@@ -31,9 +30,11 @@ BLOCK = 256
 def decompress(
     data: np.ndarray, offset: np.ndarray, height: int, width: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
-    """Return column-major runs, cut at columns' ends, and the first mask whose counts do not fill the frame, or -1."""
+    """Return column-major runs, cut by column, and the first mask whose counts do not fill a frame, or -1."""
     masks = offset.size - 1
     all_rows, ptr = np.arange(masks), np.zeros(masks + 1, np.int64)
+    start: np.ndarray
+    length: np.ndarray
     start, length = np.empty(data.size // 2 + 1024, np.int32), np.empty(data.size // 2 + 1024, np.int32)
     runs = 0
     for first in range(0, masks, BLOCK):
@@ -63,8 +64,8 @@ def overlaps(
     b_rows: np.ndarray,
     b_image: np.ndarray,
     sizes: np.ndarray,
-) -> tuple[np.ndarray, int, int]:
-    """Find the pairs of masks of one image with IoU >= 1/2: of each both rows, the pixels shared, and the union.
+) -> tuple[np.ndarray, np.int64, np.int64]:
+    """Find the pairs of masks of one image with IoU >= 1/2: of each both rows, pixels shared, and union.
 
     Args:
         a_data: the compressed counts of one side, end to end.
@@ -78,7 +79,8 @@ def overlaps(
         sizes: (images, 2), height and width.
 
     Returns:
-        Pairs, int64 (n, 4); the first side's and the other side's first broken row, or -1.
+        Pairs, int64 (n, 4); the first side's and the other side's first broken row, or -1. Nothing broken is
+        ever laid out as bits.
     """
     found, n = np.empty((a_rows.size + 16, 4), np.int64), 0
     a_words, b_words = np.empty(4096, np.uint64), np.empty(4096, np.uint64)
@@ -86,16 +88,18 @@ def overlaps(
         height, width = sizes[image]
         of_a, of_b = a_rows[a_image[image] : a_image[image + 1]], b_rows[b_image[image] : b_image[image + 1]]
         ptr, lines, firsts, lengths, a_box, a_area, a_broken = _decode(a_data, a_offset, of_a, height, width)
+        if a_broken >= 0:
+            return found[:0], a_broken, np.int64(-1)
         a_at, a_words = _bits(ptr, lines, firsts, lengths, a_box, a_words)
         ptr, lines, firsts, lengths, b_box, b_area, b_broken = _decode(b_data, b_offset, of_b, height, width)
+        if b_broken >= 0:
+            return found[:0], np.int64(-1), b_broken
         b_at, b_words = _bits(ptr, lines, firsts, lengths, b_box, b_words)
-        if a_broken >= 0 or b_broken >= 0:
-            return found[:0], a_broken, b_broken
         first = n
         found, n = _search(a_at, a_words, a_box, a_area, b_at, b_words, b_box, b_area, found, n)
         for k in range(first, n):
             found[k, 0], found[k, 1] = of_a[found[k, 0]], of_b[found[k, 1]]
-    return found[:n].copy(), -1, -1
+    return found[:n].copy(), np.int64(-1), np.int64(-1)
 
 
 @njit(cache=True, nogil=True)
@@ -129,6 +133,8 @@ def turn(
     Where a line's bits differ from those of the line before, runs across the lines begin and end.
     """
     new_ptr = np.zeros(ptr.size, np.int64)
+    new_start: np.ndarray
+    new_length: np.ndarray
     new_start, new_length = np.empty(start.size + 1024, np.int32), np.empty(start.size + 1024, np.int32)
     lines, firsts, lengths = _take_apart(start, length, width)
     box, _ = _measure(ptr, lines, firsts, lengths)
@@ -141,7 +147,10 @@ def turn(
 
         slot[: 64 * wide] = 0
         for w in range(size):
-            fresh, column = words[w] & ~(words[w - wide] if w >= wide else zero), 64 * (w % wide if wide > 1 else 0)
+            fresh, column = (
+                words[w] & ~(words[w - wide] if w >= wide else zero),
+                64 * (w % wide if wide > 1 else 0),
+            )
             while fresh:
                 slot[np.uint64(column + _lowest(fresh))] += 1
                 fresh &= fresh - ONE
@@ -155,24 +164,30 @@ def turn(
         for w in range(size + wide):
             now, before = words[w] if w < size else zero, words[w - wide] if w >= wide else zero
             line, column = (w // wide, 64 * (w % wide)) if wide > 1 else (w, 0)
-            corner, begins, ends = (box[i, 1] + column) * height + box[i, 0] + line, now & ~before, before & ~now
+            corner, begins, ends = (
+                (box[i, 1] + column) * height + box[i, 0] + line,
+                now & ~before,
+                before & ~now,
+            )
             while begins:
                 bit = _lowest(begins)
                 new_start[np.uint64(slot[np.uint64(column + bit)])] = corner + bit * height
                 begins &= begins - ONE
             while ends:
                 bit = _lowest(ends)
-                x = np.uint64(column + bit)
-                run = np.uint64(slot[x])
+                place = np.uint64(column + bit)
+                run = np.uint64(slot[place])
                 new_length[run] = corner + bit * height - new_start[run]
-                slot[x] += 1
+                slot[place] += 1
                 ends &= ends - ONE
     runs = new_ptr[-1]
     return new_ptr, new_start[:runs].copy(), new_length[:runs].copy()
 
 
 @njit(cache=True, nogil=True)
-def compress(ptr: np.ndarray, start: np.ndarray, length: np.ndarray, pixels: int) -> tuple[np.ndarray, np.ndarray]:
+def compress(
+    ptr: np.ndarray, start: np.ndarray, length: np.ndarray, pixels: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Write the counts of column-major runs, and where each mask's end."""
     out, ends = np.empty(14 * start.size + 7 * ptr.size, np.uint8), np.empty(ptr.size - 1, np.int64)
     at = 0
@@ -196,6 +211,15 @@ def compress(ptr: np.ndarray, start: np.ndarray, length: np.ndarray, pixels: int
 
 
 @njit(cache=True, nogil=True)
+def write(counts: np.ndarray) -> np.ndarray:
+    """Write a mask's counts, int64, as they stand; from the fourth on, as differences to the last but one."""
+    out, at = np.empty(7 * counts.size, np.uint8), 0
+    for i in range(counts.size):
+        at = _put_count(counts[i] - (counts[i - 2] if i > 2 else 0), out, at)
+    return out[:at].copy()
+
+
+@njit(cache=True, nogil=True)
 def _put_count(value, out, at):
     """COCO's variable-length number: five bits a byte, low bits first, a sixth says that more follow."""
     while True:
@@ -210,11 +234,12 @@ def _put_count(value, out, at):
 
 @njit(cache=True, nogil=True)
 def _decode(data, offset, rows, height, width):
-    """Read some rows' counts into runs, cut at columns' ends; return ptr, runs, boxes, areas, and a broken row, or -1.
+    """Read rows' counts into runs, cut at columns' ends; return ptr, runs, boxes, areas, a broken row or -1.
 
-    Broken are counts that do not fill the frame; told is the first such row. Nothing in the loop makes the processor
-    guess, which is what unpacking would otherwise spend its time on; what few masks have is mended afterwards. `x` is
-    the place on the line.
+    Broken are counts that do not fill the frame, or one of which is negative or beyond it, so that their sum
+    can never leave 64 bits; told is the first such row. Nothing in the loop makes the processor
+    guess, which is what unpacking would otherwise spend its time on; what few masks have is mended
+    afterwards. `x` is the place on the line.
     """
     values, begin, broken = _numbers(data, offset, rows)
     ptr, end, odd = np.zeros(rows.size + 1, np.int64), np.uint64(0), False
@@ -227,7 +252,8 @@ def _decode(data, offset, rows, height, width):
         values[v] = 1
         if count > 2:
             values[v + np.uint64(2)] -= 1  # each count adds to the last but one, but for the third
-        low, high, least, pixels = height, np.int64(0), min(2 * line + 1, 1), np.int64(0)
+        low, high, least, pixels = height, np.int64(0), np.int64(1), np.int64(0)
+        every = line  # the bits of all counts: of one negative or too long, some beyond the frame's 31
         for _ in range(count // 2):
             gap += values[v]
             run += values[v + ONE]
@@ -237,7 +263,7 @@ def _decode(data, offset, rows, height, width):
             lines[end], firsts[end], lengths[end] = line, x, run
             low, pixels = min(low, x), pixels + run
             x += run
-            high, least = max(high, x), min(least, gap, run)
+            high, least, every = max(high, x), min(least, gap, run), every | gap | run
             v, end = v + np.uint64(2), end + ONE
         if count > 1:
             box[i, 0], box[i, 1], box[i, 2], box[i, 3] = lines[np.uint64(ptr[i])], low, line + 1, high
@@ -245,24 +271,27 @@ def _decode(data, offset, rows, height, width):
         if count & 1:
             gap += values[v]
             x += gap
-        if min(gap, least) < 0 or line * height + x != np.int64(height) * width:
+        every |= gap
+        if every < 0 or every >> 31 or line * height + x != np.int64(height) * width:
             return ptr, lines, firsts, lengths, box, area, rows[i]
         odd |= (least == 0) | (high > height)  # empty or touching runs, and such as leave a line or skip one
         ptr[i + 1] = end
+    if broken >= 0:
+        return ptr, lines, firsts, lengths, box, area, rows[broken]
     if odd:
         ptr, lines, firsts, lengths = _cut(ptr, lines, firsts, lengths, height)
         box, area = _measure(ptr, lines, firsts, lengths)
-    return ptr, lines, firsts, lengths, box, area, rows[broken] if broken >= 0 else np.int64(-1)
+    return ptr, lines, firsts, lengths, box, area, np.int64(-1)
 
 
 @njit(cache=True, nogil=True)
 def _numbers(data, offset, rows):
-    """Read some rows' numbers (see `_put_count`); return where each row's begin, and the first broken place, or -1.
+    """Read rows' numbers (see `_put_count`); return where each row's begin, and the first broken place or -1.
 
-    Broken is a row without numbers, or with one that has no end or more than 12 bytes. Eight numbers of a byte each,
-    which most are, are written at once. Otherwise each byte is taken for a number's last, and the next one's value
-    written over it where it was not: five more bits enter at the top of a word, and the shift down to their place drops
-    those of numbers before.
+    Broken is a row without numbers, or with one that has no end or more than 12 bytes. Eight numbers of a
+    byte each, which most are, are written at once. Otherwise each byte is taken for a number's last, and the
+    next one's value written over it where it was not: five more bits enter at the top of a word, and the
+    shift down to their place drops those of numbers before.
     """
     size = 1
     for row in rows:
@@ -276,7 +305,9 @@ def _numbers(data, offset, rows):
                 word = _word(data, k) - ZEROS
                 if not word & LONG:
                     for j in range(8):
-                        values[n + np.uint64(j)] = np.int8((word << np.uint64(3)) >> np.uint64(8 * j)) >> np.int8(3)
+                        values[n + np.uint64(j)] = np.int8(
+                            (word << np.uint64(3)) >> np.uint64(8 * j)
+                        ) >> np.int8(3)
                     n, k = n + EIGHT, k + EIGHT
                     continue
             stop = min(k + EIGHT, end)
@@ -309,7 +340,7 @@ def _word(data, k):
 def _cut(ptr, lines, firsts, lengths, height):
     """Cut runs at columns' ends, join those that touch and drop empty ones."""
     new_ptr, runs, before = np.zeros_like(ptr), 0, -1
-    pieces = (firsts[: ptr[-1]].astype(np.int64) + lengths[: ptr[-1]]) // height + 1
+    pieces = (firsts[: ptr[-1]].astype(np.int64) % height + lengths[: ptr[-1]]) // height + 1
     new_lines, new_firsts, new_lengths = _runs(pieces.sum())
     for i in range(ptr.size - 1):
         for r in range(ptr[i], ptr[i + 1]):
@@ -379,14 +410,18 @@ def _lay(ptr, lines, firsts, lengths, box, at, one, last, words):
         begin = at[i] - at[one] - box[i, 0] * wide
         if wide == 1:
             for r in range(np.uint64(ptr[i]), np.uint64(ptr[i + 1])):
-                words[np.uint64(begin + lines[r])] |= EVERY >> np.uint64(64 - lengths[r]) << np.uint64(firsts[r] - low)
+                words[np.uint64(begin + lines[r])] |= (
+                    EVERY >> np.uint64(64 - lengths[r]) << np.uint64(firsts[r] - low)
+                )
             continue
         for r in range(np.uint64(ptr[i]), np.uint64(ptr[i + 1])):
             row, x = begin + lines[r] * wide, np.int64(firsts[r] - low)
             end = x + lengths[r] - 1
             for w in range(x >> 6, (end >> 6) + 1):
                 bits = EVERY << np.uint64(x & 63) if w == x >> 6 else EVERY
-                words[np.uint64(row + w)] |= bits & (EVERY >> np.uint64(63 - (end & 63)) if w == end >> 6 else EVERY)
+                words[np.uint64(row + w)] |= bits & (
+                    EVERY >> np.uint64(63 - (end & 63)) if w == end >> 6 else EVERY
+                )
 
 
 @njit(cache=True, nogil=True)
@@ -412,7 +447,7 @@ def _bits(ptr, lines, firsts, lengths, box, words):
 
 @njit(cache=True, nogil=True)
 def _search(a_at, a_words, a_box, a_area, b_at, b_words, b_box, b_area, found, n):
-    """Look at masks whose edges lie near, then at boxes, and at bits where boxes would allow; append to `found`."""
+    """Look at masks with near edges, then at boxes, and at bits where boxes allow; append to `found`."""
     if not a_area.size or not b_area.size:
         return found, n
     order, begin, above = _by_top(b_box, a_box[:, 2].max())
@@ -440,16 +475,22 @@ def _search(a_at, a_words, a_box, a_area, b_at, b_words, b_box, b_area, found, n
                 while place > first and found[place - 1, 1] > j:
                     found[place] = found[place - 1]
                     place -= 1
-                found[place, 0], found[place, 1], found[place, 2], found[place, 3] = i, j, shared, both - shared
+                found[place, 0], found[place, 1], found[place, 2], found[place, 3] = (
+                    i,
+                    j,
+                    shared,
+                    both - shared,
+                )
                 n += 1
     return found, n
 
 
 @njit(cache=True, nogil=True)
 def _by_top(box, last):
-    """Return boxes in the order of their first lines, and for each line up to `last` two places in that order.
+    """Return boxes ordered by their first lines, and for each line up to `last` two places in that order.
 
-    They are where the boxes stand that begin on the line or below, and where the first stands that ends below it.
+    They are where the boxes stand that begin on the line or below, and where the first stands that ends below
+    it.
     """
     begin = np.zeros(max(box[:, 0].max(), last) + 2, np.int64)
     for i in range(box.shape[0]):
@@ -469,14 +510,14 @@ def _by_top(box, last):
 
 @njit(cache=True, nogil=True)
 def _shared(a_words, a, a_box, i, b_words, b, b_box, j, lines):
-    """Return how many pixels two masks share on their `lines` common lines; b's begins no further left than a's."""
+    """Return how many pixels two masks share on `lines` common lines; b's begins no further left than a's."""
     a_wide, b_wide, apart = _wide(a_box, i), _wide(b_box, j), b_box[j, 1] - a_box[i, 1]
     a += max(b_box[j, 0] - a_box[i, 0], 0) * a_wide
     b += max(a_box[i, 0] - b_box[j, 0], 0) * b_wide
     shift, skip, pixels = np.uint64(apart & 63), np.int64(apart >> 6), np.int64(0)
     if a_wide == 1 and b_wide == 1:
         p, q = np.uint64(a), np.uint64(b)
-        for line in range(np.uint64(lines)):  # one stretch on both sides: the compiler takes eight words at a time
+        for line in range(np.uint64(lines)):  # one stretch each: the compiler takes eight words at a time
             pixels += _ones((a_words[p + line] >> shift) & b_words[q + line])
         return pixels
     across, whole = min(a_wide - skip, b_wide), min(a_wide - skip - 1, b_wide)
@@ -493,7 +534,7 @@ def _shared(a_words, a, a_box, i, b_words, b, b_box, j, lines):
 
 @njit(cache=True, nogil=True)
 def _ones(word):
-    """Return how many bits are set; the compiler knows this way of adding them up and takes one instruction for it."""
+    """Return how many bits are set; the compiler knows this sum and takes one instruction for it."""
     word -= (word >> np.uint64(1)) & np.uint64(0x5555555555555555)
     word = (word & np.uint64(0x3333333333333333)) + ((word >> np.uint64(2)) & np.uint64(0x3333333333333333))
     word = (word + (word >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)

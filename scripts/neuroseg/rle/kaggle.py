@@ -7,21 +7,25 @@ from collections.abc import Sequence
 import numpy as np
 from numba import njit
 
-from neuroseg.rle.runs import Runs, canonical, cut
+from neuroseg.rle.runs import Runs, canonical, check_frame, checked, cut
 
 SYNTAX, ORDER, RANGE, OVERLAP = 1, 2, 4, 8
-"""What can be wrong with a Kaggle text, as bits: no pairs of positive numbers; not ascending; past the frame; a pixel
-twice."""
+"""What can be wrong with a Kaggle text, as bits: no pairs of positive numbers; not ascending; past the frame;
+a pixel twice."""
 
 
 def from_kaggle(texts: Sequence[str], height: int, width: int) -> tuple[Runs, np.ndarray]:
     """Read Kaggle's texts into canonical runs of a height x width frame.
 
     Returns:
-        The runs, mended as far as they can be (sorted, clipped to the frame, pixels named twice counted once), and for
-        each text its faults, uint8 bits of SYNTAX, ORDER, RANGE and OVERLAP, 0 where it is sound. A text of broken
-        syntax has no runs.
+        The runs, mended as far as they can be (sorted, clipped to the frame, pixels named twice counted
+        once), and for each text its faults, uint8 bits of SYNTAX, ORDER, RANGE and OVERLAP, 0 where it is
+        sound. A text of broken syntax has no runs.
+
+    Raises:
+        ValueError: the frame has no pixels, or too many (see `check_frame`).
     """
+    check_frame(height, width)
     encoded = [text.encode() for text in texts]
     ends = np.cumsum([len(text) for text in encoded], dtype=np.int64) if encoded else np.zeros(0, np.int64)
     data = np.frombuffer(b"".join(encoded), np.uint8)
@@ -31,17 +35,17 @@ def from_kaggle(texts: Sequence[str], height: int, width: int) -> tuple[Runs, np
 
 
 def to_kaggle(runs: Runs) -> list[str]:
-    """Write canonical runs as Kaggle's texts; runs that meet across a row's end become one, an empty mask no text."""
-    out, ends = _write(runs.ptr, runs.start, runs.length)
+    """Write canonical runs as Kaggle's texts; runs that meet at rows' ends join, an empty mask no text."""
+    out, ends = _write(*checked(runs))
     return cut(str(out, "ascii"), ends)
 
 
-# ------------------------------------------------------------------------------------------------------------ kernels
+# ---------------------------------------------------------------------------------------------------- kernels
 
 
 @njit(cache=True, nogil=True)
 def _parse(data, ends):
-    """One pass over the joined texts; ends[i] is where text i ends. A run takes at least three bytes and a blank."""
+    """One pass over the joined texts; text i ends at ends[i]. A run is at least three bytes and a blank."""
     capacity = data.size // 4 + ends.size + 1
     start, length = np.empty(capacity, np.int32), np.empty(capacity, np.int32)
     ptr, faults = np.zeros(ends.size + 1, np.int64), np.zeros(ends.size, np.uint8)
@@ -95,7 +99,7 @@ def _order_and_range(ptr, start, length, pixels):
 
 @njit(cache=True, nogil=True)
 def _put_number(value, out, at):
-    """Write a number's digits from `at` on; return where they end. Unsigned, as signed division takes twice as long."""
+    """Write a number's digits from `at`; return where they end. Unsigned: signed division is half as fast."""
     ten, end = np.uint32(10), at + np.uint64(1)
     power = np.uint64(10)
     while value >= power:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from neuroseg.rle import Runs, checked
 
-@njit(cache=True, nogil=True)
+
 def claim(
     ptr: np.ndarray,
     start: np.ndarray,
@@ -19,10 +20,10 @@ def claim(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Let masks in turn claim the pixels that no mask before them has claimed.
 
-    A mask of which others hold more than the share `lost` claims nothing. Of what is free it takes the largest
-    fragment (of equal ones the first from the top; pixels that meet at a corner belong together, as thin neurites need)
-    and lets the others go. If that has fewer than `min_area` pixels, it claims nothing either. What a mask claims thus
-    depends on the masks before it alone.
+    A mask of which others hold more than the share `lost` claims nothing. Of what is free it takes the
+    largest fragment (of equal ones the first from the top; pixels that meet at a corner belong together, as
+    thin neurites need) and lets the others go. If that has fewer than `min_area` pixels, it claims nothing
+    either. What a mask claims thus depends on the masks before it alone.
 
     Args:
         ptr: canonical runs of the masks (`rle.Runs`).
@@ -35,12 +36,30 @@ def claim(
         lost: from 0 to 1.
 
     Returns:
-        Which masks claimed something, int64, in the order of their turns, and the canonical runs of what they claimed.
+        Which masks claimed something, int64, in the order of their turns, and the canonical runs of what they
+        claimed.
+
+    Raises:
+        ValueError: runs that are not canonical within the frame, or a turn of a mask that there is not.
     """
+    runs = checked(Runs(ptr, start, length), height, width)
+    order = np.ascontiguousarray(order, np.int64)
+    if order.size and not 0 <= order.min() <= order.max() < len(runs):
+        raise ValueError(f"turns are of masks 0 to {len(runs) - 1}")
+    return _claim(*runs, order, int(height), int(width), int(min_area), float(lost))
+
+
+@njit(cache=True, nogil=True)
+def _claim(ptr, start, length, order, height, width, min_area, lost):
     taken = np.zeros(height * width, np.bool_)
     kept, new_ptr = np.empty(order.size, np.int64), np.zeros(order.size + 1, np.int64)
     new_start, new_length = np.empty(1024, np.int32), np.empty(1024, np.int32)
-    begin, end, root, size = np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.int64)
+    begin, end, root, size = (
+        np.empty(0, np.int64),
+        np.empty(0, np.int64),
+        np.empty(0, np.int64),
+        np.empty(0, np.int64),
+    )
     masks, runs = 0, 0
     for mask in order:
         area = 0
@@ -85,12 +104,14 @@ def claim(
 
 @njit(cache=True, nogil=True)
 def _largest(begin, end, root, size, pieces, width):
-    """Join pieces of rows into fragments; root[p] becomes the first piece of p's fragment. Return the largest one's."""
+    """Join rows' pieces into fragments; root[p] is the first piece of p's fragment. Return the largest's."""
     above = 0
     for p in range(pieces):
         root[p], size[p] = p, 0
         row = begin[p] // width
-        while begin[above] // width < row - 1 or (begin[above] // width == row - 1 and end[above] + width < begin[p]):
+        while begin[above] // width < row - 1 or (
+            begin[above] // width == row - 1 and end[above] + width < begin[p]
+        ):
             above += 1
         q = above
         while begin[q] // width == row - 1 and begin[q] + width <= end[p]:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import pandas as pd
-
+from neuroseg.errors import DataError
 from neuroseg.segmentation.settings import Thresholds
-from neuroseg.tables import DataError
 
-UNTUNED = {"mask": 0.5, "min_area": 20, "rescore": False}
+MASK, MIN_AREA, RESCORE = 0.5, 20, False
 """What is not chosen where there is no truth to choose it on."""
 
 
@@ -29,15 +27,8 @@ def untuned(min_score: Mapping[str, float], types: Sequence[str]) -> dict[str, T
     missing = [name for name in types if not min_score.keys() & {name, "default"}]
     if missing:
         raise DataError(f"min_score: {missing[0]} has none; add it, or a default.")
-    return {name: Thresholds(score=min_score.get(name, min_score.get("default")), **UNTUNED) for name in types}
-
-
-def of_known_type(detections: pd.DataFrame, images: pd.DataFrame, types: Sequence[str]) -> pd.DataFrame:
-    """Return detections as of their image's type where the images table tells one of `types`, else of their own.
-
-    File names often tell the type of a culture that nobody has annotated, where a detector may be mistaken. It is for
-    fused detections: WBF averages boxes of one type, and a cell found as two types would score less than as the better.
-    """
-    told = images.set_index("image_id")["cell_type"]
-    known = detections["image_id"].map(told[told.isin(types)])
-    return detections.assign(cell_type=known.astype(object).fillna(detections["cell_type"]))
+    scores = {name: min_score[name if name in min_score else "default"] for name in types}
+    return {
+        name: Thresholds(score=score, mask=MASK, min_area=MIN_AREA, rescore=RESCORE)
+        for name, score in scores.items()
+    }

@@ -1,25 +1,26 @@
-"""Probability patches become masks of the frame, as MMDetection pastes them, but as runs and within their reach."""
+"""Probability patches become masks, as MMDetection pastes them, but as runs and within their reach."""
 
 from __future__ import annotations
 
 import numpy as np
 from numba import njit
 
+from neuroseg.rle import check_frame
 from neuroseg.tables import PATCH
 
 _PROBABILITY = np.arange(256, dtype=np.float32) / np.float32(255)
 
 
-@njit(cache=True, nogil=True)
 def paste(
     patches: np.ndarray, boxes: np.ndarray, rows: np.ndarray, height: int, width: int, threshold: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Paste patches into the frame and return the pixels whose probability is at least `threshold`.
 
-    A pixel's probability is the patch's field at the pixel's centre: samples lie at (i + 0.5) / 28 of the box's sides,
-    the field between them is bilinear, and beyond the outermost it falls to 0 within one sample. This is MMDetection's
-    `_do_paste_mask` (grid_sample, zero padding, align_corners=False) over the whole frame, as it runs on a GPU; on a
-    CPU it stops one pixel beyond the box, which shows in wide masks at thresholds below 0.5 only.
+    A pixel's probability is the patch's field at the pixel's centre: samples lie at (i + 0.5) / 28 of the
+    box's sides, the field between them is bilinear, and beyond the outermost it falls to 0 within one sample.
+    This is MMDetection's `_do_paste_mask` (grid_sample, zero padding, align_corners=False) over the whole
+    frame, as it runs on a GPU; on a CPU it stops one pixel beyond the box, which shows in wide masks at
+    thresholds below 0.5 only.
 
     Args:
         patches: (n, 28, 28) uint8, 255 meaning 1.
@@ -30,9 +31,36 @@ def paste(
         threshold: above 0, compared in single precision.
 
     Returns:
-        Canonical runs of the m masks (`rle.Runs`: ptr, start, length), and the mean probability over each mask's
-        pixels, float64 (m,), 0 where it has none.
+        Canonical runs of the m masks (`rle.Runs`: ptr, start, length), and the mean probability over each
+        mask's pixels, float64 (m,), 0 where it has none.
+
+    Raises:
+        ValueError: patches or boxes of another shape or type, a box that is empty or not finite, a row that
+            there is not, or a threshold that is not above 0.
     """
+    check_frame(height, width)
+    boxes, rows = np.ascontiguousarray(boxes, np.float32), np.ascontiguousarray(rows)
+    if (
+        patches.dtype != np.uint8
+        or patches.shape != (len(boxes), PATCH, PATCH)
+        or boxes.shape != (len(boxes), 4)
+    ):
+        raise ValueError(f"each box (x1, y1, x2, y2) needs a patch of {PATCH} x {PATCH} bytes")
+    if not rows.size:
+        rows = rows.astype(np.int64)
+    if rows.dtype != np.int64 or (rows.size and not 0 <= rows.min() <= rows.max() < len(boxes)):
+        raise ValueError(f"the rows to paste are whole numbers below {len(boxes)}")
+    chosen = boxes[rows]
+    sound = np.isfinite(chosen).all(axis=1) & (chosen[:, 0] < chosen[:, 2]) & (chosen[:, 1] < chosen[:, 3])
+    if not sound.all():
+        raise ValueError(f"box {rows[np.argmin(sound)]} is empty, or its corners are no finite numbers")
+    if not threshold > 0:
+        raise ValueError(f"a pixel's least probability must be above 0, not {threshold}")
+    return _paste(np.ascontiguousarray(patches), boxes, rows, int(height), int(width), float(threshold))
+
+
+@njit(cache=True, nogil=True)
+def _paste(patches, boxes, rows, height, width, threshold):
     ptr, mean = np.zeros(rows.size + 1, np.int64), np.zeros(rows.size)
     start, length = np.empty(1024, np.int32), np.empty(1024, np.int32)
     line = np.zeros(PATCH + 3, np.float32)  # a blended row of samples, a zero before it and two behind
@@ -93,6 +121,6 @@ def _reach(low, high, size):
 
 @njit(cache=True, nogil=True)
 def _place(pixel, low, high):
-    """Return where a pixel's centre lies among the samples of a side, 0 being the padding before the first."""
+    """Return where a pixel's centre lies among a side's samples, 0 being the padding before the first."""
     place = (pixel + 0.5 - np.float64(low)) * PATCH / (np.float64(high) - np.float64(low)) + 0.5
     return min(max(place, 0.0), PATCH + 1.0)

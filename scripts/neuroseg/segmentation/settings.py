@@ -1,14 +1,27 @@
-"""The thresholds of each cell type, as `tune` writes them: one set for each fold, and one from all folds."""
+"""The thresholds of each cell type, and their file: one set for each fold, and one from all folds."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from neuroseg.tables import NEVER_TRAINED, DataError
+from neuroseg import settings
+from neuroseg.files import replacing, sealed
+from neuroseg.tables import NEVER_TRAINED
+
+Score = Annotated[float, Field(ge=0)]
+Mask = Annotated[float, Field(gt=0, le=1)]
+Area = Annotated[int, Field(ge=0)]
+
+_HEADER = """\
+# What a cell must reach to be counted, by cell type, as chosen on held-out images by the competition's score.
+# folds: k were chosen on the images of the other folds; all: on every held-out image, for images that no fold
+# trains on.
+"""
 
 
 class Thresholds(BaseModel):
@@ -16,14 +29,16 @@ class Thresholds(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    score: Annotated[float, Field(ge=0)]
+    score: Score
     """Lowest score, after rescoring, compared in single precision."""
-    mask: Annotated[float, Field(gt=0, le=1)]
+    mask: Mask
     """Lowest probability of a pixel of the cell."""
-    min_area: Annotated[int, Field(ge=0)]
+    min_area: Area
     """Fewest pixels, after overlaps are resolved."""
     rescore: bool
     """Whether the score is multiplied by the mean probability over the cell's pixels."""
+    vote: Annotated[float, Field(gt=0)] = 1.0
+    """What this type's ballots weigh where an image's detections vote on its type, see `cell_types.vote`."""
 
 
 class _File(BaseModel):
@@ -34,20 +49,23 @@ class _File(BaseModel):
 
 
 def read_thresholds(path: str | Path) -> dict[int, dict[str, Thresholds]]:
-    """Return the thresholds by fold and cell type; those from all folds stand under -1, for what was never trained on.
+    """Return thresholds by fold and cell type; under -1 those from all folds, for what was never trained on.
 
     Raises:
         DataError: one sentence for each thing that is wrong, naming the file and the key.
     """
-    try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = " ".join(str(getattr(error, "strerror", None) or error).split())
-        raise DataError(f"{path}: these thresholds cannot be read ({reason}); run the stage tune again.") from error
-    try:
-        file = _File.model_validate(content)
-    except ValidationError as error:
-        raise DataError(
-            *(f"{path}: {'.'.join(map(str, fault['loc'])) or 'the file'}: {fault['msg']}." for fault in error.errors())
-        ) from error
+    file = settings.read(path, _File, "these thresholds", "run the stage tune again")
     return {**file.folds, NEVER_TRAINED: file.all}
+
+
+def write_thresholds(thresholds: Mapping[int, Mapping[str, Thresholds]], path: str | Path) -> None:
+    """Write thresholds as YAML, as `read_thresholds` returns them: by fold, and under `all` those of -1."""
+    content: dict[str, Any] = {"folds": {}, "all": {}}
+    for fold, types in thresholds.items():
+        part = content["all"] if fold == NEVER_TRAINED else content["folds"].setdefault(fold, {})
+        part |= {cell_type: chosen.model_dump() for cell_type, chosen in types.items()}
+    with replacing(path) as temporary:
+        text = yaml.safe_dump(
+            content, sort_keys=False, default_flow_style=None, allow_unicode=True, width=120
+        )
+        temporary.write_text(sealed(_HEADER + text), encoding="utf-8")

@@ -1,5 +1,0 @@
-"""The small model, taught two and a half times as long."""
-
-_base_ = "./cascade_mask_rcnn_tiny.py"
-
-train_cfg = dict(max_iters=1500)

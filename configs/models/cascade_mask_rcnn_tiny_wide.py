@@ -1,5 +1,0 @@
-"""The small model with twice the channels in its backbone."""
-
-_base_ = "./cascade_mask_rcnn_tiny.py"
-
-model = dict(backbone=dict(base_channels=32), neck=dict(in_channels=[32, 64, 128, 256]))

@@ -1,0 +1,1 @@
+"""Runs as commits: record, reproduce, verify, sync."""

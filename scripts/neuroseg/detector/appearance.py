@@ -1,0 +1,96 @@
+"""Grey levels as a detector has learnt them: what its images look like, and images brought to that."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from neuroseg.detector.dataset import Load
+from neuroseg.readers import levels
+
+MOST = 200
+"""Training images that are looked at, evenly spread."""
+
+
+def learnt(images: pd.DataFrame, load: Load) -> dict[str, list[float]]:
+    """Return what training images look like, for a detector file.
+
+    Args:
+        images: Rows of the images table.
+        load: Reads an image as the training sees it.
+    """
+    paths = images["path"].iloc[:: max(1, -(-len(images) // MOST))]
+    return levels.plain(levels.learnt_from(load(Path(path)) for path in paths))
+
+
+def of_detector(content: Mapping[str, Any]) -> levels.Learnt:
+    """Return what a detector has learnt from, the ordinary where its file does not tell.
+
+    Raises:
+        ValueError: the file tells something else.
+    """
+    told = content.get("looks")
+    return levels.ORDINARY if told is None else levels.from_plain(told)
+
+
+class Adapted:
+    """Reads images with the grey levels that a detector has learnt, and keeps what was done to each.
+
+    Args:
+        load: Reads an image as stored, uint8 or uint16.
+        learnt: What the detector has learnt from.
+    """
+
+    def __init__(self, load: Load, learnt: levels.Learnt) -> None:
+        self.load, self.learnt = load, learnt
+        self.looks: dict[str, levels.Look] = {}
+        self.done: dict[str, str] = {}
+
+    def __call__(self, path: Path) -> np.ndarray:
+        """Return an image, uint8."""
+        shown = levels.shown(self.load(path), self.learnt)
+        self.looks[str(path)], self.done[str(path)] = shown.look, shown.done
+        return shown.image
+
+
+def sentences(adapted: Adapted, paths: pd.Series, magnified: np.ndarray) -> list[str]:
+    """Say in how many images blank areas were filled or levels changed, and which look unlike any learnt.
+
+    Args:
+        adapted: What the images were read by.
+        paths: Of the images.
+        magnified: By how much each is before the detector sees it.
+    """
+    found: dict[str, list[str]] = {}
+    for path, factor in zip(map(str, map(Path, paths)), magnified, strict=True):
+        done = adapted.done.get(path, "")
+        said = {"have blank areas, taken for background": done if "blank" in done else ""}
+        cut = "cut off" in done
+        said["lack what was darker than the background, so cells are missed"] = done if cut else ""
+        said["have other grey levels than those learnt from"] = done if "level" in done and not cut else ""
+        if path in adapted.looks:
+            said |= _unlike(adapted.looks[path], adapted.learnt, factor)
+        for what, how in said.items():
+            found.setdefault(what, []).extend([f"{Path(path).name}: {how}"] * bool(how))
+    return [f"{len(some)} of {len(paths)} images {what} ({some[0]})" for what, some in found.items() if some]
+
+
+def _unlike(look: levels.Look, learnt: levels.Learnt, factor: float) -> dict[str, str]:
+    """Return what is wrong with an image even at learnt levels, and the figures that tell it."""
+    low, _, high = learnt.sharpness
+    figures = f"sharpness {look.sharpness / factor:.2g}, learnt {low:.2g} to {high:.2g}"
+    words = {
+        "noise": ("show nothing but noise", "no cell can be told from it"),
+        "overexposed": (
+            "are overexposed: expose shorter, bright halos are lost",
+            f"{100 * look.clipped:.0f} % of its pixels have the highest value",
+        ),
+        "blurred": ("are blurred: out of focus, or more magnified than what was learnt from", figures),
+        "grainy": ("are grainier than what was learnt from, or less magnified", figures),
+    }
+    found = levels.fault(look, learnt, factor)
+    return {} if found is None else dict([words[found]])

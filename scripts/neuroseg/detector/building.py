@@ -1,0 +1,82 @@
+"""Build a fitted detector's network, its settings checked, in little more memory than its weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from neuroseg.detector.openmmlab import MODELS, Compose, Config, TwoStageDetector
+from neuroseg.errors import DataError
+
+SPARE = 10_000_000
+"""Numbers that building may take beyond four times the weights themselves."""
+
+
+def build(config: Config, weights: dict[str, torch.Tensor], name: str) -> tuple[TwoStageDetector, Compose]:
+    """Return the network of a checked configuration, with its weights, and what prepares its images.
+
+    Args:
+        config: The sections BUILT.
+        weights: Its `state_dict`; building takes little more memory than they do.
+        name: What to call the detector in an error.
+
+    Raises:
+        DataError: there is no such network, or the weights are another one's.
+    """
+    try:
+        with _Bounded(4 * sum(weight.numel() for weight in weights.values()) + SPARE):
+            model = MODELS.build(config.model)
+        model.load_state_dict(weights)
+        if not (model.rpn_head and model.roi_head.mask_head):
+            raise ValueError("no proposals or no masks")
+        return model, Compose(config.test_pipeline)
+    except Exception as error:  # MMDetection's parts raise whatever unfit settings lead to
+        reason = " ".join(str(error).split())[:200]
+        raise DataError(
+            f"{name}: its configuration and its weights make no network of boxes and masks ({reason})."
+        ) from error
+
+
+@contextmanager
+def usable(name: str) -> Iterator[None]:
+    """Name the detector whose settings keep an image from being looked at, whatever MMDetection raises.
+
+    Args:
+        name: What to call the detector in the error.
+
+    Raises:
+        DataError: in place of any other error than that of a GPU whose memory is full.
+    """
+    try:
+        yield
+    except (DataError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        raise DataError(
+            f"{name}: with its settings no image can be looked at ({reason}); train it again."
+        ) from error
+
+
+class _Bounded(TorchDispatchMode):
+    """Refuses to allocate more numbers, all in all, than a limit."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__()
+        self.left = limit
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+        shape = next(
+            (arg for arg in args if isinstance(arg, list | tuple) and all(isinstance(n, int) for n in arg)),
+            (),
+        )
+        if not any(isinstance(arg, torch.Tensor) for arg in args):
+            self.left -= math.prod(shape)
+        if self.left < 0:
+            raise MemoryError("its configuration asks for far more memory than its weights take")
+        return func(*args, **(kwargs or {}))

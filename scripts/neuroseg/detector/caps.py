@@ -1,0 +1,94 @@
+"""How many proposals and detections an image may have: the settings' numbers for each field of view in it."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from neuroseg.detector.openmmlab import InstanceData
+from neuroseg.tables import FIELD
+
+LIKELY, SURE = 0.1, 0.5
+"""Probabilities with which the network's first head sees a cell: places from the first on are worth a second
+look, which is why caps grow; places from the second on that are left out all the same are told of."""
+
+SETTINGS = {"detections": "predict: max_detections", "proposals": "test_cfg.rpn of the model file"}
+"""What may be capped, and where its number stands."""
+
+
+def fields(height: int, width: int) -> float:
+    """Return how many fields of view an image is as large as, at least 1."""
+    return max(1.0, height * width / FIELD)
+
+
+def grown(cap: int, number: float) -> int:
+    """Return a cap for so many fields of view."""
+    return math.ceil(cap * number)
+
+
+def propose(
+    head: Any, features: Sequence[torch.Tensor], samples: Sequence, number: float
+) -> tuple[list[InstanceData], list[bool]]:
+    """Return the proposals of equally large images, and whether a cap leaves out what are cells for sure.
+
+    The caps are those of the head's `test_cfg`. Where one of them is in the way of likely cells, and the
+    image is larger than a field of view, it grows with the area.
+
+    Args:
+        head: The head that proposes.
+        features: The neck's maps.
+        samples: MMDetection's records of the images.
+        number: Fields of view that each of the images is as large as.
+    """
+    maps, metas, limits = head(features), [sample.metainfo for sample in samples], head.test_cfg
+    proposals = head.predict_by_feat(*maps, batch_img_metas=metas, cfg=limits, rescale=False)
+    alone = [
+        [[level[place : place + 1] for level in levels] for levels in maps] for place in range(len(metas))
+    ]
+    limited = [limits] * len(metas)
+    if number > 1:
+        grown_limits = copy.deepcopy(limits)
+        grown_limits.nms_pre, grown_limits.max_per_img = (
+            grown(cap, number) for cap in (limits.nms_pre, limits.max_per_img)
+        )
+        for place, own in enumerate(alone):
+            if _binds(head, own[0], limits, proposals[place], LIKELY):
+                (proposals[place],) = head.predict_by_feat(
+                    *own, batch_img_metas=[metas[place]], cfg=grown_limits, rescale=False
+                )
+                limited[place] = grown_limits
+    seen = zip(alone, limited, proposals, strict=True)
+    return proposals, [_binds(head, own[0], cap, found, SURE) for own, cap, found in seen]
+
+
+def sentences(kind: str, capped: Sequence[str], number: int) -> list[str]:
+    """Say of which images a cap has left something out; nothing if of none.
+
+    Args:
+        kind: Of what there was too much: detections or proposals.
+        capped: The images in which there was.
+        number: Of images in all.
+    """
+    if not capped:
+        return []
+    return [
+        f"in {len(capped)} of {number} images (first: {capped[0]}) there were more {kind} than are kept of "
+        "each "
+        f"field of view ({FIELD:,} pixels); where cells are missed, raise {SETTINGS[kind]}"
+    ]
+
+
+def _binds(
+    head: Any, scores: Sequence[torch.Tensor], limits: Any, proposals: InstanceData, probability: float
+) -> bool:
+    """Tell whether a cap of the head is in the way of places in one image that are so probably cells."""
+    if len(proposals) >= limits.max_per_img and float(proposals.scores[-1]) >= probability:
+        return True
+    if not head.use_sigmoid_cls or limits.nms_pre <= 0:
+        return False
+    threshold = math.log(probability / (1 - probability))
+    return any(int((level > threshold).sum()) > limits.nms_pre for level in scores)

@@ -1,0 +1,115 @@
+"""Which files below a folder are images to look at, and why others that look like images are passed over."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from neuroseg.readers.pixels import SUFFIXES
+
+_NO_FOLDERS = ("@eadir", "#recycle", "@recycle", "__macosx", "thumbnails", "thumbs", "previews")
+"""Folders, in lower case, that a NAS, a Mac or a microscope's program fills with previews and leavings."""
+
+_PREVIEW = re.compile(
+    r"_thumb([0-9a-f-]*)$|(^|[_. -])(thumb|thumbnail|preview)s?$|^synophoto_", re.IGNORECASE
+)
+_RESULT = re.compile(
+    r"_(cp_masks|masks?|labels?|overlays?|outlines?|flows|seg|probabilities|cp_output)$", re.IGNORECASE
+)
+
+_FIJI = "open it in Fiji (File > Import > Bio-Formats) and save each image as TIFF"
+_FOREIGN = {
+    **dict.fromkeys((".czi", ".zvi", ".lsm"), f"Zeiss' format is not read: {_FIJI}"),
+    **dict.fromkeys((".nd2", ".nd"), f"Nikon's format is not read: {_FIJI}"),
+    **dict.fromkeys((".lif", ".xlef", ".lof"), f"Leica's format is not read: {_FIJI}"),
+    **dict.fromkeys((".vsi", ".oib", ".oif", ".oir"), f"Olympus' format is not read: {_FIJI}"),
+    **dict.fromkeys((".c01", ".flex", ".dv", ".ims", ".sld"), f"this format is not read: {_FIJI}"),
+    **dict.fromkeys((".gif", ".jp2", ".webp"), "this format is not read: save it as PNG or TIFF"),
+}
+"""Formats of images that are not read, and what to do about each."""
+
+
+def walk(folder: Path) -> Iterator[tuple[Path, str | None]]:
+    """Yield every file below a folder with None, and every folder that is passed over with why.
+
+    Links to folders are followed, but in no circle. Hidden folders are passed over without a word.
+    """
+    yield from _walk(folder, ())
+
+
+def images(
+    folder: Path, include: Sequence[str] = (), exclude: Sequence[str] = ()
+) -> tuple[list[Path], list[tuple[Path, str]]]:
+    """Return the images below a folder in the order of their names, and what is passed over, each with why.
+
+    Args:
+        folder: the folder.
+        include: patterns such as `*_ph.tif` or `day1/*`, of the file's name or its path below the folder;
+            where there are any, only files that match one are taken, even those that look like previews or
+            results.
+        exclude: patterns of files that are not taken.
+    """
+    taken, passed = [], []
+    for path, reason in walk(folder):
+        suffix = path.suffix.lower()
+        if reason is None and path.name.startswith("."):
+            continue
+        if reason is None and suffix not in SUFFIXES and suffix not in _FOREIGN:
+            continue
+        reason = reason or _reason(path, path.relative_to(folder).as_posix(), include, exclude)
+        if reason is None:
+            taken.append(path)
+        else:
+            passed.append((path, reason))
+    return sorted(taken), sorted(passed)
+
+
+def is_result(name: str) -> bool:
+    """Tell whether a file is an earlier result by its name without its ending: a_masks, a_overlay."""
+    return bool(_RESULT.search(name))
+
+
+def _reason(path: Path, below: str, include: Sequence[str], exclude: Sequence[str]) -> str | None:
+    if any(_matches(path.name, below, pattern) for pattern in exclude):
+        return "the dataset file excludes it"
+    if include and not any(_matches(path.name, below, pattern) for pattern in include):
+        return "the dataset file does not include it"
+    if path.suffix.lower() in _FOREIGN:
+        return _FOREIGN[path.suffix.lower()]
+    if include:
+        return None
+    stem = path.stem.removesuffix(".ome")
+    if _PREVIEW.search(stem):
+        return "by its name it is a preview of another image (`include` in the dataset file takes it)"
+    if is_result(stem):
+        return "by its name it is an earlier result, not an image (`include` in the dataset file takes it)"
+    return None
+
+
+def _matches(name: str, below: str, pattern: str) -> bool:
+    return fnmatchcase(name, pattern) or fnmatchcase(below, pattern)
+
+
+def _walk(folder: Path, above: tuple[tuple[int, int], ...]) -> Iterator[tuple[Path, str | None]]:
+    try:
+        state, entries = folder.stat(), sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError as error:
+        yield folder, f"the folder cannot be opened ({error.strerror})"
+        return
+    here = (state.st_dev, state.st_ino)
+    if here in above:
+        yield folder, "it is a link to a folder that it lies in"
+        return
+    for entry in entries:
+        path = folder / entry.name
+        if entry.is_file():
+            yield path, None
+        elif entry.is_dir() and entry.name.lower() in _NO_FOLDERS:
+            yield path, "a folder of this name holds previews or leavings, not images"
+        elif entry.is_dir() and not entry.name.startswith("."):
+            yield from _walk(path, (*above, here))
+        elif entry.is_symlink() and not path.exists() and not entry.name.startswith("."):
+            yield path, "it is a link to something that is not there"

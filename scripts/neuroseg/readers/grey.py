@@ -1,0 +1,107 @@
+"""Any samples to one grey plane of 8 or 16 bit, by rules that are stated here."""
+
+from __future__ import annotations
+
+import numpy as np
+
+_NEARLY = 12 / 255
+"""Channels that differ by at most this share of the full range differ by a JPEG's noise, not by colour."""
+
+_COLOURED = 0.01
+"""Up to this share of the pixels may be in colour on an otherwise grey image: a scale bar, a time stamp."""
+
+_DARK = 24 / 255
+"""Where most pixels are darker than this, the image is fluorescence on black; no pixel may be in colour."""
+
+
+class GreyError(ValueError):
+    """Samples that give no grey plane: a check's name, and words."""
+
+    def __init__(self, check: str, reason: str) -> None:
+        super().__init__(reason)
+        self.check = check
+        self.reason = reason
+
+
+def grey(image: np.ndarray) -> np.ndarray:
+    """Return the grey plane of samples (height, width) or (height, width, channels), uint8 or uint16.
+
+    uint8 and uint16 stay as they are. Other numbers go by `whole`. Equal channels are one; channels that
+    differ by little, or in few pixels, are averaged. A last channel of two or four is opacity, which must be
+    full.
+
+    Raises:
+        GreyError: colour, transparency, or samples that are no real numbers.
+    """
+    image = whole(image)
+    if image.ndim == 2:
+        return image
+    samples = image.shape[2]
+    if samples not in (1, 2, 3, 4):
+        raise GreyError("image_channels", f"holds {samples} channels, save the one of phase contrast")
+    full = np.iinfo(image.dtype).max
+    if samples in (2, 4):
+        if (image[..., -1] != full).any():
+            raise GreyError("image_channels", "is partly transparent, save it without an alpha channel")
+        image = image[..., :-1]
+    if (image == image[..., :1]).all():
+        return np.ascontiguousarray(image[..., 0])
+    bright = image.max(2)
+    coloured = bright - image.min(2) > _NEARLY * full
+    if coloured.mean() > (_COLOURED if np.median(bright) > _DARK * full else 0):
+        raise GreyError(
+            "image_channels",
+            f"is in colour ({100 * coloured.mean():.0f} % of its pixels), save the grey plane of phase "
+            "contrast",
+        )
+    return np.rint(image.mean(2)).astype(image.dtype)
+
+
+def whole(image: np.ndarray) -> np.ndarray:
+    """Return samples of any real type as uint8 or uint16.
+
+    1 bit becomes 0 and 255. Whole numbers from 0 to 65,535 keep their value, whatever type holds them. Of all
+    others the lowest is moved up to 0 where it is negative, and the highest is made 65,535; what is not
+    finite becomes 0.
+
+    Raises:
+        GreyError: samples that are no real numbers.
+    """
+    image = image.astype(image.dtype.newbyteorder("="), copy=False)
+    if image.dtype in (np.uint8, np.uint16):
+        return image
+    if image.dtype == bool:
+        return image * np.uint8(255)
+    if image.dtype.kind not in "iuf":
+        raise GreyError("image_bit_depth", f"holds {image.dtype} samples, which are no grey values")
+    finite = np.isfinite(image)
+    values = np.where(finite, image, 0).astype(np.float64)
+    low, high = float(values.min()), float(values.max())
+    if low >= 0 and high <= 65535 and (values == np.rint(values)).all():
+        return values.astype(np.uint16)
+    moved = np.where(finite, values - min(low, 0), 0)
+    return np.rint(moved * (65535 / (moved.max() or 1))).astype(np.uint16)
+
+
+def turned_over(image: np.ndarray, bits: int) -> np.ndarray:
+    """Return an image whose zero is white with its zero black.
+
+    Args:
+        image: the samples.
+        bits: how many bits of a sample the file says are used. Cameras of 10, 12 and 14 bit are stored as 16:
+            where no sample exceeds what they give, white is their highest value.
+    """
+    if image.dtype == bool:
+        return ~image
+    if image.dtype.kind != "u":
+        return image.min() + image.max() - image
+    top = int(image.max())
+    white = next(2**used - 1 for used in (10, 12, 14, bits) if top < 2**used) if bits == 16 else 2**bits - 1
+    return (white - image.astype(np.int64)).astype(image.dtype)
+
+
+def from_inks(image: np.ndarray) -> np.ndarray:
+    """Return red, green, blue of cyan, magenta, yellow, black, shape (height, width, 4), in the same type."""
+    full = np.iinfo(image.dtype).max
+    light = 1 - image.astype(np.float64) / full
+    return np.rint(light[..., :3] * light[..., 3:] * full).astype(image.dtype)

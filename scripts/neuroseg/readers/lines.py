@@ -1,0 +1,120 @@
+"""Tables as people type them, CSV of any kind and Excel's files, as lines of text."""
+
+from __future__ import annotations
+
+import csv
+import re
+import warnings
+from io import BytesIO
+from pathlib import Path
+
+from neuroseg.errors import DataError
+
+Line = tuple[str, list[str]]
+"""Where a line stands, and the text of its cells."""
+
+
+def lines_of(path: Path) -> list[tuple[str, list[Line]]]:
+    """Return the name of each sheet, empty for a CSV file, and its lines that are not empty and no comment.
+
+    Raises:
+        DataError: a quote is not closed, a formula comes without its value, or another kind of spreadsheet.
+        Exception: whatever the reader of a damaged file makes of it.
+    """
+    with path.open("rb") as file:
+        head = file.read(4)
+    if head == b"\xd0\xcf\x11\xe0" or path.suffix.lower() in (".xls", ".xlsb", ".ods", ".numbers"):
+        raise DataError(f"{path}: this kind of spreadsheet is not read; save it as .xlsx or CSV.")
+    excel = head == b"PK\3\4" or path.suffix.lower() in (".xlsx", ".xlsm")
+    return _sheets(path) if excel else [("", _lines(path))]
+
+
+def _lines(path: Path) -> list[Line]:
+    """Return the lines of a CSV file that are not empty and no comment; a quoted cell may go over several.
+
+    Raises:
+        DataError: a quote is not closed.
+    """
+    lines = list(enumerate(_decoded(path.read_bytes()).splitlines(), 1))
+    separator = None
+    if lines and (match := re.fullmatch(r"sep=(.)", lines[0][1].strip(), re.IGNORECASE)):
+        separator, lines = match[1], lines[1:]  # Excel's own word for it
+    lines = [(at, line) for at, line in lines if line.strip() and not line.lstrip().startswith("#")]
+    separator = separator or _separator([line for _, line in lines])
+    reader = csv.reader((f"{line}\n" for _, line in lines), delimiter=separator, skipinitialspace=True)
+    rows, begin = [], 0
+    for cells in reader:
+        where, taken = str(lines[begin][0]), [line for _, line in lines[begin : reader.line_num]]
+        if len(taken) > 1 and "".join(taken).count('"') % 2:
+            raise DataError(
+                f'{path}:{where}: a quote (") is opened and not closed; close it, or leave it out.'
+            )
+        rows.append((where, [_said(cell) for cell in cells]))
+        begin = reader.line_num
+    return [(where, cells) for where, cells in rows if any(cells)]
+
+
+def _decoded(content: bytes) -> str:
+    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return content.decode("utf-16")  # Excel's "Unicode text"
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("cp1252")  # Excel's CSV on a European Windows
+
+
+def _separator(lines: list[str]) -> str:
+    """Return what parts the cells of the most lines, of equals what makes most of the first line."""
+
+    def parts(separator: str) -> tuple[int, int]:
+        cells = [len(_cells(line, separator)) for line in lines]
+        return sum(number > 1 for number in cells), cells[0] if cells else 0
+
+    return max("\t;,", key=parts)
+
+
+def _cells(line: str, separator: str) -> list[str]:
+    return next(csv.reader([line], delimiter=separator, skipinitialspace=True), [])
+
+
+def _sheets(path: Path) -> list[tuple[str, list[Line]]]:
+    """Return each sheet's name and lines that are neither empty nor comments; merged cells all say the same.
+
+    Raises:
+        DataError: a cell holds a formula whose value the program that wrote the file did not keep.
+    """
+    from openpyxl import load_workbook  # here: its import takes long, and most plate maps are CSV
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what openpyxl leaves out: colours, lists to choose from
+        content = path.read_bytes()  # from memory it is read whatever its ending
+        book, formulas = load_workbook(BytesIO(content), data_only=True), load_workbook(BytesIO(content))
+    sheets = []
+    for sheet in book.worksheets:
+        rows = [[_said(value) for value in row] for row in sheet.iter_rows(values_only=True)]
+        for cell in (
+            cell for row in formulas[sheet.title].iter_rows() for cell in row if cell.data_type == "f"
+        ):
+            if sheet[cell.coordinate].value is None:
+                raise DataError(
+                    f"{path}:{sheet.title}:{cell.coordinate}: the formula comes without its value; "
+                    "open the file in Excel or LibreOffice, and save it."
+                )
+        for part in sheet.merged_cells.ranges:
+            for row in rows[part.min_row - 1 : part.max_row]:
+                width = len(row[part.min_col - 1 : part.max_col])
+                row[part.min_col - 1 : part.max_col] = [rows[part.min_row - 1][part.min_col - 1]] * width
+        lines = [(f"{sheet.title}:{at}", row) for at, row in enumerate(rows, 1)]
+        sheets.append(
+            (sheet.title, [line for line in lines if any(line[1]) and not line[1][0].startswith("#")])
+        )
+    return sheets
+
+
+def _said(value: object) -> str:
+    """Return a cell as it reads: whole numbers without decimals, no text if empty, line breaks as blanks."""
+    if value is None:
+        return ""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return " ".join(str(value).split())

@@ -1,0 +1,249 @@
+"""The one plane of an image: decoders by content; a file of several images must be told which one."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import imagecodecs
+import numpy as np
+import tifffile
+from PIL import Image, UnidentifiedImageError
+
+from neuroseg.readers import ome
+from neuroseg.readers.grey import GreyError, from_inks, turned_over
+from neuroseg.readers.scale import Scale, tiff_scale
+from neuroseg.readers.series import PLANE
+from neuroseg.readers.stacks import Choice, Part, Spec, parts, plane
+from neuroseg.tables import MOST_PIXELS
+
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_GRID = 16
+
+
+def decode(path: Path, spec: Spec | None = None) -> tuple[np.ndarray, Scale]:
+    """Return an image's samples as stored, (height, width[, channels]), and what is said of its scale.
+
+    What a file is stands in its first bytes, whatever its ending.
+
+    Args:
+        path: the file.
+        spec: which of a TIFF's images it is; None where the file is one image.
+
+    Raises:
+        GreyError: the file holds several images and `spec` is None, or no such image.
+    """
+    with path.open("rb") as file:
+        head = file.read(26)
+    if not head:
+        raise ValueError("it is empty: copy it anew")
+    if head[:4] in _TIFF:
+        return _read_tiff(path, spec)
+    # Pillow reads 16-bit colour as 8 bit
+    deep_png = head[:4] == b"\x89PNG" and head[24:26] in (b"\x10\x02", b"\x10\x04", b"\x10\x06")
+    return (imagecodecs.png_decode(path.read_bytes()) if deep_png else _read_pillow(path)), Scale(None, None)
+
+
+@contextmanager
+def _of_any_size() -> Iterator[None]:
+    """Let Pillow read mosaics that it takes for an attack on memory, but none larger than any image here."""
+    before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, MOST_PIXELS
+    try:
+        yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = before
+
+
+def _read_pillow(path: Path) -> np.ndarray:
+    with _of_any_size(), _opened(path) as image:
+        planes = getattr(image, "n_frames", 1)
+        if planes > 1:
+            raise GreyError("image_channels", f"is a stack of {planes} planes, save each as its own file")
+        if image.mode == "CMYK":
+            return from_inks(np.asarray(image))
+        return np.asarray(image.convert("RGBA") if image.mode in ("P", "PA") else image)
+
+
+def _opened(path: Path) -> Image.Image:
+    try:
+        return Image.open(path)
+    except UnidentifiedImageError:
+        raise ValueError("its content is that of no PNG, TIFF, JPEG or BMP") from None
+
+
+def images_of(path: Path, choice: Choice) -> list[Part]:
+    """Return the images of a file that holds several, or whose time is known; none if one image, or no TIFF.
+
+    Raises:
+        GreyError: the file is a stack of which the dataset file does not say what to do.
+        DataError: the dataset file names a channel or depth that is not there.
+    """
+    with path.open("rb") as file:
+        if file.read(4) not in _TIFF:
+            return []
+    with tifffile.TiffFile(path) as file:
+        _refuse_cut_off(file)
+        try:
+            _one_image(file)
+        except GreyError:
+            if not file.is_ome and len(_distinct(file)) > 1:
+                raise  # unlike pages
+            return parts(file, path, choice)
+        return _part_of_a_set(file, path)
+
+
+def _part_of_a_set(file: tifffile.TiffFile, path: Path) -> list[Part]:
+    """Return a file's only image with its time, where it is one of a set whose XML lists all."""
+    try:
+        images = ome.images(file.ome_metadata or "", path) if file.is_ome else []
+    except ValueError:
+        return []
+    places = [place for image in images for place in image.pages]
+    if len(places) != 1 or len(images[0].hours) < 2:
+        return []
+    return [Part(None, "", "", images[0].hours.get(places[0].time))]
+
+
+def _read_tiff(path: Path, spec: Spec | None) -> tuple[np.ndarray, Scale]:
+    with tifffile.TiffFile(path) as file:
+        _refuse_cut_off(file)
+        if spec is None:
+            found = _single(file, path)
+            page = found if isinstance(found, tifffile.TiffPage) else found.keyframe
+            image, axes = found.asarray(), found.axes
+        else:
+            image, page, axes = plane(file, path, spec)
+        return _as_meant(image, axes, page), tiff_scale(file, path, spec.series if spec else 1)
+
+
+def _refuse_cut_off(file: tifffile.TiffFile) -> None:
+    """Raise where a page, or ImageJ's samples behind its only page, would lie beyond the end of the file."""
+    number, handle = len(file.pages), file.filehandle
+    if not number:
+        raise ValueError("its pages are missing: copy it anew")
+    page = file.pages.first
+    told = (file.imagej_metadata or {}).get("images", 1) if number == 1 and page.is_contiguous else 1
+    behind = (handle.size - page.dataoffsets[0]) // max(page.nbytes, 1) if told > 1 else told
+    if _next_page(file) >= handle.size or 1 < behind < told:
+        place = f"{behind} of {told} images" if told > 1 else f"page {number}"
+        raise GreyError("image_unreadable", f"is cut off after {place}, copy it anew")
+
+
+def _next_page(file: tifffile.TiffFile) -> int:
+    """Return where the page after the last that was found should begin, 0 if none should."""
+    place = file.pages.next_page_offset
+    if place is None:
+        return 0
+    file.filehandle.seek(place)
+    return int(struct.unpack(file.tiff.offsetformat, file.filehandle.read(file.tiff.offsetsize))[0])
+
+
+def _single(file: tifffile.TiffFile, path: Path) -> tifffile.TiffPage | tifffile.TiffPageSeries:
+    """Return a file's only image; the refusal says what a dataset file may say of the others."""
+    try:
+        return _one_image(file)
+    except GreyError:
+        if file.is_ome or len(_distinct(file)) == 1:
+            parts(file, path, Choice())  # refuses channels, depths and pages of which nothing is said
+        raise
+
+
+def _one_image(file: tifffile.TiffFile) -> tifffile.TiffPage | tifffile.TiffPageSeries:
+    return _only_page(file) if file.is_ome else _only_series(file)
+
+
+def _as_meant(image: np.ndarray, axes: str, page: tifffile.TiffPage) -> np.ndarray:
+    """Return samples with black as zero, and colour as red, green and blue."""
+    bits = page.bitspersample
+    if axes == "SYX":
+        image = np.moveaxis(image, 0, 2)
+    kind = tifffile.PHOTOMETRIC(page.photometric)
+    if kind == tifffile.PHOTOMETRIC.MINISWHITE:
+        return turned_over(image, bits if isinstance(bits, int) else bits[0])
+    if kind == tifffile.PHOTOMETRIC.SEPARATED and image.ndim == 3 and image.shape[2] == 4:
+        return from_inks(image)
+    if kind == tifffile.PHOTOMETRIC.PALETTE and page.colormap is not None:
+        return _from_palette(image, page.colormap)
+    if kind in (tifffile.PHOTOMETRIC.CIELAB, tifffile.PHOTOMETRIC.ICCLAB, tifffile.PHOTOMETRIC.CFA):
+        raise GreyError(
+            "image_channels", f"is in colour ({kind.name}), save the grey plane of phase contrast"
+        )
+    return image
+
+
+def _from_palette(image: np.ndarray, palette: np.ndarray) -> np.ndarray:
+    """Return what a palette of greys shows, 8 bit; where each colour only rises, it tints grey values."""
+    rising = (np.diff(palette.astype(np.int64), axis=1) >= 0).all()
+    return image if rising else (palette >> 8).astype(np.uint8).T[image]
+
+
+def _only_page(file: tifffile.TiffFile) -> tifffile.TiffPage:
+    """Return an OME-TIFF's only plane: its XML may list the files of a set, which are images of their own."""
+    pages = [page for page in (page.aspage() for page in file.pages) if not page.is_reduced]
+    pages = pages if len({page.shape for page in pages}) == 1 else _without_levels(pages)
+    if len(pages) > 1 or pages[0].axes not in PLANE:
+        series = file.series
+        axes = " and ".join(dict.fromkeys(_words(item) for item in series[:3]))
+        number = f"{len(series)} series, each {axes}" if len(series) > 1 else axes
+        raise GreyError(
+            "image_channels", f"is a stack of {len(pages)} planes ({number}), save each plane as its own file"
+        )
+    return pages[0]
+
+
+def _only_series(file: tifffile.TiffFile) -> tifffile.TiffPageSeries:
+    """Return the only image of a TIFF, previews and smaller copies of it left out."""
+    series = _distinct(file)
+    odd = next((item for item in series if item.axes not in PLANE), None)
+    if odd is not None:
+        raise GreyError("image_channels", f"is a stack ({_words(odd)}), save each plane as its own file")
+    series = _without_levels(series)
+    if len(series) > 1:
+        sizes = ", ".join(_words(item) for item in series[:3]) + (", ..." if len(series) > 3 else "")
+        raise GreyError(
+            "image_channels",
+            f"holds {len(series)} images of unlike pages ({sizes}), save each as its own file",
+        )
+    return series[0]
+
+
+def _distinct(file: tifffile.TiffFile) -> list[tifffile.TiffPageSeries]:
+    """Return a TIFF's series without those marked as reduced."""
+    # tifffile takes pages of falling size for levels of one image, whatever they show
+    every = [level for item in file.series for level in item.levels if not level.keyframe.is_subifd]
+    return [item for item in every if not item.keyframe.is_reduced] or every[:1]
+
+
+def _words(series: tifffile.TiffPageSeries) -> str:
+    return f"{series.axes}: {' x '.join(str(side) for side in series.shape)}"
+
+
+def _without_levels(images: list) -> list:
+    """Leave out those after the first that are the first at lower resolution: they show the same, smaller."""
+    first = images[0]
+    if len(images) == 1:
+        return images
+    large, coarse = first.shape, _coarse(first)
+    return [first, *(item for item in images[1:] if not _is_level(item, large, coarse))]
+
+
+def _is_level(
+    item: tifffile.TiffPage | tifffile.TiffPageSeries, large: tuple[int, ...], coarse: np.ndarray
+) -> bool:
+    small = item.shape
+    if len(small) != len(large) or item.axes not in PLANE or min(*small, _GRID) == 0:
+        return False
+    shrunk = [a / b for a, b in zip(large, small, strict=True) if a != b]
+    if len(shrunk) != 2 or min(shrunk) < 1.5 or abs(shrunk[0] / shrunk[1] - 1) > 0.05:
+        return False
+    return float(np.corrcoef(coarse.ravel(), _coarse(item).ravel())[0, 1]) > 0.9
+
+
+def _coarse(item: tifffile.TiffPage | tifffile.TiffPageSeries) -> np.ndarray:
+    """Return the means of 16 x 16 parts, which an image and its smaller copies have in common."""
+    image = item.asarray().astype(np.float32)
+    if image.ndim == 3:
+        image = image.mean(0 if item.axes == "SYX" else 2)
+    return np.asarray(Image.fromarray(image).resize((_GRID, _GRID), Image.Resampling.BOX))

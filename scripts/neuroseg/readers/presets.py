@@ -1,0 +1,42 @@
+"""How microscopes name images: what `pattern` may be called in a dataset file, what is found by itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+_OPERETTA = r"(?P<well>r\d\dc\d\d)f(?P<field>\d+)p\d+-ch(?P<channel>\d+)(?:sk\d+)?(?:fk\d+)?(?:fl\d+)?$"
+
+PRESETS = {
+    # plate_A1_1_00d12h00m, or with a date: plate_A1_1_2024y01m31d_12h00m
+    "incucyte": r"(?P<plate>[^/]+)_(?P<well>[A-P]\d{1,2})_(?P<field>\d+)_"
+    r"(?:(?P<time>\d+d\d+h\d+m)|(?P<stamp>\d{4}y\d\dm\d\dd_\d\dh\d\dm))$",
+    # EssenFiles/ScanData/1912/14/1600/19/B2-1-Ph: year and month, day, clock, vessel
+    "incucyte_raw": r"(?P<stamp>\d{4}/\d\d/\d{4})/(?P<plate>\d+)/"
+    r"(?P<well>[A-P]\d{1,2})-(?P<field>\d+)-(?P<channel>\w+)$",
+    # plate_A01_s1_w1, with or without the long code that follows
+    "imagexpress": r"(?:(?P<plate>[^/]+)_)?(?P<well>[A-P]\d\d)(?=_[sw]\d)"
+    r"(?:_s(?P<field>\d+))?(?:_w(?P<channel>\d))?(?:_thumb)?(?:[0-9A-F]{8}-[0-9A-F-]+)?$",
+    # Plate__2024-01-31T12_00_00-Measurement 1/Images/r01c01f01p01-ch1sk1fk1fl1
+    "operetta_export": r"(?:.*/)?(?P<plate>[^/]+)__(?P<stamp>\d{4}-\d\d-\d\dT\d\d_\d\d)_\d\d"
+    r"-Measurement[ _]\d+/(?:Images/)?" + _OPERETTA,
+    # r01c01f01p01-ch1sk1fk1fl1
+    "operetta": _OPERETTA,
+    # plate_A01_T0001F001L01A01Z01C01
+    "cellvoyager": r"(?P<plate>[^/]+)_(?P<well>[A-P]\d\d)_T\d+F(?P<field>\d+)L\d+A\d+Z\d+C(?P<channel>\d+)$",
+    # scan_Plate_R_p00_0_A01f00d0
+    "evos": r"(?P<plate>[^/]+)_(?P<well>[A-P]\d\d)f(?P<field>\d+)d(?P<channel>\d+)$",
+}
+"""By name, what `pattern` stands for. A stamp is a date and a clock; time is since the plate's first."""
+
+PHASE = ("ph", "phase", "phasecontrast", "pc", "bf", "brightfield", "trans", "tl", "dic")
+"""Names of channels in transmitted light, in lower case."""
+
+
+def preset_of(texts: Sequence[Sequence[str]]) -> str | None:
+    """Return the preset that fits every image, by name, or None; `texts` are what a pattern is tried on."""
+    for name, pattern in PRESETS.items():
+        compiled = re.compile(pattern)
+        if texts and all(any(compiled.match(text) for text in said) for said in texts):
+            return name
+    return None

@@ -1,0 +1,203 @@
+"""Files of several images: time points and positions become images, depth is projected, a channel is chosen.
+
+An image within a file is named by the file's path and what is after `::`: `a.tif::s2,t3,c1,zmax` is the third
+time point of the second series, its first channel, the highest value at all depths. Numbers count from 1, as
+Fiji shows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import tifffile
+
+from neuroseg.errors import DataError
+from neuroseg.readers.grey import GreyError
+from neuroseg.readers.presets import PHASE
+from neuroseg.readers.series import Series, inner_axes, samples, series_of
+
+_MARK = re.compile(
+    r"(?P<file>.+)::s(?P<series>\d+),t(?P<time>\d+),c(?P<channel>\d+),z(?P<depth>\d+|max|mean|focus)"
+    r"(,p(?P<pages>\w+))?"
+)
+
+
+class Spec(NamedTuple):
+    """One image of a file, counted from 1.
+
+    Attributes:
+        series: its number.
+        time: its time point.
+        channel: its channel.
+        depth: the number of one, or max, mean or focus.
+        pages: what the pages of a file are that does not say it; empty where it does.
+    """
+
+    series: int
+    time: int
+    channel: int
+    depth: str
+    pages: str = ""
+
+
+class Part(NamedTuple):
+    """One image of a file: where it is, what tells it apart there (for its id), its series' name, hours."""
+
+    spec: Spec | None
+    label: str
+    series: str
+    hours: float | None
+
+
+class Choice(NamedTuple):
+    """What a dataset file says of stacks: how depth becomes a plane, channel, and what unnamed pages are."""
+
+    z: str | None = None
+    channel: str | None = None
+    pages: str | None = None
+
+
+def marked(file: Path, spec: Spec | None) -> str:
+    """Return the path of an image within a file."""
+    if spec is None:
+        return str(file)
+    place = f"{file}::s{spec.series},t{spec.time},c{spec.channel},z{spec.depth}"
+    return f"{place},p{spec.pages}" if spec.pages else place
+
+
+def located(path: str | Path) -> tuple[Path, Spec | None]:
+    """Return the file of an image and where in the file it is; None where it is all of the file."""
+    match = None if Path(path).is_file() else _MARK.fullmatch(str(path))
+    if match is None:
+        return Path(path), None
+    series, time, channel = (int(match[name]) for name in ("series", "time", "channel"))
+    return Path(match["file"]), Spec(series, time, channel, match["depth"], match["pages"] or "")
+
+
+def parts(file: tifffile.TiffFile, path: Path, choice: Choice) -> list[Part]:
+    """Return the images of a file that holds several.
+
+    Raises:
+        GreyError: what the pages are, which channel, or how depth becomes one plane is not said.
+        DataError: the dataset file names a channel or a depth that is not there.
+    """
+    every = series_of(file, path, choice.pages)
+    reasons = [reason for series in every for reason in _open_questions(series, choice)]
+    if reasons:
+        raise GreyError("image_channels", reasons[0])
+    found = []
+    for number, series in enumerate(every, 1):
+        channel = _channel(series, choice, path)
+        times = sorted({place.time for place in series.pages})
+        digits = len(str(max(times) + 1))
+        name = _distinct(series.name, number, [one.name for one in every])
+        for time in times:
+            words = [name] * (len(every) > 1) + [f"t{time + 1:0{digits}d}"] * (len(times) > 1)
+            pages = choice.pages if series.whole and not set(series.whole.axes) <= set("TZCYXS") else None
+            spec = Spec(number, time + 1, channel + 1, _depth(series, choice, path), pages or "")
+            found.append(Part(spec, "__".join(words), series.name, series.hours.get(time)))
+    return found
+
+
+def plane(file: tifffile.TiffFile, path: Path, spec: Spec) -> tuple[np.ndarray, tifffile.TiffPage, str]:
+    """Return the samples of one image of a file, a page that tells what they mean, and their axes.
+
+    Raises:
+        GreyError: the file holds no such image (any more).
+    """
+    every = series_of(file, path, spec.pages or None)
+    series = every[spec.series - 1] if 0 < spec.series <= len(every) else None
+    if series is None or not _fits(series, spec):
+        raise GreyError("image_channels", "has changed since it was listed, validate the images again")
+    at = {p.depth: number for p, number in series.pages.items() if (p.time + 1, p.channel + 1) == spec[1:3]}
+    depths = [int(spec.depth) - 1] if spec.depth.isdecimal() else sorted(at)
+    planes = [samples(file, series, at[depth]) for depth in depths]
+    page = (series.whole.keyframe if series.whole else file.pages[at[depths[0]]]).aspage()
+    return _projected(planes, spec.depth), page, inner_axes(series.whole) if series.whole else page.axes
+
+
+def _fits(series: Series, spec: Spec) -> bool:
+    at = [p.depth + 1 for p in series.pages if (p.time + 1, p.channel + 1) == spec[1:3]]
+    return bool(at) and (not spec.depth.isdecimal() or int(spec.depth) in at)
+
+
+def _open_questions(series: Series, choice: Choice) -> list[str]:
+    """Return what a dataset file must say of a series before it is read."""
+    channels, depths = (sorted({place[axis] for place in series.pages}) for axis in (2, 1))
+    reasons = []
+    if len(channels) > 1 and choice.channel is None and len(_phase(series)) != 1:
+        names = ", ".join(name or "?" for name in series.channels) or "without names"
+        reasons.append(
+            f"holds {len(channels)} channels ({names}): say with `channel` in the dataset file which one is "
+            "phase "
+            "contrast, by its name or number"
+        )
+    if len(depths) > 1 and choice.z is None:
+        reasons.append(
+            f"is a stack of {len(depths)} depths: say with `z` in the dataset file how they become one image "
+            "(max, mean, focus, or the number of one)"
+        )
+    return reasons
+
+
+def _phase(series: Series) -> list[int]:
+    return [at for at, name in enumerate(series.channels) if re.sub(r"[\W_]", "", name.casefold()) in PHASE]
+
+
+def _channel(series: Series, choice: Choice, path: Path) -> int:
+    """Return the channel that is used, counted from 0."""
+    there = sorted({place.channel for place in series.pages})
+    if len(there) == 1:
+        return there[0]
+    if choice.channel is None:
+        return _phase(series)[0]
+    names = [name.casefold() for name in series.channels]
+    if names.count(choice.channel.casefold()) == 1:
+        return names.index(choice.channel.casefold())
+    if choice.channel.isdecimal() and int(choice.channel) - 1 in there:
+        return int(choice.channel) - 1
+    known = ", ".join(name or "?" for name in series.channels) or ", ".join(str(at + 1) for at in there)
+    raise DataError(
+        f"{path}: its channels are {known}; correct `channel: {choice.channel}` in the dataset file."
+    )
+
+
+def _depth(series: Series, choice: Choice, path: Path) -> str:
+    there = sorted({place.depth for place in series.pages})
+    if len(there) == 1:
+        return str(there[0] + 1)
+    if choice.z is not None and choice.z.isdecimal() and int(choice.z) - 1 not in there:
+        raise DataError(f"{path}: it holds {len(there)} depths; correct `z: {choice.z}` in the dataset file.")
+    return str(choice.z)
+
+
+def _distinct(name: str, number: int, names: Sequence[str]) -> str:
+    plain = re.sub(r"\s+", "_", name.strip())
+    if not plain:
+        return f"s{number}"
+    return plain if list(names).count(name) == 1 else f"{plain}_{number}"
+
+
+def _projected(samples: list[np.ndarray], how: str) -> np.ndarray:
+    if len(samples) == 1:
+        return samples[0]
+    if how == "max":
+        return np.maximum.reduce(samples)
+    if how == "mean":
+        mean = np.mean(samples, axis=0, dtype=np.float64)
+        return (
+            mean.astype(samples[0].dtype)
+            if samples[0].dtype.kind == "f"
+            else np.rint(mean).astype(samples[0].dtype)
+        )
+    return max(samples, key=_sharpness)
+
+
+def _sharpness(image: np.ndarray) -> float:
+    """Return how much of a plane's contrast lies between neighbouring pixels."""
+    real = image.astype(np.float64)
+    return float(sum((np.diff(real, axis=axis) ** 2).mean() for axis in (0, 1)) / max(real.mean(), 1e-9) ** 2)

@@ -1,0 +1,209 @@
+"""The CPU kernels: each equals the part of MMDetection that it replaces, and one switch leaves them out."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from neuroseg.detector import configuration, cpu, heads, openmmlab, precision
+from neuroseg.detector.cpu import assigning, proposing, upsampling
+from neuroseg.detector.cpu.roi_align import CpuExtractor
+from neuroseg.detector.inference import Predictor
+from neuroseg.detector.openmmlab import MODELS, FCNMaskHead, InstanceData, MaxIoUAssigner, SingleRoIExtractor
+from neuroseg.errors import DataError
+
+ROOT = Path(__file__).parents[1]
+TINY = ROOT / "configs/models/cascade_mask_rcnn_tiny.py"
+CPU = torch.device("cpu")
+
+
+# --------------------------------------------------------------------------------------------------- RoIAlign
+
+
+@pytest.mark.parametrize("samples", [1, 2])
+def test_the_cpus_extractor_equals_mmdetections(samples):
+    torch.manual_seed(0)
+    theirs = SingleRoIExtractor(
+        {"type": "RoIAlign", "output_size": 7, "sampling_ratio": samples}, 6, [4, 8, 16]
+    )
+    corners = torch.rand(60, 2) * 80 - 10  # some boxes stick out of the image
+    rois = torch.cat(
+        [torch.randint(0, 2, (60, 1)).float(), corners, corners + torch.rand(60, 2) * 300 + 1], 1
+    )
+    assert len(theirs.map_roi_levels(rois, 3).unique()) == 3
+    values, slopes = [], []
+    for extract in (theirs, CpuExtractor(theirs)):
+        random = torch.Generator().manual_seed(1)
+        maps = [torch.randn(2, 6, 64 // k, 80 // k, generator=random, requires_grad=True) for k in (4, 8, 16)]
+        values.append(extract(maps, rois))
+        (values[-1] ** 2).sum().backward()
+        slopes.append([each.grad for each in maps])
+    assert torch.allclose(*values, atol=1e-5)
+    assert all(torch.allclose(one, other, atol=1e-3) for one, other in zip(*slopes, strict=True))
+
+
+def test_a_deconvolution_in_tiles_equals_pytorchs():
+    torch.manual_seed(0)
+    theirs = torch.nn.ConvTranspose2d(6, 5, 2, stride=2)
+    ours = torch.nn.ConvTranspose2d(6, 5, 2, stride=2)
+    ours.load_state_dict(theirs.state_dict())
+    upsampling.replace(torch.nn.Sequential(ours))
+    assert type(ours) is upsampling.TiledDeconvolution
+    values, slopes = [], []
+    for layer in (theirs, ours):
+        features = torch.randn(3, 6, 4, 7, generator=torch.Generator().manual_seed(1), requires_grad=True)
+        values.append(layer(features))
+        (values[-1] ** 2).sum().backward()
+        slopes.append((features.grad, layer.weight.grad, layer.bias.grad))
+    assert torch.allclose(*values, atol=1e-5)
+    assert all(torch.allclose(one, other, atol=1e-4) for one, other in zip(*slopes, strict=True))
+
+
+@pytest.mark.parametrize(("upsample", "agnostic"), [("deconv", False), ("deconv", True), ("nearest", False)])
+@pytest.mark.parametrize("n", [0, 3, 20])
+@torch.inference_mode()
+def test_the_logits_of_each_regions_own_type_equal_mmdetections(n, upsample, agnostic):
+    torch.manual_seed(0)
+    config = {"type": upsample, "scale_factor": 2}
+    head = FCNMaskHead(2, 14, 8, 3, 8, num_classes=3, class_agnostic=agnostic, upsample_cfg=config).eval()
+    features, types = torch.randn(n, 8, 14, 14), torch.arange(n) % 3
+    theirs = head(features)[torch.arange(n), types * (not agnostic)]
+    upsampling.replace(torch.nn.Sequential(head))
+    ours = heads.own_logits(head, features, types)
+    assert isinstance(head, upsampling.TiledMaskHead) == (upsample == "deconv")
+    torch.testing.assert_close(ours, theirs)
+
+
+def test_a_deconvolution_that_overlaps_itself_is_left_alone():
+    layer = torch.nn.ConvTranspose2d(6, 5, 4, stride=2, padding=1)
+    upsampling.replace(torch.nn.Sequential(layer))
+    assert type(layer) is torch.nn.ConvTranspose2d
+
+
+# -------------------------------------------------------------------------------------------------- assigning
+
+
+@pytest.mark.parametrize("every", [True, False])
+@pytest.mark.parametrize("low_quality", [True, False])
+@pytest.mark.parametrize("cells", [0, 1, 40])
+def test_the_cpus_assigner_equals_mmdetections(cells, low_quality, every):
+    random = torch.Generator().manual_seed(0)
+    x, y, side = torch.meshgrid(
+        torch.arange(0, 200, 4), torch.arange(0, 160, 4), torch.tensor([8, 16]), indexing="ij"
+    )
+    anchors = torch.stack([x - side, y - side, x + side, y + side], -1).reshape(-1, 4).float()
+    corners = torch.randint(0, 150, (cells, 2), generator=random).float()
+    truth = torch.cat([corners, corners + torch.randint(2, 40, (cells, 2), generator=random)], 1)
+    given = (
+        InstanceData(priors=anchors),
+        InstanceData(bboxes=truth, labels=torch.randint(0, 3, (cells,), generator=random)),
+    )
+    settings = {"pos_iou_thr": 0.7, "neg_iou_thr": 0.3, "min_pos_iou": 0.3}
+    assigner = MaxIoUAssigner(**settings, match_low_quality=low_quality, gt_max_assign_all=every)
+    theirs = assigner.assign(*given)
+    model = SimpleNamespace(rpn_head=SimpleNamespace(assigner=assigner), roi_head=None)
+    assigning.replace(model)
+    ours = assigner.assign(*given)
+    assert len(anchors) > assigning.BLOCK
+    assert type(assigner) is assigning.CpuAssigner
+    for name in ("gt_inds", "max_overlaps", "labels"):
+        assert torch.equal(getattr(ours, name), getattr(theirs, name))
+    assert cells < 40 or theirs.gt_inds.unique()[:2].tolist() == [-1, 0]
+
+
+# -------------------------------------------------------------------------------------------------- proposing
+
+
+@pytest.mark.parametrize("limit", [7, 5000])
+def test_the_cpus_proposals_equal_mmdetections(limit):
+    config = configuration.fit(configuration.read(TINY), ["cell"]).model
+    head = MODELS.build(
+        {**config.rpn_head, "train_cfg": config.train_cfg.rpn, "test_cfg": config.test_cfg.rpn}
+    )
+    cfg = config.test_cfg.rpn | {"max_per_img": limit}
+    random = torch.Generator().manual_seed(0)
+    maps = [(1, 64 // 2**k, 96 // 2**k) for k in range(5)]
+    anchors = [3 * h * w for _, h, w in maps]
+    values = torch.linspace(-5, 5, sum(anchors))[torch.randperm(sum(anchors), generator=random)]  # all differ
+    scores = [each.view(1, 3, h, w) for each, (_, h, w) in zip(values.split(anchors), maps, strict=True)]
+    deltas = [torch.randn(n, 12, h, w, generator=random) / 4 for n, h, w in maps]
+    metas = [{"img_shape": (128, 192)}]
+    (theirs,) = head.predict_by_feat(scores, deltas, batch_img_metas=metas, cfg=cfg)
+    proposing.replace(SimpleNamespace(rpn_head=head))
+    (ours,) = head.predict_by_feat(scores, deltas, batch_img_metas=metas, cfg=cfg)
+    assert type(head) is proposing.CpuRPNHead
+    assert 7 <= len(theirs) <= limit
+    assert set(ours.keys()) == set(theirs.keys())
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs.keys())  # noqa: SIM118  no mapping
+
+
+# --------------------------------------------------------------------------------------- one door, one switch
+
+OURS = {
+    CpuExtractor,
+    assigning.CpuAssigner,
+    proposing.CpuRPNHead,
+    upsampling.TiledDeconvolution,
+    upsampling.TiledMaskHead,
+}
+
+
+def kinds(model: torch.nn.Module) -> set[type]:
+    """The types of a detector's parts."""
+    roi_head = model.roi_head
+    return {type(part) for part in model.modules()} | {type(each) for each in roi_head.bbox_assigner}
+
+
+def tiny() -> torch.nn.Module:
+    return MODELS.build(configuration.fit(configuration.read(TINY), ["cell"]).model)
+
+
+def predictor(config: dict) -> Predictor:
+    fitted = {"model": "tiny", "fold": 0, "config": config, "state_dict": tiny().state_dict()}
+    return Predictor(fitted, CPU, torch.float32, 10, 0.5)
+
+
+def test_a_detector_on_a_cpu_has_every_kernel():
+    model = tiny()
+    precision.place(model, CPU)
+    assert kinds(model) >= OURS
+
+
+def test_kernels_can_be_put_in_one_by_one():
+    model = tiny()
+    cpu.accelerate(model, ["roi_align"])
+    assert kinds(model) & OURS == {CpuExtractor}
+
+
+@pytest.mark.parametrize("kernels", [True, False])
+def test_a_line_of_the_model_file_leaves_them_out(tmp_path, kernels):
+    path = tmp_path / "model.py"
+    path.write_text(f"_base_ = {str(TINY)!r}\ncpu_kernels = {kernels}\n")
+    config = configuration.fit(configuration.read(path), ["cell"]).to_dict()
+    look = predictor(config)
+    assert bool(kinds(look.model) & OURS) == kernels
+
+
+def test_a_detector_written_before_there_was_the_switch_has_the_kernels():
+    config = configuration.fit(configuration.read(TINY), ["cell"]).to_dict()
+    del config["cpu_kernels"]
+    look = predictor(config)
+    assert kinds(look.model) >= OURS
+
+
+def test_another_mmdetection_is_refused_where_its_private_methods_are_replaced(monkeypatch):
+    model = tiny()
+    monkeypatch.setattr(openmmlab.mmdet, "__version__", "4.0.0")
+    with pytest.raises(DataError, match=r"private methods of MMDetection .*, and 4\.0\.0 is installed"):
+        cpu.accelerate(model)
+    precision.place(model, CPU, kernels=False)
+    with pytest.raises(DataError, match="CellBBoxHead replaces a private method"):
+        heads.CellBBoxHead()
+    with pytest.raises(DataError, match="a ResNet's stem"):
+        MODELS.build({"type": "FineResNet", "depth": 18})
+
+
+def test_the_version_that_is_asked_for_is_the_pinned_one():
+    pins = (ROOT / "envs/pins.txt").read_text().splitlines()
+    assert [pin.partition("==")[2] for pin in pins if "mmdet" in pin] == [openmmlab.VERSION]

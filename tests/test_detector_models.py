@@ -1,0 +1,160 @@
+"""A detector's heads, model files and checkpoints."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from discs import MICRO, learn
+
+from neuroseg.detector import checkpoints, configuration, predict, save
+from neuroseg.detector.openmmlab import MODELS, Compose, Config, InstanceData
+from neuroseg.errors import DataError
+
+ROOT = Path(__file__).parents[1]
+
+MODEL_FILES = sorted((ROOT / "configs/models").glob("[!_]*.py"))
+
+
+# ------------------------------------------------------------------------------------------------------ heads
+
+
+def box_head(kind: str, classes: int) -> torch.nn.Module:
+    coder = {"type": "DeltaXYWHBBoxCoder"}
+    shape = {"in_channels": 4, "fc_out_channels": 8, "num_classes": classes, "reg_class_agnostic": True}
+    return MODELS.build({"type": kind, "bbox_coder": coder, **shape})
+
+
+def found_by(head: torch.nn.Module, places: list, probabilities: list) -> InstanceData:
+    """What a head makes of proposals that it leaves in place, from probabilities of its types and of none."""
+    rois, logits = torch.tensor([[0.0, *place] for place in places]), torch.tensor(probabilities).log()
+    limits = Config({"score_thr": 0.05, "nms": {"type": "nms", "iou_threshold": 0.5}, "max_per_img": 10})
+    meta = {"img_shape": (100, 100)}
+    return head._predict_by_feat_single(rois, logits, torch.zeros(len(places), 4), meta, rcnn_test_cfg=limits)
+
+
+def test_a_cell_of_doubtful_type_is_one_box_with_the_score_of_both():
+    places = [[10.0, 10, 30, 30], [11, 10, 31, 30], [50, 50, 70, 80]]
+    probabilities = [[0.45, 0.4, 0.15], [0.1, 0.5, 0.4], [0.01, 0.02, 0.97]]
+    found = found_by(box_head("CellBBoxHead", 2), places, probabilities)
+    assert found.scores.tolist() == pytest.approx([0.85])
+    assert found.labels.tolist() == [0]
+    assert found.bboxes.tolist() == [places[0]]
+    stock = found_by(box_head("Shared2FCBBoxHead", 2), places, probabilities)
+    assert sorted(stock.scores.tolist()) == pytest.approx([0.45, 0.5])
+
+
+def test_of_a_single_type_boxes_are_scored_as_by_the_head_it_extends():
+    generator = np.random.default_rng(0)
+    corners, sizes = generator.uniform(0, 60, (40, 2)), generator.uniform(5, 40, (40, 2))
+    cell = generator.uniform(0, 1, 40)
+    places, probabilities = (
+        np.hstack([corners, corners + sizes]).tolist(),
+        np.column_stack([cell, 1 - cell]).tolist(),
+    )
+    ours, stock = (
+        found_by(box_head(kind, 1), places, probabilities) for kind in ("CellBBoxHead", "Shared2FCBBoxHead")
+    )
+    assert len(ours.scores) > 5
+    torch.testing.assert_close(ours.scores, stock.scores)
+    torch.testing.assert_close(ours.bboxes, stock.bboxes)
+
+
+SMALL = MICRO.replace("cascade_mask_rcnn_tiny", "cascade_mask_rcnn_small").replace("Shared2FC", "Cell")
+
+
+def test_dense_proposals_learn_the_same_twice_and_are_found_again(culture, tmp_path):
+    model = tmp_path / "small.py"
+    model.write_text(SMALL)
+    first, second = (learn(culture, model, tmp_path / name) for name in ("first", "second"))
+    assert {"rpn_loss_cls", "rpn_loss_bbox", "rpn_loss_centerness"} <= set(first.scalars["losses"])
+    for name, weight in first.detector["state_dict"].items():
+        assert torch.equal(weight, second.detector["state_dict"][name]), name
+    assert first.detector["config"]["model"]["rpn_head"]["num_classes"] == 1
+    save(first, tmp_path / "model.pth", tmp_path / "config.py", tmp_path / "scalars.json")
+    found, *_ = predict(tmp_path / "model.pth", culture.images, load=np.load, source="m", min_score=0.0)
+    assert set(found["image_id"]) == set(culture.images["image_id"])
+
+
+# ------------------------------------------------------------------------------------------------ model files
+
+
+@pytest.mark.parametrize("path", MODEL_FILES, ids=lambda path: path.stem)
+def test_a_model_file_has_room_for_every_cell_of_a_dense_image(path):
+    config = configuration.fit(configuration.read(path), ["a", "b", "c"])
+    limits = config.model.test_cfg
+    assert min(limits.rpn.nms_pre, limits.rpn.max_per_img, limits.rcnn.max_per_img) >= 1000
+    # MMDetection's EfficientNet reads numbers while it is built, which stand on no meta device.
+    with torch.device("cpu" if config.model.backbone.type == "LiteEfficientNet" else "meta"):
+        model = MODELS.build(config.model)
+    assert {head.num_classes for head in (*model.roi_head.bbox_head, *model.roi_head.mask_head)} == {3}
+    Compose(config.train_pipeline), Compose(config.test_pipeline)
+
+
+@pytest.mark.parametrize("path", MODEL_FILES, ids=lambda path: path.stem)
+def test_a_model_file_holds_no_place(path):
+    text = configuration.read(path).pretty_text
+    assert "data/" not in text
+    assert str(ROOT) not in text
+
+
+def test_the_schedule_is_stretched_to_the_training(micro):
+    config = configuration.fit(configuration.read(micro), ["cell"], iterations=500)
+    assert config.train_cfg.max_iters == 500
+    assert config.param_scheduler[0].end == config.param_scheduler[1].begin == 25
+    assert config.param_scheduler[-1].end == 500
+    assert [s.type for s in configuration.fit(config, ["cell"], 3).param_scheduler] == ["CosineAnnealingLR"]
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [("model = dict(", "no MMDetection config"), ("model = dict()", "lacks 'train_pipeline'")],
+)
+def test_a_broken_model_file_is_named(tmp_path, text, complaint):
+    path = tmp_path / "broken.py"
+    path.write_text(text)
+    with pytest.raises(DataError, match=complaint):
+        configuration.read(path)
+
+
+def test_a_missing_model_file_is_named(tmp_path):
+    with pytest.raises(DataError, match=r"none\.py: there is no such model file"):
+        configuration.read(tmp_path / "none.py")
+
+
+# ------------------------------------------------------------------------------------------------ checkpoints
+
+
+def test_a_checkpoint_is_read_weights_only(checkpoint, trained):
+    content = torch.load(checkpoint, weights_only=True)
+    assert content["classes"] == ["astro", "cort"]
+    assert content["fold"] == 0
+    assert str(ROOT) not in json.dumps(content["config"])
+    assert content["config"] == trained.detector["config"]
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [(b"", "damaged"), (b"no weights", "damaged"), (None, "there is no such checkpoint")],
+)
+def test_a_checkpoint_of_no_use_is_named(tmp_path, content, complaint):
+    path = tmp_path / "model.pth"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(DataError, match=complaint):
+        checkpoints.read_detector(path)
+
+
+def test_any_other_pth_is_no_detector(tmp_path):
+    torch.save({"state_dict": {}}, tmp_path / "other.pth")
+    with pytest.raises(DataError, match="this is no neuroseg detector"):
+        checkpoints.read_detector(tmp_path / "other.pth")
+    torch.save([1], tmp_path / "list.pth")
+    with pytest.raises(DataError, match="this is no checkpoint"):
+        checkpoints.read_detector(tmp_path / "list.pth")
+
+
+def test_weights_that_cannot_be_fetched_are_named():
+    with pytest.raises(DataError, match="cannot be fetched"):
+        checkpoints.read_weights("http://127.0.0.1:9/weights.pth")

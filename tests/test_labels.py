@@ -1,0 +1,219 @@
+"""Own labels to train on: label images of Cellpose and StarDist, Fiji's ROI sets, QuPath's GeoJSON."""
+
+import json
+import pickle
+import zipfile
+
+import numpy as np
+import pytest
+import tifffile
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from PIL import Image
+from roifile import ROI_TYPE, ImagejRoi, roiwrite
+
+from neuroseg import quality, readers, rle
+from neuroseg.errors import DataError
+from neuroseg.readers.labels import runs_of_labels
+
+HEIGHT, WIDTH = 40, 60
+LABELS = np.zeros((HEIGHT, WIDTH), np.uint16)
+LABELS[5:15, 5:20], LABELS[5:15, 20:30], LABELS[20:35, 30:50] = 1, 2, 300
+AREAS = [150, 100, 300]
+
+
+def picture(path, seed=0):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.random.default_rng(seed).integers(100, 156, (HEIGHT, WIDTH), dtype=np.uint8)).save(
+        path
+    )
+
+
+def read(folder, **keys):
+    (folder / "set.yaml").write_text(yaml.safe_dump({"root": str(folder), "format": "labels", **keys}))
+    return readers.read(readers.read_dataset(folder / "set.yaml"))
+
+
+def cellpose(path, content):
+    np.save(path, content, allow_pickle=True)
+
+
+WRITERS = {
+    "x_masks.tif": lambda path: tifffile.imwrite(path, LABELS),
+    "x_masks.png": lambda path: Image.fromarray(LABELS).save(path),
+    "x_cp_masks.png": lambda path: Image.fromarray(LABELS).save(path),
+    "x_masks.npy": lambda path: np.save(path, LABELS),
+    "x_seg.npy": lambda path: cellpose(
+        path, {"masks": LABELS, "filename": "x.png", "diams": np.float64(30.0)}
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_labels_beside_an_image_are_read_as_cellpose_keeps_them(tmp_path, name):
+    picture(tmp_path / "x.png")
+    WRITERS[name](tmp_path / name)
+    source = read(tmp_path)
+    assert source.images[["image_id", "annotated", "subset"]].to_numpy().tolist() == [["x", True, "train"]]
+    assert rle.areas(source.masks).tolist() == AREAS
+    assert source.annotations["where"].tolist() == [f"{name}:label {number}" for number in (1, 2, 300)]
+    assert source.notes.empty
+
+
+def test_images_and_masks_in_folders_are_read_as_stardist_keeps_them(tmp_path):
+    picture(tmp_path / "images" / "x.png")
+    (tmp_path / "masks").mkdir()
+    tifffile.imwrite(tmp_path / "masks" / "x.tif", LABELS.astype(np.int32))
+    source = read(tmp_path)
+    assert rle.areas(source.masks).tolist() == AREAS
+    assert len(source.images) == 1
+
+
+def test_an_image_without_labels_is_not_annotated(tmp_path):
+    picture(tmp_path / "x.png")
+    picture(tmp_path / "y.png", 1)
+    tifffile.imwrite(tmp_path / "x_masks.tif", LABELS)
+    assert read(tmp_path).images["annotated"].tolist() == [True, False]
+
+
+def test_a_folder_without_any_labels_is_refused(tmp_path):
+    picture(tmp_path / "x.png")
+    with pytest.raises(DataError, match="none of 1 images has an annotation file"):
+        read(tmp_path)
+
+
+@given(arrays(np.int64, st.tuples(st.integers(1, 6), st.integers(1, 6)), elements=st.integers(0, 3)))
+def test_every_label_is_the_mask_of_its_pixels(labels):
+    numbers, masks = runs_of_labels(labels)
+    assert numbers.tolist() == sorted(set(labels.ravel().tolist()) - {0})
+    dense = rle.to_masks(masks, *labels.shape)
+    assert all((mask == (labels == number)).all() for number, mask in zip(numbers, dense, strict=True))
+
+
+FAULTS = {
+    "another size": (LABELS[:, 1:], "pixels, the image 40 x 60"),
+    "foreground alone": (np.where(LABELS > 0, 255, 0).astype(np.uint8), "cells are not told apart"),
+    "foreground of 1 bit": (LABELS > 0, "cells are not told apart"),
+    "foreground of 16 bit": (np.where(LABELS > 0, 65535, 0).astype(np.uint16), "holds 0 and 65535 alone"),
+    "foreground as ones": ((LABELS > 0) & (np.arange(WIDTH) % 9 > 0) * np.uint8(1), "holds 0 and 1 alone"),
+    "colour": (np.stack([LABELS] * 3, 2).astype(np.uint8), "one number a pixel"),
+    "below zero": (-LABELS.astype(np.int32), "no whole numbers"),
+    "halves": (LABELS.astype(np.float32) / 2, "no whole numbers"),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_what_is_no_label_image_stops_the_run_by_its_name(tmp_path, name):
+    labels, words = FAULTS[name]
+    picture(tmp_path / "x.png")
+    tifffile.imwrite(tmp_path / "x_masks.tif", labels)
+    source = read(tmp_path)
+    settings = quality.settings({}, {}, (), "set.yaml")
+    with pytest.raises(DataError, match=words) as caught:
+        quality.check(*source, readers.survey(source.images["path"]), settings)
+    assert "x_masks.tif" in str(caught.value)
+
+
+def test_an_only_cell_may_have_two_pieces(tmp_path):
+    picture(tmp_path / "x.png")
+    tifffile.imwrite(tmp_path / "x_masks.tif", (LABELS > 0).astype(np.uint8))
+    assert rle.areas(read(tmp_path).masks).tolist() == [sum(AREAS)]
+
+
+class Trap:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (str(self.path), "w")
+
+
+def test_a_pickle_that_names_code_is_refused_and_runs_none(tmp_path):
+    picture(tmp_path / "x.png")
+    cellpose(tmp_path / "x_seg.npy", {"masks": LABELS, "trap": Trap(tmp_path / "sprung")})
+    notes = read(tmp_path).notes
+    assert "which is not loaded; save the masks as TIFF" in notes["message"][0]
+    assert not (tmp_path / "sprung").exists()
+
+
+@pytest.mark.parametrize("protocol", [2, 4, 5])
+def test_arrays_of_every_pickle_protocol_are_read(tmp_path, protocol):
+    picture(tmp_path / "x.png")
+    with (tmp_path / "x_seg.npy").open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, {"shape": (), "fortran_order": False, "descr": "|O"})
+        box = np.empty((), object)
+        box[()] = {"masks": LABELS}
+        pickle.dump(box, file, protocol=protocol)
+    assert rle.areas(read(tmp_path).masks).tolist() == AREAS
+
+
+def test_a_macs_leavings_and_notes_in_a_roi_set_are_passed_over(tmp_path):
+    picture(tmp_path / "x.png")
+    roi = ImagejRoi.frompoints(np.array([[5, 5], [20, 5], [20, 15], [5, 15]]), name="one")
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        for name, content in {
+            "1.roi": roi.tobytes(),
+            "__MACOSX/._1.roi": b"Mac OS X",
+            "notes.txt": b"mine",
+        }.items():
+            archive.writestr(name, content)
+    source = read(tmp_path, format="rois")
+    assert rle.areas(source.masks).tolist() == [150]
+    assert source.notes.empty
+
+
+def test_a_roi_set_is_read(tmp_path):
+    picture(tmp_path / "x.png")
+    square = np.array([[5, 5], [20, 5], [20, 15], [5, 15]])
+    rois = [ImagejRoi.frompoints(square, name="one"), ImagejRoi.frompoints(square[:2], name="line")]
+    rois[1].roitype = ROI_TYPE.LINE
+    roiwrite(tmp_path / "x.zip", rois)
+    source = read(tmp_path, format="rois")
+    assert rle.areas(source.masks).tolist() == [150]
+    assert source.annotations["where"].tolist() == ["x.zip:ROI one"]
+    assert source.notes["check"].tolist() == ["no_outline"]
+
+
+def feature(*rings, kind="Polygon", name=None):
+    coordinates = [list(rings)] if kind == "MultiPolygon" else list(rings)
+    properties = {"classification": {"name": name}} if name else {}
+    return {
+        "type": "Feature",
+        "geometry": {"type": kind, "coordinates": coordinates},
+        "properties": properties,
+    }
+
+
+SQUARE = [[5, 5], [20, 5], [20, 15], [5, 15], [5, 5]]
+HOLE = [[10, 8], [12, 8], [12, 10], [10, 10], [10, 8]]
+
+
+@pytest.mark.parametrize("kind", ["Polygon", "MultiPolygon"])
+@pytest.mark.parametrize("collection", [True, False])
+def test_qupaths_geojson_is_read_with_holes_and_classes(tmp_path, kind, collection):
+    picture(tmp_path / "x.png")
+    features = [feature(SQUARE, kind=kind), feature(SQUARE, HOLE, kind=kind, name="astro")]
+    content = {"type": "FeatureCollection", "features": features} if collection else features
+    (tmp_path / "x.geojson").write_text(json.dumps(content))
+    source = read(tmp_path, format="geojson")
+    assert rle.areas(source.masks).tolist() == [150, 146]
+    assert source.annotations["cell_type"].tolist() == [None, "astro"]
+
+
+@pytest.mark.real
+def test_real_label_images_are_read(real_data, tmp_path):
+    (tmp_path / "set.yaml").write_text(f"{{format: labels, root: {real_data / 't98g'}}}")
+    source = readers.read(readers.read_dataset(tmp_path / "set.yaml"))
+    assert len(source.images) == 42
+    assert len(source.masks) == 2681
+
+
+def test_one_name_in_two_folders_is_two_images(tmp_path):
+    for at, folder in enumerate(("p1", "p2")):
+        picture(tmp_path / folder / "A1.png", at)
+    source = read(tmp_path, format="folder", images=["p1", "p2"])
+    assert source.images["image_id"].tolist() == ["p1__A1", "p2__A1"]

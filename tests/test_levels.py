@@ -1,0 +1,219 @@
+"""Grey levels: a detector sees any export of a field alike, blank areas change nothing, noise stays noise."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import tifffile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from neuroseg import readers
+from neuroseg.readers import levels
+from neuroseg.readers.levels import ORDINARY, Learnt, Range
+
+DATA = os.environ.get("NEUROSEG_DATA")
+
+
+def culture(height: int = 256, width: int = 320, cells: int = 12, seed: int = 0) -> np.ndarray:
+    """A background of 128 with noise, and cells with dark bodies and bright halos, float."""
+    random = np.random.default_rng(seed)
+    rows, columns = np.mgrid[:height, :width]
+    image = random.normal(128, 2, (height, width))
+    for _ in range(cells):
+        row, column = random.uniform(0, height), random.uniform(0, width)
+        away = np.hypot(rows - row, columns - column)
+        image += 60 * np.exp(-(((away - 12) / 3) ** 2)) - 50 * np.exp(-((away / 7) ** 2))
+    return image
+
+
+FIELD = culture()
+
+
+def stored(values: np.ndarray, bits: int) -> np.ndarray:
+    return np.clip(np.rint(values), 0, 2**bits - 1).astype(np.uint8 if bits == 8 else np.uint16)
+
+
+AS_IT_IS = stored(FIELD, 8)
+LOW, HIGH = np.percentile(FIELD, (0.35, 99.65))
+
+LEARNT = levels.learnt_from([AS_IT_IS])
+
+EXPORTS = {
+    "16 bit": stored(FIELD * 70, 16),
+    "12 bit": stored(FIELD * 12, 16),
+    "dark 8 bit": stored(FIELD * 60 / 128, 8),
+    "bright 8 bit": stored(FIELD * 200 / 128, 8),
+    "stretched 8 bit": stored((FIELD - LOW) / (HIGH - LOW) * 255, 8),
+    "stretched 16 bit": stored((FIELD - LOW) / (HIGH - LOW) * 65535, 16),
+    "camera offset": stored(FIELD * 2 + 1000, 16),
+    "background at 20000": stored((FIELD - 128) * 70 + 20000, 16),
+    "high": stored(FIELD / 128 * 40000, 16),
+    "pale 8 bit": stored((FIELD - 128) * 0.2 + 128, 8),
+}
+
+
+def likeness(one: np.ndarray, other: np.ndarray) -> float:
+    return float(np.corrcoef(one.ravel().astype(float), other.ravel().astype(float))[0, 1])
+
+
+def padded(image: np.ndarray, value: int, border: int = 90) -> np.ndarray:
+    return np.pad(image, border, constant_values=value)
+
+
+@pytest.mark.parametrize("name", EXPORTS)
+def test_every_export_of_a_field_has_the_learnt_level_and_contrast(name):
+    shown = readers.to_uint8(EXPORTS[name], LEARNT)
+    seen = levels.look(shown)
+    assert seen.level == pytest.approx(128, abs=8)
+    assert seen.contrast == pytest.approx(levels.look(AS_IT_IS).contrast, rel=0.25)
+    assert likeness(shown, AS_IT_IS) > 0.96
+
+
+@pytest.mark.parametrize("taken", [128, 129])
+@pytest.mark.parametrize("bits", [8, 16])
+def test_of_a_background_subtracted_export_the_bright_half_is_as_bright(taken, bits):
+    found = levels.shown(stored((AS_IT_IS.astype(float) - taken) * (1 if bits == 8 else 70), bits))
+    assert np.median(found.image) == pytest.approx(128, abs=2)
+    halos = FIELD > 165
+    assert found.image[halos].mean() - 128 == pytest.approx(AS_IT_IS[halos].mean() - 128, rel=0.5)
+    assert "export without subtraction" in found.done
+
+
+def test_what_looks_as_learnt_keeps_its_bytes():
+    assert readers.to_uint8(AS_IT_IS) is AS_IT_IS
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("border", [1, 7, 90, 200])
+def test_a_black_border_changes_nothing_of_the_field_and_becomes_background(bits, border):
+    field = AS_IT_IS if bits == 8 else EXPORTS["16 bit"]
+    shown = levels.shown(padded(field, 0, border))
+    inner = shown.image[border:-border, border:-border]
+    assert (inner == readers.to_uint8(field)).all()
+    assert np.ptp(shown.image[:border]) == 0
+    assert shown.image[0, 0] == pytest.approx(128, abs=1)
+    assert shown.look.blank == pytest.approx(1 - field.size / shown.image.size, abs=0.002)
+    assert "blank" in shown.done
+
+
+@pytest.mark.parametrize("value", [60, 128, 255])
+def test_a_grey_or_white_border_does_not_move_the_level(value):
+    assert (readers.to_uint8(padded(AS_IT_IS, value))[90:-90, 90:-90] == AS_IT_IS).all()
+
+
+@pytest.mark.parametrize("border", [150, 160])
+def test_a_black_border_with_noise_of_the_camera_counts_as_blank(border):
+    dark = np.random.default_rng(1).integers(80, 120, (256 + 2 * border, 320 + 2 * border))
+    dark[border:-border, border:-border] = EXPORTS["16 bit"]
+    shown = levels.shown(dark.astype(np.uint16))
+    inner = shown.image[border:-border, border:-border]
+    assert (np.abs(inner - 1.0 * AS_IT_IS) <= 1).mean() > 0.998
+    assert shown.look.blank == pytest.approx(1 - FIELD.size / dark.size, abs=0.01)
+
+
+def test_a_flat_background_with_cells_is_no_margin():
+    image = np.full((256, 256), 120, np.uint8)
+    rows, columns = np.mgrid[:256, :256]
+    for centre in range(30, 256, 50):
+        near = np.hypot(rows - centre, columns - centre) < 14
+        image[near] = 120 + (40 * np.sin(rows + columns)[near]).astype(int)
+    assert readers.to_uint8(image) is image
+
+
+def test_an_empty_image_is_not_stretched_into_cells():
+    noise = stored(np.random.default_rng(0).normal(2000, 12, (256, 320)), 16)
+    assert readers.to_uint8(noise).std() < 2
+    pale = stored(np.random.default_rng(0).normal(128, 1, (256, 320)), 8)
+    assert readers.to_uint8(pale) is pale
+
+
+def test_an_image_of_one_cell_is_not_taken_for_a_pale_one():
+    sparse = stored(culture(512, 640, cells=2), 8)
+    assert readers.to_uint8(sparse) is sparse
+
+
+def test_images_are_brought_to_what_a_detector_has_learnt_from():
+    learnt = Learnt(Range(98, 102, 113), Range(50, 70, 80), Range(65, 84, 100), Range(0.3, 0.4, 0.5))
+    seen = levels.look(readers.to_uint8(EXPORTS["camera offset"], learnt))
+    assert seen.level == pytest.approx(102, abs=1)
+    assert 50 < seen.contrast < 80
+
+
+def test_what_was_learnt_from_survives_a_file_and_keeps_its_own_images_as_they_are():
+    images = [stored(culture(seed=seed), 8) for seed in range(3)]
+    learnt = levels.learnt_from(images)
+    assert levels.from_plain(levels.plain(learnt)) == learnt
+    assert all(readers.to_uint8(image, learnt) is image for image in images)
+    assert learnt.level.low <= learnt.level.middle <= learnt.level.high
+
+
+@pytest.mark.parametrize(
+    "broken", [{}, {"level": [1, 2]}, {"level": [3, 2, 1]}, {"level": [0, 1, float("nan")]}, 7]
+)
+def test_figures_that_are_none_are_refused(broken):
+    content = {**levels.plain(ORDINARY), **broken} if isinstance(broken, dict) and broken else broken
+    with pytest.raises(ValueError, match=r"it lacks|finite"):
+        levels.from_plain(content)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (9, 9), (16, 300), (63, 64), (700, 16)])
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_small_images_go_by_their_median(shape, kind):
+    image = np.full(shape, 40, kind)
+    image[0, 0] = 20
+    shown = readers.to_uint8(image)
+    assert shown.dtype == np.uint8
+    assert shown[-1, -1] == 128
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    scale=st.floats(0.3, 300),
+    offset=st.floats(0, 5000),
+    border=st.integers(0, 60),
+)
+def test_no_gain_offset_or_border_of_a_camera_matters_much(scale, offset, border):
+    values = FIELD * scale + offset
+    gain = max(1.0, values.max() / 65000)
+    image = padded(stored(values / gain, 16), 0, border) if border else stored(values / gain, 16)
+    shown = readers.to_uint8(image)
+    inner = shown[border:-border, border:-border] if border else shown
+    assert np.median(inner) == pytest.approx(128, abs=2)
+    if np.ptp(stored(values / gain, 16)) > 60:  # fewer grey values show no cells
+        assert likeness(inner, AS_IT_IS) > 0.95
+        assert 12 < levels.look(inner).contrast < 100
+
+
+@pytest.mark.skipif(not DATA, reason="NEUROSEG_DATA names no folder of real images")
+@pytest.mark.parametrize("folder", ["sartorius/train", "sartorius/test", "livecell/images", "t98g/images"])
+def test_real_images_that_detectors_learn_from_keep_their_bytes(folder):
+    paths = sorted(path for path in Path(DATA, folder).rglob("*") if path.suffix in (".png", ".tif"))
+    for path in paths[:: max(1, len(paths) // 12)]:
+        image = readers.read_image(path)
+        assert readers.to_uint8(image) is image, path.name
+
+
+def test_what_is_unlike_ordinary_images_is_listed_with_why(tmp_path, step):
+    (tmp_path / "in").mkdir()
+    shapes = {
+        "a": AS_IT_IS,
+        "b": padded(AS_IT_IS, 0),
+        "c": EXPORTS["dark 8 bit"],
+        "d": stored((FIELD - 128) * 70, 16),
+    }
+    for name, image in shapes.items():
+        tifffile.imwrite(tmp_path / "in" / f"{name}.tif", image)
+    tifffile.imwrite(tmp_path / "in" / "f.tif", stored(FIELD / 128 * 65000, 16))
+    noise = np.random.default_rng(0).normal(128, 3, (256, 320))
+    tifffile.imwrite(tmp_path / "in" / "e.tif", stored(noise, 8))
+    (tmp_path / "d.yaml").write_text(f"format: folder\nroot: '{tmp_path / 'in'}'\n")
+    out = {name: tmp_path / f"{name}.parquet" for name in ("images", "instances")}
+    step("validate").main(dataset=tmp_path / "d.yaml", problems=tmp_path / "p.csv", **out)
+    found = pd.read_csv(tmp_path / "p.csv").query("check == 'image_look'").set_index("image_id")["message"]
+    words = {"b": "% blank", "c": "level 60 made 128", "d": "cut off at 0", "e": "nothing but noise"}
+    words |= {"f": "is overexposed"}
+    assert set(found.index) - {"a"} == set(words)
+    assert all(word in found[name] for name, word in words.items())

@@ -1,0 +1,191 @@
+"""What counts as an image in a folder as microscopes and colleagues leave it; the rest is listed with why."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import tifffile
+from PIL import Image
+
+from neuroseg import readers
+from neuroseg.errors import DataError
+from neuroseg.readers.found import images
+
+NOISE = np.random.default_rng(0).integers(90, 170, (40, 50)).astype(np.uint8)
+
+
+def put(folder: Path, *names: str) -> None:
+    for seed, name in enumerate(names):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        if name.lower().endswith((".png", ".tif", ".tiff", ".jpg")):
+            Image.fromarray(np.roll(NOISE, seed, 1)).save(folder / name)
+        else:
+            (folder / name).write_bytes(b"something else")
+
+
+def named(paths: list[Path], folder: Path) -> list[str]:
+    return [path.relative_to(folder).as_posix() for path in paths]
+
+
+def validated(folder: Path, step, text: str = "") -> tuple[list[str], pd.DataFrame]:
+    work = folder.parent / f"{folder.name}_out"
+    work.mkdir(exist_ok=True)
+    (work / "d.yaml").write_text(f"format: folder\nroot: '{folder}'\n{text}")
+    out = {name: work / f"{name}.parquet" for name in ("images", "instances")}
+    step("validate").main(dataset=work / "d.yaml", problems=work / "p.csv", **out)
+    return pd.read_parquet(out["images"])["image_id"].tolist(), pd.read_csv(work / "p.csv")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "A01_thumb.tif",
+            "P1_B02_s1_w1_thumbC3D4.tif",
+            "preview.png",
+            "field_preview.jpg",
+            "SYNOPHOTO_THUMB_M.jpg",
+        ),
+        *("a_masks.png", "a_cp_masks.tif", "a_mask.png", "a_labels.tif", "a_overlay.jpg", "a_outlines.png"),
+        *(
+            "@eaDir/a.tif/x.jpg",
+            "__MACOSX/a.png",
+            "Thumbnails/a.png",
+            "a.czi",
+            "a.nd2",
+            "a.lif",
+            "a.oib",
+            "a.GIF",
+        ),
+    ],
+)
+def test_previews_results_and_foreign_formats_are_passed_over_and_listed(tmp_path, name):
+    put(tmp_path, "a.png", name)
+    taken, passed = images(tmp_path)
+    assert named(taken, tmp_path) == ["a.png"]
+    ((path, reason),) = passed
+    assert Path(tmp_path / name).is_relative_to(path)
+    assert reason
+
+
+@pytest.mark.parametrize("name", ["mask_experiment.png", "thumbelina_1.png", "unlabelled.png", "HT_seg1.tif"])
+def test_a_name_that_only_resembles_a_results_is_an_image(tmp_path, name):
+    put(tmp_path, name)
+    assert named(images(tmp_path)[0], tmp_path) == [name]
+
+
+def test_hidden_files_and_texts_are_no_images_and_not_listed(tmp_path):
+    put(tmp_path, "a.png", "._a.png", ".trash/b.png", "notes.txt", "Thumbs.db")
+    taken, passed = images(tmp_path)
+    assert (named(taken, tmp_path), passed) == (["a.png"], [])
+
+
+def test_patterns_include_and_exclude_by_name_or_path(tmp_path):
+    put(tmp_path, "a_ph.png", "a_gfp.png", "day1/b_ph.png", "old/c_ph.png", "d_mask.png")
+    taken, passed = images(tmp_path, include=("*_ph.png", "d_mask.png"), exclude=("old/*",))
+    assert named(taken, tmp_path) == ["a_ph.png", "d_mask.png", "day1/b_ph.png"]
+    assert {path.name: reason for path, reason in passed} == {
+        "a_gfp.png": "the dataset file does not include it",
+        "c_ph.png": "the dataset file excludes it",
+    }
+
+
+def test_linked_folders_are_followed_and_a_link_upwards_is_passed_over(tmp_path):
+    put(tmp_path, "elsewhere/b.png", "here/a.png")
+    (tmp_path / "here" / "linked").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "here" / "again").symlink_to(tmp_path / "here")
+    taken, passed = images(tmp_path / "here")
+    assert named(taken, tmp_path / "here") == ["a.png", "linked/b.png"]
+    assert [(path.name, "link" in reason) for path, reason in passed] == [("again", True)]
+
+
+def test_a_blank_and_a_broken_image_are_rows_of_the_problems_and_the_others_stay(tmp_path, step):
+    put(tmp_path / "in", "a.png", "b.png", "c.nd2")
+    Image.fromarray(NOISE * 0 + 128).save(tmp_path / "in" / "blank.png")
+    (tmp_path / "in" / "broken.tif").write_bytes(b"II*\0 and no more")
+    ids, problems = validated(tmp_path / "in", step)
+    assert ids == ["a", "b"]
+    found = dict(zip(problems["where"], problems["check"], strict=True))
+    assert found == {"c.nd2": "passed_over", "blank.png": "image_constant", "broken.tif": "image_unreadable"}
+
+
+def test_a_policy_that_the_dataset_file_states_holds(tmp_path, step):
+    put(tmp_path / "in", "a.png")
+    Image.fromarray(NOISE * 0 + 128).save(tmp_path / "in" / "blank.png")
+    with pytest.raises(DataError, match="same grey value"):
+        validated(tmp_path / "in", step, "policies: {image_constant: error}\n")
+
+
+def test_a_folder_of_which_nothing_is_left_says_why(tmp_path, step):
+    (tmp_path / "in").mkdir()
+    Image.fromarray(NOISE * 0 + 128).save(tmp_path / "in" / "blank.png")
+    with pytest.raises(DataError, match=r"blank\.png has the same grey value"):
+        validated(tmp_path / "in", step)
+
+
+def test_a_folder_of_foreign_files_alone_names_the_way_to_convert_them(tmp_path):
+    put(tmp_path, "a.czi")
+    with pytest.raises(DataError, match="Fiji"):
+        readers.read(readers.dataset.Folder(format="folder", root=tmp_path))
+
+
+def test_a_name_in_latin_1_is_refused_with_the_cure(tmp_path, step):
+    folder = tmp_path / "images"
+    put(folder, "a.png", "b.png")
+    place = os.fsencode(folder) + b"/Z\xe4hlung.png"
+    os.rename(folder / "b.png", place)  # noqa: PTH104
+    with pytest.raises(DataError, match=r"Z\\udce4hlung\.png: the name is not UTF-8, .* rename it"):
+        validated(folder, step)
+    os.rename(place, place.replace(b".png", b"_thumb.png"))  # noqa: PTH104
+    names, problems = validated(folder, step)
+    assert (names, problems["where"].tolist()) == (["a"], ["Z\\udce4hlung_thumb.png"])
+
+
+def test_bmp_metamorphs_stk_and_bigtiff_are_images(tmp_path):
+    Image.fromarray(NOISE).save(tmp_path / "a.bmp")
+    tifffile.imwrite(tmp_path / "b.stk", NOISE)
+    tifffile.imwrite(tmp_path / "c.BTF", NOISE, bigtiff=True)
+    taken, passed = images(tmp_path)
+    assert (named(taken, tmp_path), passed) == (["a.bmp", "b.stk", "c.BTF"], [])
+    assert all((readers.read_image(path) == NOISE).all() for path in taken)
+
+
+def test_corrected_label_images_beside_the_images_are_no_images_where_labels_lie_elsewhere(tmp_path):
+    put(tmp_path, "images/a.png", "images/a_masks.png", "masks/a.png")
+    dataset = readers.dataset.Labels(format="labels", root=tmp_path, images=("images",), annotations="masks")
+    assert readers.read(dataset).images["image_id"].tolist() == ["a"]
+
+
+def test_a_link_whose_file_is_not_there_is_listed(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", np.arange(60, dtype=np.uint16).reshape(6, 10))
+    (tmp_path / "b.tif").symlink_to(tmp_path / "unmounted" / "b.tif")
+    taken, passed = images(tmp_path)
+    assert [path.name for path in taken] == ["a.tif"]
+    assert [(path.name, reason) for path, reason in passed] == [
+        ("b.tif", "it is a link to something that is not there")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("z: deep", r"z: is 'deep'; write max, mean, focus or the number of a depth, from 1\."),
+        ("z: 0", "z: is '0'; write max"),
+        ("pixel_size_um: 0,65", r"pixel_size_um: must be a valid number, such as 0\.65\."),
+        ("include: {a: b}", r"include: must be a list, such as \[a, b\]\."),
+    ],
+)
+def test_a_wrong_value_is_refused_in_words_of_the_dataset_file(tmp_path, line, words):
+    (tmp_path / "d.yaml").write_text(f"format: folder\nroot: '{tmp_path}'\n{line}\n")
+    with pytest.raises(DataError, match=words):
+        readers.read_dataset(tmp_path / "d.yaml")
+
+
+def test_one_pattern_to_include_or_exclude_needs_no_list(tmp_path):
+    (tmp_path / "d.yaml").write_text(
+        f"format: folder\nroot: '{tmp_path}'\ninclude: '*_ph.tif'\nexclude: old/*\n"
+    )
+    found = readers.read_dataset(tmp_path / "d.yaml")
+    assert (found.include, found.exclude) == (("*_ph.tif",), ("old/*",))

@@ -1,0 +1,159 @@
+"""Grey values as writers meant them: depth, white as zero, other number types, inks, nearly grey colour."""
+
+import imagecodecs
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from neuroseg import readers
+from neuroseg.readers.grey import from_inks, turned_over, whole
+
+NOISE = np.random.default_rng(0).integers(90, 170, (64, 80)).astype(np.uint8)
+DEEP = NOISE.astype(np.uint16) * 24 + 3
+"""As a 12-bit camera gives it: 2163 to 4059."""
+
+
+def coloured(plane: np.ndarray) -> np.ndarray:
+    return np.stack([plane] * 3, axis=2)
+
+
+def read(path) -> np.ndarray:
+    return readers.read_image(path)
+
+
+@pytest.mark.parametrize("compression", ["zstd", "lzw", "zlib", "lzma", "packbits"])
+@pytest.mark.parametrize("samples", ["grey", "rgb"])
+def test_a_compressed_tiff_keeps_its_depth(tmp_path, compression, samples):
+    plane = DEEP if samples == "grey" else coloured(DEEP)
+    tifffile.imwrite(
+        tmp_path / "a.tif",
+        plane,
+        compression=compression,
+        photometric="minisblack" if samples == "grey" else "rgb",
+    )
+    assert read(tmp_path / "a.tif").dtype == np.uint16
+    assert (read(tmp_path / "a.tif") == DEEP).all()
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_a_16_bit_png_keeps_its_depth(tmp_path, channels):
+    opaque = np.full_like(DEEP, 65535)
+    planes = {1: [DEEP], 2: [DEEP, opaque], 3: [DEEP] * 3, 4: [DEEP, DEEP, DEEP, opaque]}[channels]
+    (tmp_path / "a.png").write_bytes(imagecodecs.png_encode(np.stack(planes, axis=2).squeeze()))
+    assert (read(tmp_path / "a.png") == DEEP).all()
+
+
+def test_twelve_bits_packed_into_bytes_are_read(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", DEEP, bitspersample=12, compression="none", rowsperstrip=64)
+    assert (read(tmp_path / "a.tif") == DEEP).all()
+
+
+@pytest.mark.parametrize("compression", ["none", "lzw", "zstd", "zlib"])
+@pytest.mark.parametrize("plane", [NOISE, DEEP * 15], ids=["8 bit", "16 bit"])
+def test_a_tiff_whose_zero_is_white_is_turned_over_under_every_compression(tmp_path, plane, compression):
+    stored = np.iinfo(plane.dtype).max - plane
+    tifffile.imwrite(tmp_path / "a.tif", stored, photometric="miniswhite", compression=compression)
+    assert (read(tmp_path / "a.tif") == plane).all()
+
+
+def test_a_12_bit_camera_whose_zero_is_white_has_its_white_at_4095(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", 4095 - DEEP, photometric="miniswhite")
+    assert (read(tmp_path / "a.tif") == DEEP).all()
+
+
+def test_numbers_without_a_fixed_white_are_turned_over_between_their_own_ends():
+    assert turned_over(np.array([0.25, 0.5, 1.0]), 32).tolist() == [1.0, 0.75, 0.25]
+
+
+@pytest.mark.parametrize("kind", ["uint32", "int16", "int32", "float32", "float64", "uint64"])
+def test_whole_numbers_keep_their_value_in_whatever_type(tmp_path, kind):
+    tifffile.imwrite(tmp_path / "a.tif", DEEP.astype(kind))
+    assert read(tmp_path / "a.tif").dtype == np.uint16
+    assert (read(tmp_path / "a.tif") == DEEP).all()
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (np.array([[0.0, 0.25, 1.0]], np.float32), [0, 16384, 65535]),
+        (np.array([[-1.0, 0.0, 1.0]], np.float64), [0, 32768, 65535]),
+        (np.array([[-100, 0, 100]], np.int16), [0, 32768, 65535]),
+        (np.array([[0, 65536, 131072]], np.uint32), [0, 32768, 65535]),
+        (np.array([[np.nan, 0.5, np.inf]], np.float32), [0, 65535, 0]),
+        (np.array([[-3.5, np.nan, -3.5]], np.float32), [0, 0, 0]),
+        (np.array([[True, False]]), [255, 0]),
+    ],
+    ids=["share", "centred", "signed", "large", "not finite", "one value", "1 bit"],
+)
+def test_other_numbers_become_16_bit_by_the_stated_rule(values, expected):
+    assert whole(values).ravel().tolist() == expected
+
+
+def test_a_1_bit_png_is_black_and_white(tmp_path):
+    Image.fromarray(NOISE > 120).save(tmp_path / "a.png")
+    assert (read(tmp_path / "a.png") == np.where(NOISE > 120, 255, 0)).all()
+
+
+def test_black_ink_alone_is_grey(tmp_path):
+    inks = np.zeros((*NOISE.shape, 4), np.uint8)
+    inks[..., 3] = 255 - NOISE
+    tifffile.imwrite(tmp_path / "a.tif", inks, photometric="separated")
+    Image.fromarray(inks, "CMYK").save(tmp_path / "b.jpg", quality=100)
+    assert (from_inks(inks)[..., 1] == NOISE).all()
+    assert (read(tmp_path / "a.tif") == NOISE).all()
+    assert abs(read(tmp_path / "b.jpg").astype(int) - NOISE).max() <= 4
+
+
+def test_the_noise_of_a_colour_jpeg_is_no_colour(tmp_path):
+    rng = np.random.default_rng(1)
+    noisy = np.clip(coloured(NOISE).astype(int) + rng.integers(-4, 5, (*NOISE.shape, 3)), 0, 255).astype(
+        np.uint8
+    )
+    Image.fromarray(noisy).save(tmp_path / "a.png")
+    assert abs(read(tmp_path / "a.png").astype(int) - NOISE).max() <= 4
+
+
+def test_a_coloured_scale_bar_is_no_colour_image(tmp_path):
+    image = coloured(NOISE)
+    image[60:62, 60:78] = (255, 255, 0)
+    Image.fromarray(image).save(tmp_path / "a.png")
+    found = read(tmp_path / "a.png")
+    assert (found[:60] == NOISE[:60]).all()
+    assert (found[60:62, 60:78] == 170).all()
+
+
+def test_a_tinted_image_and_few_bright_cells_on_black_are_colour(tmp_path):
+    tinted = np.stack([NOISE, NOISE, NOISE // 2], axis=2)
+    stained = np.zeros((*NOISE.shape, 3), np.uint8)
+    stained[5:7, 5:9, 1] = 200
+    for name, image in {"tinted": tinted, "stained": stained}.items():
+        Image.fromarray(image).save(tmp_path / f"{name}.png")
+        with pytest.raises(readers.ImageError, match="is in colour"):
+            read(tmp_path / f"{name}.png")
+
+
+def test_a_palette_that_tints_grey_values_leaves_them_and_one_of_greys_is_followed(tmp_path):
+    ramp = np.arange(256, dtype=np.uint16) * 257
+    tint = np.stack([np.zeros(256, np.uint16), ramp, np.zeros(256, np.uint16)])
+    tifffile.imwrite(tmp_path / "tint.tif", NOISE, photometric="palette", colormap=tint)
+    tifffile.imwrite(
+        tmp_path / "turned.tif", NOISE, photometric="palette", colormap=np.stack([ramp[::-1]] * 3)
+    )
+    assert (read(tmp_path / "tint.tif") == NOISE).all()
+    assert (read(tmp_path / "turned.tif") == 255 - NOISE).all()
+
+
+@pytest.mark.parametrize("suffix", ["tif", "jpg"])
+def test_a_png_under_another_ending_is_read_by_its_content(tmp_path, suffix):
+    Image.fromarray(NOISE).save(tmp_path / "a.png")
+    (tmp_path / "a.png").rename(tmp_path / f"a.{suffix}")
+    assert (read(tmp_path / f"a.{suffix}") == NOISE).all()
+
+
+def test_an_image_larger_than_pillow_trusts_is_read_and_pillows_own_limit_stays(tmp_path, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    plane = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    Image.fromarray(plane).save(tmp_path / "mosaic.png")
+    assert np.array_equal(readers.read_image(tmp_path / "mosaic.png"), plane)
+    assert Image.MAX_IMAGE_PIXELS == 10

@@ -1,0 +1,357 @@
+"""Plate maps and wells: every form people and Excel write, joined to images however a well is written."""
+
+import numpy as np
+import pytest
+import tifffile
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from openpyxl import Workbook
+
+from neuroseg import readers
+from neuroseg.errors import DataError
+from neuroseg.readers.platemap import read_plate_map
+from neuroseg.readers.wells import well_at, well_name
+
+PATTERN = r"(?P<plate>VID\d+)_(?P<well>[A-Pa-p]\d+)_(?P<field>\d+)_(?P<time>\d+d\d+h\d+m)"
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        *(
+            (text, "A1")
+            for text in ("A1", "A01", "a1", "a001", " A1 ", "A-1", "A - 1", "A_01", "r01c01", "R1C1")
+        ),
+        *(
+            ("P24", "P24"),
+            ("r02c11", "B11"),
+            ("AF48", "AF48"),
+            ("r32c48", "AF48"),
+            ("pool", "pool"),
+            ("A0", "A0"),
+        ),
+    ],
+)
+def test_a_well_has_one_name_however_it_is_written(written, name):
+    assert well_name(written) == name
+
+
+@given(st.integers(1, 32), st.integers(1, 48))
+def test_every_well_by_row_and_column_is_the_one_by_letter(row, column):
+    assert (
+        well_name(f"r{row:02}c{column:02}") == well_at(row, column) == well_name(well_at(row, column).lower())
+    )
+
+
+FORMS = {
+    "comma": "well,treatment\nA1,control\nB2,drug\n",
+    "semicolon": "well;treatment\nA1;control\nB2;drug\n",
+    "tab": "well\ttreatment\nA1\tcontrol\nB2\tdrug\n",
+    "bom and crlf": "\ufeffwell,treatment\r\nA1,control\r\nB2,drug\r\n",
+    "upper case": "WELL,Treatment\nA1,control\nB2,drug\n",
+    "lower case wells": "well,treatment\na1,control\nb2,drug\n",
+    "padded wells": "well,treatment\nA01,control\nB02,drug\n",
+    "operetta's wells": "well,treatment\nr01c01,control\nr02c02,drug\n",
+    "blanks": "well , treatment\n A1 , control\nB2,  drug \n",
+    "comments": "# plate 1\n# by me\nwell,treatment\nA1,control\n# lost: B1\nB2,drug\n",
+    "a title line": "Plate map of Monday\n\nwell,treatment\nA1,control\nB2,drug\n",
+    "empty lines": "well,treatment\n\nA1,control\n,\nB2,drug\n\n",
+    "excel's separator line": "sep=;\nwell;treatment\nA1;control\nB2;drug\n",
+    "decimal commas": "well;treatment;dose\nA1;control;0,0\nB2;drug;0,5\n",
+    "other heads": "Well ID,Condition\nA1,control\nB2,drug\n",
+    "heads with units": "well_position,compound (nM)\nA1,control\nB2,drug\n",
+    "row and column": "Row,Column,Treatment\n1,1,control\n2,2,drug\n",
+    "row letters": "row,col,treatment\nA,1,control\nB,2,drug\n",
+    "quoted": '"well","treatment"\n"A1","control"\n"B2","drug"\n',
+    "matrix": ",1,2\nA,control,\nB,,drug\n",
+    "padded matrix": ";01;02\nA;control;\nB;;drug\n",
+    "matrix with title": "Plate 1,,\n,1,2\nA,control,\nB,,drug\n",
+    "matrix with corner": "<>,1,2,3\nA,control,,\nB,,drug,\n",
+    "treatment and dose": "treatment,1,2\nA,control,\nB,,drug\n\ndose,1,2\nA,0,\nB,,10\n",
+    "words of a row": "Treatment,,\n,1,2\na,control,\nb,,drug\n",
+}
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_every_form_of_a_plate_map_says_the_same(tmp_path, name):
+    (tmp_path / "map.csv").write_bytes(FORMS[name].encode())
+    assert read_plate_map(tmp_path / "map.csv").treatments == {(None, "A1"): "control", (None, "B2"): "drug"}
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "cp1252", "utf-8-sig"])
+def test_excels_encodings_are_read(tmp_path, encoding):
+    (tmp_path / "map.txt").write_bytes("well\ttreatment\nA1\tWachstum für 3 µM\n".encode(encoding))
+    assert read_plate_map(tmp_path / "map.txt").treatments == {(None, "A1"): "Wachstum für 3 µM"}
+
+
+def excel(path, **sheets):
+    book = Workbook()
+    book.remove(book.active)
+    for name, rows in sheets.items():
+        sheet = book.create_sheet(name)
+        for row in rows:
+            sheet.append(row)
+    book.save(path)
+
+
+def test_an_excel_file_is_read(tmp_path):
+    rows = [["Well", "Treatment"], ["A01", "None"], ["B2", 1], [None, None], ["B3", None]]
+    excel(tmp_path / "map.xlsx", Tabelle1=rows)
+    found = read_plate_map(tmp_path / "map.xlsx").treatments
+    assert found == {(None, "A1"): "None", (None, "B2"): "1", (None, "B3"): None}
+
+
+def test_an_excel_file_of_the_plates_form_is_read_beside_a_sheet_of_notes(tmp_path):
+    matrix = [[None, *range(1, 13)], ["A", "control", *[None] * 11], ["B", None, "drug", *[None] * 10]]
+    excel(tmp_path / "map.xlsx", Notes=[["seen on Monday"]], Map=matrix)
+    assert read_plate_map(tmp_path / "map.xlsx").treatments == {(None, "A1"): "control", (None, "B2"): "drug"}
+
+
+def test_several_sheets_are_the_plates_that_they_are_named_after(tmp_path):
+    rows = [["well", "treatment"], ["A1", "drug"]]
+    excel(tmp_path / "map.xlsx", P1=rows, P2=rows)
+    assert read_plate_map(tmp_path / "map.xlsx").treatments == {("P1", "A1"): "drug", ("P2", "A1"): "drug"}
+
+
+def test_several_tables_of_the_plates_form_are_the_plates_of_their_titles(tmp_path):
+    (tmp_path / "map.csv").write_text("P1,1\nA,drug\nP2,1\nA,none\n")
+    assert read_plate_map(tmp_path / "map.csv").treatments == {("P1", "A1"): "drug", ("P2", "A1"): "none"}
+
+
+def test_a_row_of_numbers_is_no_head_of_a_plate(tmp_path):
+    (tmp_path / "map.csv").write_text(",1,2,3\nA,1,2,3\nB,4,5,6\n")
+    treatments = read_plate_map(tmp_path / "map.csv").treatments
+    assert treatments[None, "A2"] == "2"
+    assert len(treatments) == 6
+
+
+@pytest.mark.parametrize("text", ["None", "NA", "null", "001", "nan", "1e3"])
+def test_words_that_look_like_missing_values_or_numbers_stay(tmp_path, text):
+    (tmp_path / "map.csv").write_text(f"well,treatment\nA1,{text}\n")
+    excel(tmp_path / "map.xlsx", Map=[["well", "treatment"], ["A1", text]])
+    for name in ("map.csv", "map.xlsx"):
+        assert read_plate_map(tmp_path / name).treatments == {(None, "A1"): text}
+
+
+DOSES = {
+    "a list": ("well,treatment,dose\nA1,drug,0.5\nA2,drug,\n", None),
+    "a unit in brackets": ("well;treatment;Dose (µM)\nA1;drug;0.5\nA2;none;\n", "µM"),
+    "a unit after the word": ("Well,Treatment,conc_nM\nA1,drug,0.5\n", "nM"),
+    "concentration": ("well,treatment,Concentration [ng/ml]\nA1,drug,0.5\n", "ng/ml"),
+    "the plate's form": ("treatment,1,2\nA,drug,none\n\ndose (mM),1,2\nA,0.5,\n", "mM"),
+}
+
+
+@pytest.mark.parametrize("form", DOSES)
+def test_a_dose_is_read_as_it_is_written_with_the_unit_of_its_head(form, tmp_path):
+    text, unit = DOSES[form]
+    (tmp_path / "map.csv").write_text(text, encoding="utf-8")
+    assert read_plate_map(tmp_path / "map.csv").doses == {(None, "A1"): ("0.5", unit)}
+
+
+def merged(path, rows, *ranges):
+    """Write an Excel file whose merged cells hold their value in the first, as Excel keeps them."""
+    book = Workbook()
+    for row in rows:
+        book.active.append(row)
+    for part in ranges:
+        book.active.merge_cells(part)
+    book.save(path)
+
+
+def test_merged_cells_of_a_list_all_say_what_one_says(tmp_path):
+    rows = [["plate", "well", "treatment"], ["P", "A1", "DMSO"], [None, "A2", None], [None, "B1", "BDNF"]]
+    merged(tmp_path / "map.xlsx", [*rows, [None, "B2", None], [None, "C1", None]], "A2:A6", "C2:C3", "C4:C5")
+    found = {
+        ("P", "A1"): "DMSO",
+        ("P", "A2"): "DMSO",
+        ("P", "B1"): "BDNF",
+        ("P", "B2"): "BDNF",
+        ("P", "C1"): None,
+    }
+    assert read_plate_map(tmp_path / "map.xlsx").treatments == found
+
+
+def test_merged_cells_of_a_plates_form_all_say_what_one_says(tmp_path):
+    rows = [
+        ["P1", None, None],
+        [None, 1, 2],
+        ["A", "DMSO", None],
+        ["B", "BDNF", "none"],
+        ["P2"],
+        [None, 1],
+        ["A", "x"],
+    ]
+    merged(tmp_path / "map.xlsx", rows, "A1:C1", "B3:C3")
+    wells = {"A1": "DMSO", "A2": "DMSO", "B1": "BDNF", "B2": "none"}
+    found = {("P1", well): treatment for well, treatment in wells.items()} | {("P2", "A1"): "x"}
+    assert read_plate_map(tmp_path / "map.xlsx").treatments == found
+
+
+def test_heads_that_are_merged_over_lines_name_no_well(tmp_path):
+    rows = [["well", "treatment"], [None, None], [None, None], ["A1", "drug"]]
+    merged(tmp_path / "map.xlsx", rows, "A1:A3", "B1:B3")
+    assert read_plate_map(tmp_path / "map.xlsx").treatments == {(None, "A1"): "drug"}
+
+
+def test_a_formula_without_its_value_is_named(tmp_path):
+    merged(tmp_path / "map.xlsx", [["well", "treatment"], ["A1", "drug"], ["A2", "=B2"]])
+    with pytest.raises(
+        DataError, match=r"map\.xlsx:Sheet:B3: the formula comes without its value; open the file"
+    ):
+        read_plate_map(tmp_path / "map.xlsx")
+
+
+def test_a_cell_of_several_lines_is_one_treatment(tmp_path):
+    rows = [["well", "treatment"], ["A1", "drug\n1 µM"], ["A2", "drug\n10 µM"], ["B1", "two  blanks"]]
+    excel(tmp_path / "map.xlsx", Map=rows)
+    text = 'well,treatment\n# by "me\nA1,"drug\n1 µM"\nA2,"drug\r\n10 µM"\n\nB1,two  blanks\n'
+    (tmp_path / "map.csv").write_bytes(text.encode())
+    found = {(None, "A1"): "drug 1 µM", (None, "A2"): "drug 10 µM", (None, "B1"): "two blanks"}
+    for name in ("map.csv", "map.xlsx"):
+        assert read_plate_map(tmp_path / name).treatments == found
+
+
+def test_a_column_says_which_treatment_is_the_control(tmp_path):
+    (tmp_path / "map.csv").write_text("well,treatment,control\nA1,acid,yes\nA2,base,\nA3,acid,X\n")
+    assert read_plate_map(tmp_path / "map.csv").controls == {"acid"}
+
+
+BROKEN = {
+    "no heads": ("A1,drug\nB2,control\n", "no plate map"),
+    "empty": ("", "no plate map"),
+    "heads alone": ("well,treatment\n", "no plate map"),
+    "twice": ("well,treatment\nA1,drug\nA01,drug\n", "map.csv:3: the well A1 occurs twice"),
+    "twice on a plate": ("plate,well,treatment\nP,A1,drug\nP,a1,none\n", "map.csv:3: the well A1 of plate P"),
+    "half a control": ("well,treatment,control\nA1,a,yes\nA2,a,\n", "'a' is the control in some wells"),
+    "an open quote": (
+        'well,treatment\nA1,a\nA2,"b\nA3,c\n',
+        r'map.csv:3: a quote \("\) is opened and not closed',
+    ),
+    "no word": ("well,treatment,control\nA1,a,maybe\n", "map.csv:2: control is 'maybe'"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_plate_map_is_refused_by_file_and_line(tmp_path, name):
+    content, words = BROKEN[name]
+    (tmp_path / "map.csv").write_text(content)
+    with pytest.raises(DataError, match=words):
+        read_plate_map(tmp_path / "map.csv")
+
+
+def test_a_damaged_excel_file_is_named(tmp_path):
+    (tmp_path / "map.xlsx").write_bytes(b"PK broken")
+    with pytest.raises(DataError, match=r"map\.xlsx: the plate map cannot be read"):
+        read_plate_map(tmp_path / "map.xlsx")
+
+
+# ------------------------------------------------------------------------------------------- joined to images
+
+
+def folder(path, wells, plate_map, **keys):
+    """Read a folder of an image for each well, with a plate map."""
+    for at, well in enumerate(wells):
+        tifffile.imwrite(path / f"VID123_{well}_1_00d0{at}h00m.tif", np.full((6, 10), at, np.uint8))
+    (path / "map.csv").write_text(plate_map, encoding="utf-8")
+    content = {"format": "folder", "root": str(path), "pattern": PATTERN, "plate_map": "map.csv", **keys}
+    (path / "dataset.yaml").write_text(yaml.safe_dump(content))
+    return readers.read(readers.read_dataset(path / "dataset.yaml"))
+
+
+def test_wells_join_however_they_are_written(tmp_path):
+    source = folder(tmp_path, ["A1", "A02", "b3"], "well,treatment\na01,None\nA2,NA\nr02c03,BDNF\n")
+    assert source.images.set_index("well")["treatment"].to_dict() == {"A1": "None", "A2": "NA", "B3": "BDNF"}
+    assert source.notes.empty
+
+
+@pytest.mark.parametrize("wells", ["C1,drug\nC2,none", "A1,drug\nC2,none"])
+def test_a_map_that_fits_few_images_stops_the_run(tmp_path, wells):
+    with pytest.raises(DataError, match=r"plate map map\.csv fits [01] of 3 images .*`plate_map: keep`"):
+        folder(tmp_path, ["A1", "A2", "A3"], f"well,treatment\n{wells}\n")
+
+
+def test_a_map_of_another_plate_stops_the_run(tmp_path):
+    with pytest.raises(DataError, match="it names A1 of other"):
+        folder(tmp_path, ["A1"], "plate,well,treatment\nother,A1,drug\n")
+
+
+def test_a_pattern_that_fits_few_images_stops_the_run(tmp_path):
+    with pytest.raises(DataError, match=r"the pattern .* fits 0 of 1 images .*`pattern_mismatch: keep`"):
+        folder(tmp_path, ["Z99"], "well,treatment\nA1,drug\n", policies={"plate_map": "keep"})
+
+
+def test_a_misfit_is_let_by_where_the_dataset_file_says_so(tmp_path):
+    source = folder(tmp_path, ["A1", "A2", "A3"], "well,treatment\nC1,drug\n", policies={"plate_map": "keep"})
+    assert source.images["treatment"].isna().all()
+    assert source.notes["check"].tolist() == ["plate_map"] * 3
+
+
+def test_a_map_of_most_images_notes_the_others(tmp_path):
+    source = folder(tmp_path, ["A1", "A2", "A3"], "well,treatment\nA1,a\nA2,b\n")
+    assert source.notes[["check", "image"]].to_numpy().tolist() == [["plate_map", 2]]
+
+
+def test_the_only_plate_of_a_map_is_that_of_images_that_tell_none(tmp_path):
+    pattern = r"VID\d+_(?P<well>[A-P]\d+)_"
+    source = folder(tmp_path, ["A1"], "plate,well,treatment\nmine,A1,drug\n", pattern=pattern)
+    assert source.images["treatment"].tolist() == ["drug"]
+
+
+def test_the_dataset_files_control_stands_before_the_plate_maps(tmp_path):
+    plate_map = "well,treatment,control\nA1,acid,yes\nA2,base,\n"
+    source = folder(tmp_path, ["A1", "A2"], plate_map, control="base")
+    assert source.images["control"].tolist() == [False, True]
+    source = folder(tmp_path, ["A1", "A2"], plate_map)
+    assert source.images["control"].tolist() == [True, False]
+
+
+def test_a_control_that_no_image_has_is_refused(tmp_path):
+    with pytest.raises(DataError, match=r"no image has the treatment 'DMSO' \(there: acid\)"):
+        folder(tmp_path, ["A1"], "well,treatment\nA1,acid\n", control="DMSO")
+
+
+def test_validate_hands_on_what_the_control_is(tmp_path, step):
+    from neuroseg import tables
+
+    folder(
+        tmp_path,
+        ["A1", "A2"],
+        "well,treatment\nA1,acid\nA2,base\n",
+        control=["base"],
+        policies={"image_constant": "keep"},
+    )
+    step("validate").main(
+        dataset=tmp_path / "dataset.yaml",
+        images=tmp_path / "images.parquet",
+        instances=tmp_path / "instances.parquet",
+        problems=tmp_path / "problems.csv",
+    )
+    assert tables.read_controls(tmp_path / "images.parquet") == ("base",)
+
+
+def test_doses_and_fields_reach_the_table_of_images(tmp_path):
+    source = folder(tmp_path, ["A1", "A2"], "well,treatment,dose (µM)\nA1,drug,001\nA2,drug,\n")
+    columns = ["field", "treatment", "dose", "dose_unit"]
+    found = source.images[columns].astype(object).fillna("")
+    assert found.values.tolist() == [["1", "drug", "001", "µM"], ["1", "drug", "", ""]]
+
+
+def test_names_may_tell_the_dose(tmp_path):
+    pattern = r"(?P<plate>VID\d+)_(?P<well>A\d)-(?P<dose>\w+?)_"
+    source = folder(tmp_path, ["A1-10uM"], "well,treatment\nA1,drug\n", pattern=pattern)
+    assert source.images[["treatment", "dose"]].values.tolist() == [["drug", "10uM"]]
+
+
+@pytest.mark.parametrize("name", ["map.xls", "map.ods", "map.csv"])
+def test_spreadsheets_of_other_kinds_are_named_with_the_cure(tmp_path, name):
+    (tmp_path / name).write_bytes(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600))
+    with pytest.raises(DataError, match=r"this kind of spreadsheet is not read; save it as \.xlsx or CSV"):
+        read_plate_map(tmp_path / name)
+
+
+def test_an_excel_file_that_is_called_csv_is_read_by_its_content(tmp_path):
+    excel(tmp_path / "map.xlsx", Map=[["well", "treatment"], ["A1", "drug"]])
+    (tmp_path / "map.xlsx").rename(tmp_path / "map.csv")
+    assert read_plate_map(tmp_path / "map.csv").treatments == {(None, "A1"): "drug"}

@@ -1,0 +1,141 @@
+"""Names as microscopes write them: found by themselves, with wells, fields, times and channels."""
+
+import numpy as np
+import pytest
+import tifffile
+import yaml
+
+from neuroseg import quality, readers
+from neuroseg.errors import DataError
+
+
+def read(folder, names, **keys):
+    for at, name in enumerate(names):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        tifffile.imwrite(folder / name, np.full((6, 10), at, np.uint8))
+    (folder / "set.yaml").write_text(yaml.safe_dump({"format": "folder", "root": str(folder), **keys}))
+    return readers.read(readers.read_dataset(folder / "set.yaml"))
+
+
+NAMES = {
+    "incucyte": ("VID123_A1_1_00d12h30m.tif", "VID123", "A1", 12.5),
+    "incucyte's export with dates": ("My plate_B12_4_2024y01m31d_12h00m.tif", "My plate", "B12", 0),
+    "incucyte's tree": ("EssenFiles/ScanData/1912/14/1600/19/B2-1-Ph.tif", "19", "B2", 0),
+    "imagexpress": ("run7_A01_s1_w1.TIF", "run7", "A1", None),
+    "imagexpress with its code": (
+        "run7_P24_s12_w15A2B3C4D-0F1E-4A2B-8C3D-0123456789AB.tif",
+        "run7",
+        "P24",
+        None,
+    ),
+    "imagexpress without sites": ("run7_H12_w1.tif", "run7", "H12", None),
+    "operetta": ("Images/r01c02f03p01-ch1sk1fk1fl1.tiff", None, "A2", None),
+    "cellvoyager": ("AssayPlate_A01_T0001F001L01A01Z01C01.tif", "AssayPlate", "A1", None),
+    "evos": ("scan_Plate_R_p00_0_C05f00d0.TIF", "scan_Plate_R_p00_0", "C5", None),
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_microscopes_names_are_known_without_a_pattern(tmp_path, name):
+    file, plate, well, time = NAMES[name]
+    image = read(tmp_path, [file]).images.iloc[0]
+    assert [image["plate"], image["well"], image["time"]] == [plate, well, time]
+
+
+def test_names_of_which_one_does_not_fit_are_left_alone(tmp_path):
+    source = read(tmp_path, [NAMES["evos"][0], "mine.tif"])
+    assert source.images["well"].isna().all()
+    assert source.notes.empty
+
+
+def test_a_preset_may_be_named(tmp_path):
+    source = read(
+        tmp_path, [NAMES["evos"][0], NAMES["evos"][0].replace("C05", "C06"), "x.tif"], pattern="evos"
+    )
+    assert source.images["well"].tolist() == ["C5", "C6", None]
+    assert source.notes["check"].tolist() == ["pattern_mismatch"]
+
+
+def test_a_plate_map_needs_no_pattern_where_names_are_known(tmp_path):
+    (tmp_path / "map.csv").write_text("well,treatment\nA2,drug\n")
+    assert read(tmp_path, [NAMES["operetta"][0]], plate_map="map.csv").images["treatment"].tolist() == [
+        "drug"
+    ]
+
+
+def test_a_plate_map_without_wells_in_the_names_is_refused(tmp_path):
+    (tmp_path / "map.csv").write_text("well,treatment\nA2,drug\n")
+    with pytest.raises(DataError, match="names do not tell the well"):
+        read(tmp_path, ["mine.tif"], plate_map="map.csv")
+
+
+TREE = [
+    f"EssenFiles/ScanData/{time}/19/{well}-1-{channel}.tif"
+    for time in ("1912/14/2200", "1912/15/0130")
+    for well in ("B2", "B3")
+    for channel in ("Ph", "C1")
+]
+
+
+def test_incucytes_tree_gives_hours_since_the_first_scan_and_the_phase_channel(tmp_path):
+    source = read(tmp_path, TREE)
+    settings = quality.settings({"image_constant": "keep"}, {}, (), "set.yaml")
+    found = quality.check(*source, readers.survey(source.images["path"]), settings)
+    assert found.images[["plate", "well", "time"]].to_numpy().tolist() == [
+        ["19", "B2", 0.0],
+        ["19", "B3", 0.0],
+        ["19", "B2", 3.5],
+        ["19", "B3", 3.5],
+    ]
+    assert (found.problems["check"] == "other_channel").sum() == 4
+
+
+def test_several_channels_of_which_none_is_known_must_be_chosen(tmp_path):
+    names = [f"P_A01_s1_w{channel}.tif" for channel in (1, 2)]
+    with pytest.raises(DataError, match="channels 1, 2; say with `channel`"):
+        read(tmp_path, names)
+    assert read(tmp_path, names, channel=2).notes[["check", "image"]].to_numpy().tolist() == [
+        ["other_channel", 0]
+    ]
+
+
+def test_a_pattern_sees_the_folders_above_a_name(tmp_path):
+    pattern = r"(?P<plate>P\d)/(?P<well>[A-H]\d)"
+    source = read(tmp_path, ["run/P1/A1.tif", "run/P2/A1.tif"], pattern=pattern)
+    assert source.images["plate"].tolist() == ["P1", "P2"]
+
+
+def test_the_plate_and_time_of_an_operettas_export_are_those_of_its_folder(tmp_path):
+    folders = (
+        "P1__2024-01-31T12_00_00-Measurement 1",
+        "P1__2024-02-01T12_30_00-Measurement 2",
+        "P2__2024-01-31T12_00_00-Measurement 1",
+    )
+    found = read(tmp_path, [f"{folder}/Images/r01c02f03p01-ch1sk1fk1fl1.tiff" for folder in folders]).images
+    assert found[["plate", "well", "time"]].to_numpy().tolist() == [
+        ["P1", "A2", 0],
+        ["P1", "A2", 24.5],
+        ["P2", "A2", 0],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("r01c02f03p01-ch1sk1fk1fl1.tiff", "r01c02f03p02-ch1sk1fk1fl1.tiff"),
+        ("P_A01_T0001F001L01A01Z01C01.tif", "P_A01_T0002F001L01A01Z01C01.tif"),
+        ("day1/P_A1_1_00d00h00m.tif", "day2/P_A1_1_00d00h00m.tif"),
+        ("ZStep_1/P_A01_s1_w1.tif", "ZStep_2/P_A01_s1_w1.tif"),
+    ],
+)
+def test_images_that_would_count_twice_for_a_well_are_named(tmp_path, one, other):
+    (note,) = read(tmp_path, [one, other]).notes.itertuples()
+    assert (note.check, note.image) == ("same_place", 1)
+    assert f"are those of {one}," in note.message
+    assert quality.CHECKS["same_place"].default == "keep"
+
+
+def test_fields_times_and_names_that_tell_no_field_are_not_taken_for_one_place(tmp_path):
+    names = ["P_A1_1_00d00h00m.tif", "P_A1_2_00d00h00m.tif", "P_A1_1_00d12h00m.tif", "Q_A1_1_00d00h00m.tif"]
+    assert read(tmp_path, names).notes.empty
+    assert read(tmp_path, names, pattern=r"._(?P<well>A1)").notes.empty

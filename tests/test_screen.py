@@ -1,0 +1,93 @@
+"""What a run leaves on the screen: a line a step, and what failed as the last thing."""
+
+import logging
+import os
+
+import pytest
+from chain import copy, snakemake
+from snakemake.logging import LogEvent
+from workflow import screen
+
+SPLIT = "results/demo/split/folds.parquet"
+FEW = "simulate: {train_images: 6, test_images: 1}\nsplit: {n_folds: %d}\n"
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory):
+    return copy(tmp_path_factory.mktemp("clone"))
+
+
+def run(clone, folds: int, check: bool = True, **environ: str):
+    (clone / "few.yaml").write_text(FEW % folds)
+    call = ("--cores", "1", "--configfile", "few.yaml", "--", SPLIT)
+    return snakemake(*call, folder=clone, check=check, env=os.environ | environ)
+
+
+def test_a_failed_steps_own_sentence_is_the_last_thing_on_the_screen(clone):
+    failed = run(clone, 60, check=False)
+    assert failed.returncode == 1
+    last = failed.stderr.splitlines()[-1]
+    assert last.startswith("error: split failed: 60 folds are asked of 3 groups, ")
+    assert last.endswith("(all of it: logs/demo/split.log)")
+    assert failed.stderr.count("60 folds are asked") == 1
+    assert "Traceback" not in failed.stderr
+
+
+def test_a_run_is_a_line_a_step_and_all_of_it_when_asked_for(clone):
+    run(clone, 3)
+    brief = run(clone, 2)
+    steps = [line for line in brief.stderr.splitlines() if " step " in line]
+    assert [line[8:] for line in steps] == [" step 1 of 1: split"]
+    assert len(brief.stderr.splitlines()) <= 4
+    assert brief.stdout == ""
+    assert "2 folds of whole groups" in (clone / "logs" / "demo" / "split.log").read_text()
+    whole = run(clone, 3, VERBOSE="1")
+    assert "--n-folds 3" in whole.stderr
+    assert "3 folds of whole groups" in whole.stdout
+
+
+def test_a_step_is_named_with_its_model_and_fold_and_without_its_data_set():
+    assert screen.named("train", {"dataset": "demo", "model": "tiny", "fold": "0"}) == "train tiny fold 0"
+
+
+def test_the_last_line_that_tells_the_time_left_says_how_far_a_step_is(tmp_path):
+    log = tmp_path / "train.log"
+    log.write_text(
+        "iteration 4/40, loss 1.000, 9 s left\niteration 8/40, loss 0.900, 8 s left\nwrote a state\n"
+    )
+    assert screen.how_far(str(log)) == "iteration 8/40, loss 0.900, 8 s left"
+    assert screen.how_far(str(tmp_path / "none.log")) == ""
+
+
+def test_a_failed_steps_sentence_is_its_error_else_its_last_line(tmp_path):
+    log = tmp_path / "step.log"
+    log.write_text("reading\nerror: no image\nslurmstepd: exit 1\n")
+    assert screen.last_sentence(str(log)) == "no image"
+    log.write_text("Traceback …\nMemoryError: 3 GB\n\n")
+    assert screen.last_sentence(str(log)) == "MemoryError: 3 GB"
+
+
+def test_what_the_cluster_says_of_a_failed_job_stands_beside_the_steps_own_words(tmp_path):
+    log = tmp_path / "train.log"
+    log.write_text("iteration 4/40, loss 1.000, 9 s left\n")
+    step = {"rule_name": "train", "jobid": 1, "log": [str(log)]}
+    said = [
+        {"event": LogEvent.JOB_INFO, "wildcards": {"dataset": "demo", "model": "tiny", "fold": "0"}, **step},
+        {
+            "event": LogEvent.JOB_ERROR,
+            "rule_msg": "SLURM-job '7' failed, SLURM status is: 'TIMEOUT'.",
+            **step,
+        },
+        {
+            "event": LogEvent.JOB_ERROR,
+            "rule_msg": "SLURM-job '8' failed, SLURM status is: 'TIMEOUT'.",
+            **step,
+        },
+    ]
+    brief = screen.Brief(logging.StreamHandler())
+    _, first, second = (brief.format(logging.makeLogRecord({"msg": "", **record})) for record in said)
+    assert first.startswith(
+        "error: train tiny fold 0 failed: SLURM-job '7' failed, SLURM status is: 'TIMEOUT'; "
+    )
+    assert "iteration 4/40" in first
+    assert "SLURM-job '8'" in second

@@ -1,0 +1,257 @@
+"""Files of several images: time points and positions are images, depth is projected, a channel is chosen."""
+
+import uuid
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import tifffile
+from pydantic import ValidationError
+
+from neuroseg import readers
+from neuroseg.errors import DataError
+from neuroseg.readers.dataset import Folder
+from neuroseg.readers.stacks import Spec, located, marked
+
+HEIGHT, WIDTH = 24, 32
+VALUES = np.random.default_rng(0).integers(90, 170, (2, 3, 2, HEIGHT, WIDTH)).astype(np.uint16)
+"""Two time points, three depths, two channels."""
+
+
+def write(path: Path, planes: np.ndarray, axes: str, **options) -> None:
+    form = {"imagej": True} if path.suffix == ".tif" and not path.name.endswith(".ome.tif") else {}
+    metadata = {"axes": axes, **options.pop("metadata", {})}
+    tifffile.imwrite(path, planes, metadata=metadata, photometric="minisblack", **form, **options)
+
+
+def listed(folder: Path, **settings) -> pd.DataFrame:
+    dataset = Folder.model_validate({"format": "folder", "root": folder, **settings})
+    return readers.read(dataset).images.set_index("image_id")
+
+
+def pixels(images: pd.DataFrame, image_id: str) -> np.ndarray:
+    return readers.read_image(images.loc[image_id, "path"])
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a.ome.tif"])
+def test_time_points_are_images_with_their_time(tmp_path, name):
+    told = {"finterval": 1800.0} if name == "a.tif" else {"TimeIncrement": 0.5, "TimeIncrementUnit": "h"}
+    write(tmp_path / name, VALUES[:, 0, 0], "TYX", metadata=told)
+    images = listed(tmp_path)
+    assert images["time"].to_dict() == {"a__t1": 0, "a__t2": 0.5}
+    for at in range(2):
+        assert (pixels(images, f"a__t{at + 1}") == VALUES[at, 0, 0]).all()
+
+
+def test_the_clock_of_each_plane_goes_before_the_interval(tmp_path):
+    told = {"Plane": {"DeltaT": [60.0, 5460.0], "DeltaTUnit": ["s", "s"]}, "TimeIncrement": 1.0}
+    write(tmp_path / "a.ome.tif", VALUES[:, 0, 0], "TYX", metadata=told)
+    assert listed(tmp_path)["time"].tolist() == [0, 1.5]
+
+
+def test_a_stack_without_times_has_none_and_numbers_sort_as_they_count(tmp_path):
+    write(tmp_path / "a.tif", np.stack([VALUES[0, 0, 0] + at for at in range(11)]), "TYX")
+    images = listed(tmp_path)
+    assert images["time"].isna().all()
+    assert images.index.tolist() == [f"a__t{at:02d}" for at in range(1, 12)]
+    assert (pixels(images, "a__t10") == VALUES[0, 0, 0] + 9).all()
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a.ome.tif"])
+@pytest.mark.parametrize("axes", ["TZCYX", "TCZYX"])
+def test_depth_is_projected_as_the_dataset_file_says(tmp_path, name, axes):
+    if name == "a.tif" and axes == "TCZYX":
+        axes = "TZCYX"  # the only order that ImageJ has
+    planes = VALUES if axes == "TZCYX" else VALUES.swapaxes(1, 2)
+    write(tmp_path / name, planes, axes)
+    depths = VALUES[1, :, 1]
+    for z, expected in {
+        "max": depths.max(0),
+        "mean": np.rint(depths.mean(0)),
+        2: depths[1],
+        "3": depths[2],
+    }.items():
+        images = listed(tmp_path, z=z, channel="2")
+        assert images.index.tolist() == ["a__t1", "a__t2"]
+        assert (pixels(images, "a__t2") == expected).all(), z
+
+
+def test_the_sharpest_depth_is_in_focus(tmp_path):
+    sharp = np.kron(np.random.default_rng(0).integers(90, 170, (6, 8)), np.ones((4, 4))).astype(np.uint16)
+    blurred = (sharp.astype(float) + np.roll(sharp, 1, 0) + np.roll(sharp, 2, 0) + np.roll(sharp, 2, 1)) / 4
+    write(tmp_path / "a.tif", np.stack([blurred.astype(np.uint16), sharp, blurred.astype(np.uint16)]), "ZYX")
+    images = listed(tmp_path, z="focus")
+    assert (pixels(images, "a") == sharp).all()
+
+
+@pytest.mark.parametrize(("channel", "expected"), [("gfp", 0), ("TL Phase", 1), ("1", 0), (2, 1)])
+def test_a_channel_is_chosen_by_name_or_number(tmp_path, channel, expected):
+    write(tmp_path / "a.ome.tif", VALUES[0, 0], "CYX", metadata={"Channel": {"Name": ["GFP", "TL Phase"]}})
+    assert (pixels(listed(tmp_path, channel=channel), "a") == VALUES[0, 0, expected]).all()
+
+
+def test_phase_contrast_is_taken_where_one_channel_is_called_so(tmp_path):
+    write(
+        tmp_path / "a.ome.tif", VALUES[0, 0], "CYX", metadata={"Channel": {"Name": ["GFP", "Phase Contrast"]}}
+    )
+    assert (pixels(listed(tmp_path), "a") == VALUES[0, 0, 1]).all()
+
+
+@pytest.mark.parametrize(
+    ("axes", "planes", "settings", "words"),
+    [
+        ("CYX", VALUES[0, 0], {}, "2 channels .*say with `channel`"),
+        ("ZYX", VALUES[0, :, 0], {}, "3 depths: say with `z`"),
+        ("CYX", VALUES[0, 0], {"channel": "3"}, "its channels are 1, 2; correct `channel: 3`"),
+        ("ZYX", VALUES[0, :, 0], {"z": 4}, "it holds 3 depths; correct `z: 4`"),
+    ],
+)
+def test_what_the_dataset_file_does_not_say_is_asked_in_a_sentence(
+    tmp_path, step, axes, planes, settings, words
+):
+    (tmp_path / "in").mkdir()
+    write(tmp_path / "in" / "a.tif", planes, axes)
+    lines = "".join(f"{name}: {value}\n" for name, value in settings.items())
+    (tmp_path / "d.yaml").write_text(f"format: folder\nroot: '{tmp_path / 'in'}'\n{lines}")
+    out = {name: tmp_path / f"{name}.parquet" for name in ("images", "instances")}
+    with pytest.raises(DataError, match=words):
+        step("validate").main(dataset=tmp_path / "d.yaml", problems=tmp_path / "p.csv", **out)
+
+
+def test_positions_are_images_under_their_own_names(tmp_path):
+    with tifffile.TiffWriter(tmp_path / "plate.ome.tif") as file:
+        for at, name in enumerate(("A1 left", "A1 right", "A1 right")):
+            file.write(VALUES[0, at, 0], metadata={"axes": "YX", "Name": name})
+        file.write(VALUES[0, 0, 0][::4, ::4], metadata={"axes": "YX", "Name": "macro image"})
+    images = listed(tmp_path, pattern=r"(?P<well>[A-P]\d+) ", group=["well"])
+    assert images.index.tolist() == ["plate__A1_left", "plate__A1_right_2", "plate__A1_right_3"]
+    assert images["well"].tolist() == ["A1"] * 3
+    assert (pixels(images, "plate__A1_right_3") == VALUES[0, 2, 0]).all()
+
+
+def test_positions_with_time_points_are_images_each(tmp_path):
+    with tifffile.TiffWriter(tmp_path / "a.ome.tif") as file:
+        for name in ("one", "two"):
+            file.write(
+                VALUES[:, 0, int(name == "two")],
+                metadata={"axes": "TYX", "Name": name},
+                photometric="minisblack",
+            )
+    images = listed(tmp_path)
+    assert images.index.tolist() == ["a__one__t1", "a__one__t2", "a__two__t1", "a__two__t2"]
+    assert (pixels(images, "a__two__t2") == VALUES[1, 0, 1]).all()
+
+
+def test_pages_of_which_nothing_is_said_are_what_the_dataset_file_says(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", VALUES[0, :, 0], photometric="minisblack", metadata=None)
+    with pytest.raises(readers.ImageError, match=r"say which with `pages` \(time, z or channel\)"):
+        pixels(listed(tmp_path), "a")
+    assert listed(tmp_path, pages="time").index.tolist() == ["a__t1", "a__t2", "a__t3"]
+    assert (pixels(listed(tmp_path, pages="time"), "a__t3") == VALUES[0, 2, 0]).all()
+    assert (pixels(listed(tmp_path, pages="z", z="max"), "a") == VALUES[0, :, 0].max(0)).all()
+    assert (pixels(listed(tmp_path, pages="channel", channel=2), "a") == VALUES[0, 1, 0]).all()
+
+
+def test_unlike_pages_stay_refused_whatever_is_said(tmp_path):
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        for page in (VALUES[0, 0, 0], VALUES[0, 1, 0][:20]):
+            file.write(page, photometric="minisblack", metadata=None)
+    with pytest.raises(readers.ImageError, match="2 images of unlike pages"):
+        pixels(listed(tmp_path, pages="time"), "a")
+
+
+def test_white_as_zero_is_turned_over_in_a_stack_too(tmp_path):
+    tifffile.imwrite(
+        tmp_path / "a.tif", VALUES[:, 0, 0], photometric="miniswhite", metadata={"axes": "TYX"}, ome=True
+    )
+    assert (pixels(listed(tmp_path), "a__t2") == 1023 - VALUES[1, 0, 0].astype(int)).all()
+
+
+def one_of_a_set(folder: Path, at: int, count: int, planes: np.ndarray, axis: str) -> None:
+    ids = [f"urn:uuid:{uuid.UUID(int=number + 1)}" for number in range(count)]
+    blocks = "".join(
+        f'<TiffData First{axis}="{number}" IFD="0" PlaneCount="1">'
+        f'<UUID FileName="{axis}{number}.ome.tif">{name}</UUID></TiffData>'
+        for number, name in enumerate(ids)
+    )
+    sizes = "".join(f'Size{each}="{count if each == axis else 1}" ' for each in "TZC")
+    xml = (
+        f'<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" UUID="{ids[at]}">'
+        f'<Image ID="Image:0"><Pixels ID="Pixels:0" DimensionOrder="XYCZT" Type="uint16" SizeX="{WIDTH}" '
+        f'SizeY="{HEIGHT}" {sizes}'
+        f'TimeIncrement="2" TimeIncrementUnit="h"><Channel ID="C:0" SamplesPerPixel="1"/>{blocks}</Pixels>'
+        "</Image></OME>"
+    )
+    tifffile.imwrite(folder / f"{axis}{at}.ome.tif", planes, description=xml, metadata=None)
+
+
+def test_files_of_a_set_that_hold_a_time_point_each_have_its_time(tmp_path):
+    for at in range(2):
+        one_of_a_set(tmp_path, at, 2, VALUES[at, 0, 0], "T")
+    images = listed(tmp_path)
+    assert images["time"].to_dict() == {"T0": 0, "T1": 2}
+    assert (pixels(images, "T1") == VALUES[1, 0, 0]).all()
+
+
+def test_an_ome_tiff_of_one_plane_leaves_its_time_to_the_name(tmp_path):
+    write(tmp_path / "a_12h.ome.tif", VALUES[0, 0, 0], "YX", metadata={"TimeIncrement": 1.0})
+    assert listed(tmp_path, pattern=r"a_(?P<time>\d+h)")["time"].tolist() == [12]
+
+
+def test_a_broken_stack_is_a_problem_of_its_own_row(tmp_path, step):
+    (tmp_path / "in").mkdir()
+    write(tmp_path / "in" / "a.tif", VALUES[:, 0, 0], "TYX")
+    (tmp_path / "in" / "b.tif").write_bytes((tmp_path / "in" / "a.tif").read_bytes()[:900])
+    (tmp_path / "d.yaml").write_text(f"format: folder\nroot: '{tmp_path / 'in'}'\n")
+    out = {name: tmp_path / f"{name}.parquet" for name in ("images", "instances")}
+    step("validate").main(dataset=tmp_path / "d.yaml", problems=tmp_path / "p.csv", **out)
+    assert pd.read_parquet(out["images"])["image_id"].tolist() == ["a__t1", "a__t2"]
+    assert pd.read_csv(tmp_path / "p.csv")["check"].tolist() == ["image_unreadable"]
+
+
+def test_a_file_of_one_image_keeps_its_plain_path(tmp_path):
+    write(tmp_path / "a.tif", VALUES[0, 0, 0], "YX")
+    assert listed(tmp_path)["path"].tolist() == [str(tmp_path / "a.tif")]
+
+
+@pytest.mark.parametrize("spec", [Spec(1, 2, 3, "4"), Spec(10, 1, 1, "max", "time"), None])
+def test_a_place_in_a_file_is_read_as_it_is_written(spec):
+    assert located(marked(Path("x/a::b.tif"), spec)) == (Path("x/a::b.tif"), spec)
+
+
+@pytest.mark.parametrize("settings", [{"z": "min"}, {"z": 0}, {"pages": "t"}])
+def test_words_that_mean_nothing_are_refused(tmp_path, settings):
+    with pytest.raises(ValidationError):
+        listed(tmp_path, **settings)
+
+
+@pytest.mark.parametrize("axes", ["ZYX", "YXZ"])
+def test_depths_are_told_by_the_axes_also_where_pages_are_something_else(tmp_path, axes):
+    depths = np.stack([VALUES[0, 0, 0] + at for at in range(4)])
+    stored = depths if axes == "ZYX" else np.moveaxis(depths, 0, 2)
+    tifffile.imwrite(tmp_path / "a.tif", stored, metadata={"axes": axes}, photometric="minisblack")
+    assert (pixels(listed(tmp_path, z=3), "a") == depths[2]).all()
+
+
+def test_four_depths_that_their_writer_stored_as_samples_of_one_page_are_four(tmp_path):
+    depths = np.stack([VALUES[0, 0, 0] + at for at in range(4)])
+    tifffile.imwrite(
+        tmp_path / "a.tif", depths, metadata={"axes": "ZYX"}, photometric="rgb", planarconfig="separate"
+    )
+    assert (pixels(listed(tmp_path, z="focus"), "a") == depths[0]).all()
+    assert (pixels(listed(tmp_path, z=4), "a") == depths[3]).all()
+
+
+@pytest.mark.parametrize(("imagej", "words"), [(True, "after 3 of 6 images"), (False, "after page 4")])
+def test_a_stack_whose_copy_was_cut_off_is_not_taken_for_what_is_left_of_it(tmp_path, imagej, words):
+    planes = np.stack([VALUES[0, 0, 0] + at for at in range(6)])
+    with tifffile.TiffWriter(tmp_path / "a.tif", imagej=imagej) as file:
+        for part in [planes] if imagej else planes:
+            file.write(part, photometric="minisblack", metadata={} if imagej else None)
+    content = (tmp_path / "a.tif").read_bytes()
+    (tmp_path / "a.tif").write_bytes(content[: len(content) * 11 // 20])
+    (path,) = listed(tmp_path, pages="time")["path"]
+    with pytest.raises(readers.ImageError, match=f"is cut off {words}, copy it anew") as caught:
+        readers.read_image(path)
+    assert caught.value.check == "image_unreadable"

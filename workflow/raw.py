@@ -1,0 +1,22 @@
+"""What a dataset is read from: its raw files, listed by content, and the folder that the demo draws."""
+
+from workflow import listing
+from workflow.configs import read
+
+SIMULATED = "data/demo"
+"""The raw data that the chain draws by itself; all other raw data are put into data/ by hand or by DVC."""
+
+
+def raw(dataset: str) -> list[str]:
+    """Return what `validate` reads: a listing of the raw files by content, and the folder that is drawn."""
+    content = read("datasets", dataset)
+    root, entries = content["root"], content.get("annotations", [])
+    entries = [{"annotations": entries}] if isinstance(entries, str) else entries
+    folders = [entry["images"] for entry in entries if "images" in entry]
+    folders += [folder for key in ("images", "test_images", "unlabelled") for folder in content.get(key, [])]
+    named = [entry["annotations"] for entry in entries]
+    folders += named if content.get("format") in ("labels", "rois", "geojson") else []  # a file of each image
+    named += [content["plate_map"]] if content.get("plate_map") else []
+    folders += [] if content.get("images") or content["format"] == "coco" else ["."]
+    listed = listing.update(dataset, root, folders, named, drawn=root == SIMULATED)
+    return [listed, *([root] if root == SIMULATED else [])]

@@ -1,0 +1,154 @@
+"""What is on the screen while steps run: a line a step, how far the long ones are, and what failed, last.
+
+A run with VERBOSE=1, and a dry run, show all that Snakemake says; `.snakemake/log/` holds it in any case, and
+`logs/{dataset}/` what each step said.
+"""
+
+import logging
+import os
+import re
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from snakemake.logging import LogEvent, logger
+from snakemake.shell import shell
+
+PAUSE = 30
+"""Seconds between two looks at how far the long steps are."""
+
+TAIL = 4096
+"""Bytes of a log's end in which its last lines are looked for."""
+
+HIDDEN = {
+    LogEvent.WORKFLOW_STARTED,
+    LogEvent.RESOURCES_INFO,
+    LogEvent.SHELLCMD,
+    LogEvent.JOB_STARTED,
+    LogEvent.JOB_FINISHED,
+    LogEvent.PROGRESS,
+    LogEvent.RUN_INFO,
+}
+"""Snakemake's events that leave nothing on the screen."""
+
+UNSAID = re.compile(
+    r"(Building DAG|Using shell|Select jobs|Execute \d|Complete log|host:|Assuming|Shutting down"
+    r"|Exiting because|Removing output|Will exit|Trying to restart|Restarting|Finished jobid"
+    r"|Conda environments: ignored|RuleException:\nCalledProcessError|\[\w{3} \w{3})"
+)
+"""How those of Snakemake's messages begin that leave nothing on the screen; what else it says stays."""
+
+
+def shorten(settings: Any, environ: Mapping[str, str] = os.environ) -> None:
+    """Have Snakemake say a line a step on the screen, and the steps themselves speak to their logs alone.
+
+    Args:
+        settings: Snakemake's own, of output. A dry run stays as it is, and so does one that is quiet already.
+        environ: VERBOSE, if not empty, leaves everything as it is.
+    """
+    if environ.get("VERBOSE") or settings is None or settings.dryrun or settings.quiet:
+        return
+    handlers: list[Any] = logger.handlers  # Snakemake's own know of more than logging's
+    for handler in handlers:
+        if handler.name == "DefaultStreamHandler" and not isinstance(handler.formatter, Brief):
+            brief = Brief(handler)
+            handler.setFormatter(brief)
+            handler.last_msg_was_job_info = True
+            shell.prefix("set -euo pipefail; exec > /dev/null; ")
+            threading.Thread(target=brief.watch, daemon=True).start()
+
+
+class Brief(logging.Formatter):
+    """A line for each step begun, a sentence for each that fails, and what failed once more at the end."""
+
+    def __init__(self, handler: Any) -> None:
+        super().__init__()
+        self.handler, self.said = handler, ""
+        self.total, self.begun = 0, 0
+        self.running: dict[int, tuple[str, list[str]]] = {}  # job: its name, its logs
+        self.failed: dict[str, str] = {}  # name: sentence
+
+    def format(self, record: Any) -> str:
+        """Return what a record says on the screen; nothing where it is left out, or was said just before."""
+        text = self._brief(record)
+        repeated = text == self.said
+        self.said = text or self.said
+        self.handler.last_msg_was_job_info = True  # keeps the handler from a blank line before each step
+        return "" if repeated else text
+
+    def _brief(self, record: Any) -> str:
+        event = getattr(record, "event", None)
+        if event == LogEvent.RUN_INFO:
+            self.total = record.stats.get("total", 0)
+        elif event == LogEvent.JOB_INFO:
+            return self._begins(record)
+        elif event == LogEvent.JOB_ERROR:
+            return self._fails(record)
+        elif event == LogEvent.JOB_FINISHED:
+            name, _ = self.running.pop(record.job_id, ("", []))
+            self.failed.pop(name, None)
+        text = str(record.msg or "")
+        if "At least one job did not complete successfully" in text and self.failed:
+            return "\n".join(self.failed.values())
+        over = text.startswith("Elapsed time") and bool(self.failed)  # what failed shall stand last
+        return "" if event in HIDDEN or UNSAID.match(text) or over else record.getMessage()
+
+    def _begins(self, record: Any) -> str:
+        self.begun += 1
+        label = named(record.rule_name, record.wildcards)
+        self.running[record.jobid] = (label, list(record.log))
+        return f"{time.strftime('%H:%M:%S')} step {self.begun} of {max(self.total, self.begun)}: {label}"
+
+    def _fails(self, record: Any) -> str:
+        label, logs = self.running.get(record.jobid, (record.rule_name, list(record.log)))
+        before = self.failed.get(label)
+        # a cluster's: timed out, cancelled
+        scheduler = " ".join(str(getattr(record, "rule_msg", None) or "").split())
+        sentence = "; ".join(filter(None, [scheduler.rstrip("."), last_sentence(logs[0]) if logs else ""]))
+        where = f" (all of it: {logs[0]})" if logs else ""
+        self.failed[label] = f"error: {label} failed: {sentence or 'it left no sentence'}{where}"
+        return "" if self.failed[label] == before else self.failed[label]
+
+    def watch(self) -> None:
+        """Say now and then how far each running step is, where its log tells."""
+        told: dict[str, str] = {}
+        while True:
+            time.sleep(PAUSE)
+            for label, logs in list(self.running.values()):
+                line = how_far(logs[0]) if logs else ""
+                if line and told.get(label) != line:
+                    told[label] = line
+                    logger.info(f"         {label}: {line}")
+
+
+def named(rule: str, wildcards: Mapping[str, str]) -> str:
+    """Return what a person calls a step: the rule, and what of it, without the data set."""
+    parts = [
+        f"fold {value}" if key == "fold" else value for key, value in wildcards.items() if key != "dataset"
+    ]
+    return " ".join([rule, *map(str, parts)])
+
+
+def tail(log: str) -> list[str]:
+    """Return the last lines of a log, none where it cannot be read."""
+    try:
+        with Path(log).open("rb") as file:
+            file.seek(max(0, Path(log).stat().st_size - TAIL))
+            text = file.read().decode(errors="replace")
+    except OSError:
+        return []
+    return [line.strip() for line in re.split(r"[\r\n]+", text) if line.strip()]
+
+
+def how_far(log: str) -> str:
+    """Return the last line of a log that tells the time left, or nothing."""
+    return next((line for line in reversed(tail(log)) if line.endswith(" left")), "")
+
+
+def last_sentence(log: str) -> str:
+    """Return what a failed step said last: its own sentence for the user, else its last line."""
+    lines = tail(log)
+    own = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+    return own[-1] if own else lines[-1] if lines else ""

@@ -8,7 +8,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import repository_recorded
-from ledger import commits, record
+from ledger import branch, commits
 from ledger.commands import RunError
 from repository_recorded import git
 
@@ -75,7 +75,7 @@ def test_a_full_disk_leaves_files_and_index_as_they_were(root, monkeypatch):
 def test_metrics_under_another_name_leave_nothing_of_the_former_behind(root):
     commit, _, _ = next_commit(root)
     commits.tag(root, "run/second", commit, "map two 0.2500")
-    record._join("second", root)
+    branch.join("second", root)
     assert git("status", "--porcelain", folder=root) == ""
     assert not (root / OLD).exists()
     assert (root / NEW).read_text() == METRICS
@@ -92,7 +92,7 @@ def test_an_interrupted_recording_is_not_finished_over_edits(root):
     with pytest.raises(
         RunError, match=rf"these files are not committed: {BOARD}; put them aside \(`git stash`\)"
     ):
-        record._finish("second", None, root)
+        branch.finish("second", None, root)
     assert (root / BOARD).read_text() == mine
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import repository_to_record
 import yaml
-from ledger import arguments, commits, provenance, record, runs
+from ledger import arguments, commits, provenance, remote, runs
 from ledger.commands import RunError
 from ledger.commands import run as call
 from repository_to_record import git, ledger, status
@@ -329,11 +329,11 @@ def test_a_push_that_is_interrupted_says_that_the_run_is_recorded_and_how_its_fi
     def interrupt(*command: str, root: Path, env: dict[str, str] | None) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(record, "run", interrupt)
+    monkeypatch.setattr(remote, "run", interrupt)
     with pytest.raises(
         RunError, match="recorded, but not in the remote: `dvc push --all-tags` tries again; it was int"
     ):
-        record._send(root=tmp_path)
+        remote.send(root=tmp_path)
 
 
 # --------------------------------------------------------------------------------------- where it is recorded

@@ -18,7 +18,7 @@ from typing import Any
 import pandas as pd
 import torch
 
-from neuroseg.detector import foreign
+from neuroseg.detector import archive, foreign
 from neuroseg.detector.pretrained import PACKAGED
 from neuroseg.detector.progress import say
 from neuroseg.errors import DataError
@@ -168,7 +168,7 @@ def read_weights(source: str) -> dict[str, torch.Tensor]:
             f"{source}: its state_dict is no mapping of names to weights; use another checkpoint."
         )
     weights = {name: weight for name, weight in weights.items() if isinstance(weight, torch.Tensor)}
-    foreign.check_weights(weights, Path(source))
+    archive.check_weights(weights, Path(source))
     return weights
 
 
@@ -176,7 +176,7 @@ def _read(path: Path, own: bool = False) -> dict:
     if not path.is_file():
         raise DataError(f"{path}: there is no such checkpoint; run the stage that writes it.")
     if own or zipfile.is_zipfile(path):  # OpenMMLab's oldest are no archives and have no checksums
-        foreign.check_archive(path, own)
+        archive.check_archive(path, own)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # unpickling raises without a common base
@@ -196,7 +196,7 @@ def _reason(error: Exception) -> str:
 
 def _sound(path: Path) -> dict | None:
     try:
-        foreign.check_archive(path, own=False)
+        archive.check_archive(path, own=False)
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception:  # whatever a damaged file makes them raise
         return None

@@ -1,4 +1,4 @@
-"""What a detector file may hold, since it may come from anybody: settings of known parts, and sound weights.
+"""What a detector file may set, since it may come from anybody: parts that are known, within limits.
 
 MMEngine builds whatever a `type` names, imports it first where it must, and some parts read files or
 addresses that their settings name. So all settings are checked before anything is built of them.
@@ -6,18 +6,14 @@ addresses that their settings name. So all settings are checked before anything 
 
 from __future__ import annotations
 
-import pickletools
 import re
-import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import torch
-
 # Imported for what they enter into MMDetection's registry.
 from neuroseg.detector import appearance, backbones, heads, transforms  # noqa: F401
+from neuroseg.detector.archive import check_weights
 from neuroseg.detector.openmmlab import MODELS, TASK_UTILS, TRANSFORMS, ops
 from neuroseg.errors import DataError
 
@@ -65,69 +61,13 @@ SUPPRESSIONS = {"nms", "soft_nms"}
 
 SCOPES = {"mmdet", "mmcv", "mmengine"}
 
-GLOBAL = re.compile(
-    r"collections OrderedDict|torch(\.storage)? \w+Storage|torch\._utils _rebuild_tensor_v2|torch \w+"
-)
-"""What the pickle within a detector file may name: the parts of tensors."""
-
 ENTRIES, DEPTH, LARGEST, PADDING = 100_000, 40, 100_000, 1024
 """Most entries of a configuration, deepest nesting, largest number, and coarsest padding in pixels."""
 
 SIDE, MAGNIFIED = 4096, 8
 """What test_pipeline may make of an image: its longest side in pixels, and its magnification."""
 
-FOLDER = 0x10
-"""The bit of a ZIP entry's attributes that makes it a folder."""
-
 _WORDS = re.compile(r"[\w +-]*")
-
-
-def check_archive(path: Path, own: bool = True) -> None:
-    """Refuse a checkpoint with damaged bytes, that unpacks to more than its size, or names foreign types.
-
-    PyTorch writes a checksum of each part of the file and does not compare them when it reads.
-
-    Args:
-        path: The file, in PyTorch's present format (a ZIP archive).
-        own: Whether it is a fitted detector of ours, which names nothing but the parts of tensors.
-
-    Raises:
-        DataError: one of these.
-    """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            entries = archive.infolist()
-            if sum(entry.file_size for entry in entries) > path.stat().st_size:
-                raise DataError(f"{path}: the checkpoint unpacks to more than its own size; do not use it.")
-            # PyTorch takes an entry marked as a folder for one without bytes, and leaves its weights unset.
-            marked = [entry.filename for entry in entries if entry.external_attr & FOLDER or entry.is_dir()]
-            damaged = marked[0] if marked else archive.testzip()
-            if damaged is not None:
-                raise DataError(
-                    f"{path}: the checkpoint is damaged (in {damaged}); copy it again, or train it again."
-                )
-            pickles = [archive.read(entry) for entry in entries if entry.filename.endswith("/data.pkl")]
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, OSError, RuntimeError, ValueError) as error:
-        raise DataError(
-            f"{path}: the checkpoint is damaged ({error}); copy it again, or train it again."
-        ) from error
-    for name in (name for pickle in pickles for name in _named(pickle)) if own else ():
-        if not GLOBAL.fullmatch(name):
-            raise DataError(
-                f"{path}: it names {name.replace(' ', '.')}, which no fitted detector holds; do not use it."
-            )
-
-
-def _named(pickle: bytes) -> Iterator[str]:
-    """Yield what a pickle imports. What its stack puts together is none of PyTorch's and has no name here."""
-    try:
-        for code, value, _ in pickletools.genops(pickle):
-            if code.name == "GLOBAL":
-                yield str(value)
-            elif code.name in ("STACK_GLOBAL", "INST", "EXT1", "EXT2", "EXT4"):
-                yield code.name
-    except ValueError:
-        yield "what cannot be read"
 
 
 def check_content(content: dict, path: Path) -> None:
@@ -162,37 +102,11 @@ def check_content(content: dict, path: Path) -> None:
     check_config(content["config"], path)
     model, missing = content["config"].get("model"), [key for key in BUILT if not content["config"].get(key)]
     limits = model.get("test_cfg") if isinstance(model, dict) else None
-    if (
-        missing
-        or not isinstance(limits, dict)
-        or not all(isinstance(limits.get(key), dict) for key in ("rpn", "rcnn"))
-    ):
-        raise DataError(
-            f"{path}: config.{missing[0] if missing else 'model.test_cfg'} is missing; train it again."
-        )
+    if not isinstance(limits, dict) or not all(isinstance(limits.get(key), dict) for key in ("rpn", "rcnn")):
+        missing.append("model.test_cfg")
+    if missing:
+        raise DataError(f"{path}: config.{missing[0]} is missing; train it again.")
     check_weights(content["state_dict"], path)
-
-
-def check_weights(weights: dict, path: Path) -> None:
-    """Refuse weights that are no plain tensors of finite numbers.
-
-    Raises:
-        DataError: naming the file and the weight.
-    """
-    for name, weight in weights.items():
-        if not isinstance(name, str) or not isinstance(weight, torch.Tensor):
-            raise DataError(f"{path}: state_dict.{name}: this is no tensor; train the detector again.")
-        plain = weight.layout == torch.strided and weight.device.type == "cpu" and not weight.is_quantized
-        if not plain or weight.is_complex():
-            raise DataError(f"{path}: state_dict.{name}: this is no plain tensor; train the detector again.")
-        if weight.numel() * weight.element_size() > weight.untyped_storage().nbytes():
-            raise DataError(
-                f"{path}: state_dict.{name}: it claims more numbers than the file holds; do not use it."
-            )
-        if weight.is_floating_point() and not torch.isfinite(weight).all():
-            raise DataError(
-                f"{path}: state_dict.{name}: it holds numbers that are not finite; train the detector again."
-            )
 
 
 def check_config(config: dict, where: str | Path) -> None:
@@ -214,9 +128,8 @@ def check_config(config: dict, where: str | Path) -> None:
             )
         complaint = _complaint(key, value, built, parts)
         if not complaint and keys[0] == "test_pipeline" and isinstance(value, int | float):
-            complaint = (
-                "would fill the memory" if value > (MAGNIFIED if "scale_factor" in keys else SIDE) else ""
-            )
+            most = MAGNIFIED if "scale_factor" in keys else SIDE
+            complaint = "would fill the memory" if value > most else ""
         if complaint:
             said = repr(value) if isinstance(value, str | int | float | bool | None) else type(value).__name__
             raise DataError(
@@ -239,9 +152,8 @@ def _complaint(key: Any, value: Any, built: bool, parts: frozenset[str]) -> str:
     if key == "type":
         if not isinstance(value, str):
             return "is no name of a part"
-        name = (
-            value.rpartition(".")[2] if value.partition(".")[0] in SCOPES and value.count(".") == 1 else value
-        )
+        scope, _, within = value.partition(".")
+        name = within if scope in SCOPES else value
         if not name.isidentifier() or name in REFUSED or (built and name not in parts):
             return "is no part of MMDetection, MMCV, MMEngine or neuroseg that a detector may be built of"
     elif key == "_scope_":
@@ -277,11 +189,9 @@ def without_sources(part: Any) -> Any:
     if isinstance(part, dict):
         kept = {key: without_sources(value) for key, value in part.items() if key != "pretrained"}
         began = kept.get("init_cfg")
-        return (
-            kept | {"init_cfg": None}
-            if isinstance(began, dict) and began.get("type") == "Pretrained"
-            else kept
-        )
+        if isinstance(began, dict) and began.get("type") == "Pretrained":
+            kept["init_cfg"] = None
+        return kept
     if isinstance(part, list | tuple):
         return type(part)(without_sources(inner) for inner in part)
     return part

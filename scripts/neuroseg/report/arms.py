@@ -11,39 +11,11 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 
 from neuroseg import rle
+from neuroseg.report import controls
 from neuroseg.report.doses import arm_name, ordered
 from neuroseg.report.drawing import INK, colours, panel, spread
 from neuroseg.report.sheets import sheet
 from neuroseg.report.view import View
-
-CONTROLS = frozenset(
-    (
-        *(
-            "control",
-            "controls",
-            "ctrl",
-            "ctl",
-            "negative control",
-            "neg control",
-            "neg. control",
-            "none",
-            "untreated",
-        ),
-        *(
-            "no treatment",
-            "vehicle",
-            "vehicle control",
-            "dmso",
-            "mock",
-            "sham",
-            "pbs",
-            "saline",
-            "medium",
-            "media",
-        ),
-    )
-)
-"""Treatments known as controls by name, in lower case, where nobody says which is the control."""
 
 ALL = "all"
 """Stands for the cell type where no source tells one: what detectors take cells for splits no well."""
@@ -72,12 +44,12 @@ def section(view: View) -> dict[str, object] | None:
         wells = arms(view.evidence.images, view.evidence.truth, summary, _folds(view))
     if wells is None or wells.empty:
         return None
-    names, source = controls(wells["treatment"], view.evidence.controls)
+    names, source = controls.of(wells["treatment"], view.evidence.controls)
     table = effects(wells, names)
     caption = "Treated wells beside control wells; where images are annotated, what the truth says beside it."
     return {
         "charts": arms_charts(wells, names),
-        "control": _control_sentence(wells, names, source),
+        "control": controls.sentence(wells["treatment"], names, source),
         "folds": wells["fold"].nunique() > 1,
         "scale": _scale_sentence(wells),
         "arms": wells["arm"].nunique(),
@@ -154,20 +126,6 @@ def _scale_sentence(wells: pd.DataFrame) -> str:
     )
 
 
-def controls(treatments: Sequence[str], said: Sequence[str]) -> tuple[tuple[str, ...], str | None]:
-    """Return the treatments that are the control, and by whose word: "said", "recognised", or None if none.
-
-    What plate map or dataset file say holds; else a name of CONTROLS, where exactly one treatment has such a
-    name.
-    """
-    there = sorted(set(treatments))
-    named = tuple(name for name in there if name in said)
-    if named:
-        return named, "said"
-    recognised = tuple(name for name in there if name.strip().casefold() in CONTROLS)
-    return (recognised, "recognised") if len(recognised) == 1 else ((), None)
-
-
 def arms_charts(wells: pd.DataFrame, control: Sequence[str]) -> list[Markup]:
     """A panel for each measure: a dot for each well, grouped by cell type and arm, the bar the arm's mean."""
     palette = colours(ordered(wells, control))
@@ -190,10 +148,8 @@ def effects(wells: pd.DataFrame, control: Sequence[str]) -> pd.DataFrame:
     order = ordered(wells[~base], control) if len(control) else []
     for kind, mine in wells.groupby("cell_type"):
         for arm in order:
-            treated, untreated = (
-                mine[~base.loc[mine.index] & (mine["arm"] == arm)],
-                mine[base.loc[mine.index]],
-            )
+            untreated = mine[base.loc[mine.index]]
+            treated = mine[~base.loc[mine.index] & (mine["arm"] == arm)]
             for measure, name in shown_measures(wells).items():
                 counts, means = _compared(treated, untreated, measure)
                 if not all(counts):
@@ -212,21 +168,6 @@ def effects(wells: pd.DataFrame, control: Sequence[str]) -> pd.DataFrame:
 def _folds(view: View) -> pd.Series | None:
     scored = view.evidence.per_image.get(view.leader)
     return None if scored is None else scored.drop_duplicates("image_id").set_index("image_id")["fold"]
-
-
-def _control_sentence(wells: pd.DataFrame, names: Sequence[str], source: str | None) -> str:
-    listed = ", ".join(sorted(set(wells["treatment"])))
-    if source == "said":
-        return f"The control is {' and '.join(names)}, as the plate map or the dataset file says."
-    if source == "recognised":
-        return (
-            f"The control is {names[0]}, known by its name; name another with `control:` in the dataset file."
-        )
-    return (
-        f"No ratio is given, as it is not known which treatment is the control ({listed}): name it with "
-        "`control:` in "
-        "the dataset file, or by a column `control` of the plate map."
-    )
 
 
 def _compared(

@@ -10,16 +10,16 @@ from test_levels import AS_IT_IS, EXPORTS, FIELD, culture, padded, stored
 
 from neuroseg.detector import appearance, foreign
 from neuroseg.errors import DataError
-from neuroseg.readers import levels
+from neuroseg.readers import looks
 
 CRISP = stored(FIELD + (abs(FIELD - 128) > 15) * np.random.default_rng(0).normal(0, 25, FIELD.shape), 8)
 """Cells with fine grain in them."""
 
-PALE = levels.Learnt(
-    levels.Range(98, 102, 113),
-    levels.Range(50, 70, 80),
-    levels.Range(65, 84, 100),
-    levels.Range(0.3, 0.4, 0.5),
+PALE = looks.Learnt(
+    looks.Range(98, 102, 113),
+    looks.Range(50, 70, 80),
+    looks.Range(65, 84, 100),
+    looks.Range(0.3, 0.4, 0.5),
 )
 
 
@@ -31,14 +31,14 @@ def images(tmp_path) -> pd.DataFrame:
 
 
 def test_what_a_detectors_images_look_like_is_kept_with_it(images):
-    looks = appearance.learnt(images, np.load)
-    assert appearance.of_detector({"looks": looks}) == levels.learnt_from(
+    kept = appearance.learnt(images, np.load)
+    assert appearance.of_detector({"looks": kept}) == looks.learnt_from(
         np.load(path) for path in images["path"]
     )
 
 
 def test_a_detector_that_does_not_tell_has_learnt_the_ordinary():
-    assert appearance.of_detector({}) == levels.ORDINARY
+    assert appearance.of_detector({}) == looks.ORDINARY
 
 
 def test_an_image_as_learnt_is_read_as_it_is_and_another_is_brought_to_it(tmp_path):
@@ -48,7 +48,7 @@ def test_an_image_as_learnt_is_read_as_it_is_and_another_is_brought_to_it(tmp_pa
         "framed": padded(AS_IT_IS, 0),
     }.items():
         np.save(tmp_path / f"{name}.npy", image)
-    read = appearance.Adapted(np.load, levels.learnt_from([AS_IT_IS]))
+    read = appearance.Adapted(np.load, looks.learnt_from([AS_IT_IS]))
     assert (read(tmp_path / "same.npy") == AS_IT_IS).all()
     assert np.abs(read(tmp_path / "offset.npy").astype(float) - AS_IT_IS).mean() < 3
     assert (read(tmp_path / "framed.npy")[90:-90, 90:-90] == AS_IT_IS).all()
@@ -61,7 +61,7 @@ def test_an_image_as_learnt_is_read_as_it_is_and_another_is_brought_to_it(tmp_pa
 
 def test_levels_of_16_bit_are_told_without_powers_of_ten(tmp_path):
     np.save(tmp_path / "wide.npy", AS_IT_IS.astype(np.uint16) * 100 + 12000)
-    read = appearance.Adapted(np.load, levels.learnt_from([AS_IT_IS]))
+    read = appearance.Adapted(np.load, looks.learnt_from([AS_IT_IS]))
     read(tmp_path / "wide.npy")
     (said,) = appearance.sentences(read, pd.Series([str(tmp_path / "wide.npy")]), np.ones(1))
     assert "level 24800 made 128, contrast" in said
@@ -70,7 +70,7 @@ def test_levels_of_16_bit_are_told_without_powers_of_ten(tmp_path):
 def test_images_whose_background_was_cut_off_have_a_sentence_of_their_own(tmp_path):
     for name, image in {"dark": EXPORTS["dark 8 bit"], "cut": stored(AS_IT_IS - 128.0, 8)}.items():
         np.save(tmp_path / f"{name}.npy", image)
-    read = appearance.Adapted(np.load, levels.learnt_from([AS_IT_IS]))
+    read = appearance.Adapted(np.load, looks.learnt_from([AS_IT_IS]))
     paths = pd.Series([str(tmp_path / f"{name}.npy") for name in ("dark", "cut")])
     for path in paths:
         read(Path(path))
@@ -98,7 +98,7 @@ def test_images_whose_background_was_cut_off_have_a_sentence_of_their_own(tmp_pa
 )
 def test_an_image_unlike_those_learnt_from_is_named_with_why(tmp_path, change, magnified, words):
     np.save(tmp_path / "a.npy", change(CRISP))
-    read = appearance.Adapted(np.load, levels.learnt_from([CRISP]))
+    read = appearance.Adapted(np.load, looks.learnt_from([CRISP]))
     read(tmp_path / "a.npy")
     told = appearance.sentences(read, pd.Series([str(tmp_path / "a.npy")]), np.array([magnified]))
     assert any(words in sentence for sentence in told) if words else not told
@@ -110,10 +110,8 @@ def test_every_detector_has_its_own_levels(tmp_path):
     assert np.median(shown) == pytest.approx(102, abs=1)
 
 
-@pytest.mark.parametrize(
-    "looks", [{}, 3, {"level": [1, 2, 3]}, levels.plain(PALE) | {"peak": [2.0, 1.0, 3.0]}]
-)
-def test_a_detector_file_that_tells_nonsense_is_refused(looks):
-    content = {"model": "m", "classes": ["cell"], "fold": 0, "config": {}, "state_dict": {}, "looks": looks}
+@pytest.mark.parametrize("told", [{}, 3, {"level": [1, 2, 3]}, looks.plain(PALE) | {"peak": [2.0, 1.0, 3.0]}])
+def test_a_detector_file_that_tells_nonsense_is_refused(told):
+    content = {"model": "m", "classes": ["cell"], "fold": 0, "config": {}, "state_dict": {}, "looks": told}
     with pytest.raises(DataError, match="looks: they tell of no images"):
         foreign.check_content(content, Path("model.pth"))

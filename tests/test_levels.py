@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neuroseg import readers
-from neuroseg.readers import levels
-from neuroseg.readers.levels import ORDINARY, Learnt, Range
+from neuroseg.readers import levels, looks
+from neuroseg.readers.looks import ORDINARY, Learnt, Range
 
 DATA = os.environ.get("NEUROSEG_DATA")
 
@@ -39,7 +39,7 @@ def stored(values: np.ndarray, bits: int) -> np.ndarray:
 AS_IT_IS = stored(FIELD, 8)
 LOW, HIGH = np.percentile(FIELD, (0.35, 99.65))
 
-LEARNT = levels.learnt_from([AS_IT_IS])
+LEARNT = looks.learnt_from([AS_IT_IS])
 
 EXPORTS = {
     "16 bit": stored(FIELD * 70, 16),
@@ -66,9 +66,9 @@ def padded(image: np.ndarray, value: int, border: int = 90) -> np.ndarray:
 @pytest.mark.parametrize("name", EXPORTS)
 def test_every_export_of_a_field_has_the_learnt_level_and_contrast(name):
     shown = readers.to_uint8(EXPORTS[name], LEARNT)
-    seen = levels.look(shown)
+    seen = looks.look(shown)
     assert seen.level == pytest.approx(128, abs=8)
-    assert seen.contrast == pytest.approx(levels.look(AS_IT_IS).contrast, rel=0.25)
+    assert seen.contrast == pytest.approx(looks.look(AS_IT_IS).contrast, rel=0.25)
     assert likeness(shown, AS_IT_IS) > 0.96
 
 
@@ -79,11 +79,30 @@ def test_of_a_background_subtracted_export_the_bright_half_is_as_bright(taken, b
     assert np.median(found.image) == pytest.approx(128, abs=2)
     halos = FIELD > 165
     assert found.image[halos].mean() - 128 == pytest.approx(AS_IT_IS[halos].mean() - 128, rel=0.5)
-    assert "export without subtraction" in found.done
+    assert found.done.cut == 0
+    assert "cut off at 0, export without subtraction" in found.done.words
+
+
+@pytest.mark.parametrize(
+    ("done", "words"),
+    [
+        (levels.Done(), ""),
+        (levels.Done(blank=0.3), "30 % blank"),
+        (levels.Done(level=(60, 128)), "level 60 made 128"),
+        (
+            levels.Done(0.3, (24800.5, 128), 0.301, 0),
+            "30 % blank; level 24800 made 128, contrast multiplied by 0.301; "
+            "what was darker than the background is cut off at 0, export without subtraction",
+        ),
+    ],
+)
+def test_what_was_done_is_data_and_reads_as_words(done, words):
+    assert done.words == words
 
 
 def test_what_looks_as_learnt_keeps_its_bytes():
     assert readers.to_uint8(AS_IT_IS) is AS_IT_IS
+    assert levels.shown(AS_IT_IS).done == levels.Done()
 
 
 @pytest.mark.parametrize("bits", [8, 16])
@@ -96,7 +115,7 @@ def test_a_black_border_changes_nothing_of_the_field_and_becomes_background(bits
     assert np.ptp(shown.image[:border]) == 0
     assert shown.image[0, 0] == pytest.approx(128, abs=1)
     assert shown.look.blank == pytest.approx(1 - field.size / shown.image.size, abs=0.002)
-    assert "blank" in shown.done
+    assert shown.done.blank == shown.look.blank
 
 
 @pytest.mark.parametrize("value", [60, 128, 255])
@@ -137,15 +156,15 @@ def test_an_image_of_one_cell_is_not_taken_for_a_pale_one():
 
 def test_images_are_brought_to_what_a_detector_has_learnt_from():
     learnt = Learnt(Range(98, 102, 113), Range(50, 70, 80), Range(65, 84, 100), Range(0.3, 0.4, 0.5))
-    seen = levels.look(readers.to_uint8(EXPORTS["camera offset"], learnt))
+    seen = looks.look(readers.to_uint8(EXPORTS["camera offset"], learnt))
     assert seen.level == pytest.approx(102, abs=1)
     assert 50 < seen.contrast < 80
 
 
 def test_what_was_learnt_from_survives_a_file_and_keeps_its_own_images_as_they_are():
     images = [stored(culture(seed=seed), 8) for seed in range(3)]
-    learnt = levels.learnt_from(images)
-    assert levels.from_plain(levels.plain(learnt)) == learnt
+    learnt = looks.learnt_from(images)
+    assert looks.from_plain(looks.plain(learnt)) == learnt
     assert all(readers.to_uint8(image, learnt) is image for image in images)
     assert learnt.level.low <= learnt.level.middle <= learnt.level.high
 
@@ -154,9 +173,9 @@ def test_what_was_learnt_from_survives_a_file_and_keeps_its_own_images_as_they_a
     "broken", [{}, {"level": [1, 2]}, {"level": [3, 2, 1]}, {"level": [0, 1, float("nan")]}, 7]
 )
 def test_figures_that_are_none_are_refused(broken):
-    content = {**levels.plain(ORDINARY), **broken} if isinstance(broken, dict) and broken else broken
+    content = {**looks.plain(ORDINARY), **broken} if isinstance(broken, dict) and broken else broken
     with pytest.raises(ValueError, match=r"it lacks|finite"):
-        levels.from_plain(content)
+        looks.from_plain(content)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (9, 9), (16, 300), (63, 64), (700, 16)])
@@ -184,7 +203,7 @@ def test_no_gain_offset_or_border_of_a_camera_matters_much(scale, offset, border
     assert np.median(inner) == pytest.approx(128, abs=2)
     if np.ptp(stored(values / gain, 16)) > 60:  # fewer grey values show no cells
         assert likeness(inner, AS_IT_IS) > 0.95
-        assert 12 < levels.look(inner).contrast < 100
+        assert 12 < looks.look(inner).contrast < 100
 
 
 @pytest.mark.skipif(not DATA, reason="NEUROSEG_DATA names no folder of real images")

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from neuroseg.detector.dataset import Load
-from neuroseg.readers import levels
+from neuroseg.readers import levels, looks
 
 MOST = 200
 """Training images that are looked at, evenly spread."""
@@ -24,17 +24,17 @@ def learnt(images: pd.DataFrame, load: Load) -> dict[str, list[float]]:
         load: Reads an image as the training sees it.
     """
     paths = images["path"].iloc[:: max(1, -(-len(images) // MOST))]
-    return levels.plain(levels.learnt_from(load(Path(path)) for path in paths))
+    return looks.plain(looks.learnt_from(load(Path(path)) for path in paths))
 
 
-def of_detector(content: Mapping[str, Any]) -> levels.Learnt:
+def of_detector(content: Mapping[str, Any]) -> looks.Learnt:
     """Return what a detector has learnt from, the ordinary where its file does not tell.
 
     Raises:
         ValueError: the file tells something else.
     """
     told = content.get("looks")
-    return levels.ORDINARY if told is None else levels.from_plain(told)
+    return looks.ORDINARY if told is None else looks.from_plain(told)
 
 
 class Adapted:
@@ -45,10 +45,10 @@ class Adapted:
         learnt: What the detector has learnt from.
     """
 
-    def __init__(self, load: Load, learnt: levels.Learnt) -> None:
+    def __init__(self, load: Load, learnt: looks.Learnt) -> None:
         self.load, self.learnt = load, learnt
-        self.looks: dict[str, levels.Look] = {}
-        self.done: dict[str, str] = {}
+        self.looks: dict[str, looks.Look] = {}
+        self.done: dict[str, levels.Done] = {}
 
     def __call__(self, path: Path) -> np.ndarray:
         """Return an image, uint8."""
@@ -67,11 +67,13 @@ def sentences(adapted: Adapted, paths: pd.Series, magnified: np.ndarray) -> list
     """
     found: dict[str, list[str]] = {}
     for path, factor in zip(map(str, map(Path, paths)), magnified, strict=True):
-        done = adapted.done.get(path, "")
-        said = {"have blank areas, taken for background": done if "blank" in done else ""}
-        cut = "cut off" in done
-        said["lack what was darker than the background, so cells are missed"] = done if cut else ""
-        said["have other grey levels than those learnt from"] = done if "level" in done and not cut else ""
+        done = adapted.done.get(path, levels.Done())
+        cut = done.cut is not None
+        said = {
+            "have blank areas, taken for background": done.words if done.blank else "",
+            "lack what was darker than the background, so cells are missed": done.words if cut else "",
+            "have other grey levels than those learnt from": done.words if done.level and not cut else "",
+        }
         if path in adapted.looks:
             said |= _unlike(adapted.looks[path], adapted.learnt, factor)
         for what, how in said.items():
@@ -79,7 +81,7 @@ def sentences(adapted: Adapted, paths: pd.Series, magnified: np.ndarray) -> list
     return [f"{len(some)} of {len(paths)} images {what} ({some[0]})" for what, some in found.items() if some]
 
 
-def _unlike(look: levels.Look, learnt: levels.Learnt, factor: float) -> dict[str, str]:
+def _unlike(look: looks.Look, learnt: looks.Learnt, factor: float) -> dict[str, str]:
     """Return what is wrong with an image even at learnt levels, and the figures that tell it."""
     low, _, high = learnt.sharpness
     figures = f"sharpness {look.sharpness / factor:.2g}, learnt {low:.2g} to {high:.2g}"
@@ -92,5 +94,5 @@ def _unlike(look: levels.Look, learnt: levels.Learnt, factor: float) -> dict[str
         "blurred": ("are blurred: out of focus, or more magnified than what was learnt from", figures),
         "grainy": ("are grainier than what was learnt from, or less magnified", figures),
     }
-    found = levels.fault(look, learnt, factor)
+    found = looks.fault(look, learnt, factor)
     return {} if found is None else dict([words[found]])

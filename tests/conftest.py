@@ -29,25 +29,30 @@ hypothesis.settings.load_profile("neuroseg")
 ROOT = Path(__file__).parents[1]
 
 
+OPTIONS = {
+    "slurm": "run the tests on a Slurm cluster of this machine's own, too (installs packages, starts daemons)",
+    "long": "run the tests of whole runs that take minutes each, too",
+}
+"""Flags of pytest, each for the marker of the same name."""
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--slurm", action="store_true", help="run the tests on a Slurm cluster of this machine's own, too"
-    )
+    for name, meaning in OPTIONS.items():
+        parser.addoption(f"--{name}", action="store_true", help=meaning)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Begin with files of slow tests; leave out what installs packages and starts daemons, unless asked.
+    """Begin with files of slow tests; leave out those that only a flag asks for.
 
     Side by side, each process takes the next file: a long one that came last would keep the others waiting.
     """
-    long = {
-        item.path for item in items if item.get_closest_marker("slow") or item.get_closest_marker("slurm")
-    }
-    items.sort(key=lambda item: item.path not in long)
-    if not config.getoption("--slurm"):
-        for item in items:
-            if item.get_closest_marker("slurm"):
-                item.add_marker(pytest.mark.skip(reason="starts a Slurm cluster: --slurm runs it"))
+    first = {item.path for item in items if any(map(item.get_closest_marker, ("slow", *OPTIONS)))}
+    items.sort(key=lambda item: item.path not in first)
+    for name in OPTIONS:
+        if not config.getoption(f"--{name}"):
+            for item in items:
+                if item.get_closest_marker(name):
+                    item.add_marker(pytest.mark.skip(reason=f"--{name} runs it"))
 
 
 @pytest.fixture

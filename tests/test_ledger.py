@@ -18,7 +18,7 @@ from ledger import configuration
 
 ROOT = Path(__file__).parents[1]
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 
 def call(*command: object, folder: Path, check: bool = True) -> subprocess.CompletedProcess:

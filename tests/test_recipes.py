@@ -14,7 +14,7 @@ from PIL import Image
 
 from neuroseg import tables
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 TEACHER, STUDENT = "cascade_mask_rcnn_tiny", "cascade_mask_rcnn_tiny_student"
 VIEWS = ["x0.75", "hflip_x1.5"]

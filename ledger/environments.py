@@ -98,8 +98,7 @@ def need_commands(commands: Mapping[str, str], environment: Path) -> None:
         if shutil.which(program, path=path) is None:
             raise RunError(
                 f"stage {stage}: its command `{program}` is not in {environment}: the environment is not "
-                "that of the "
-                "run, or not whole; nothing was computed."
+                "that of the run, or not whole; nothing was computed."
             )
 
 
@@ -137,7 +136,6 @@ def _python(name: str, version: str) -> str:
     if found is None:
         raise RunError(
             f"run {name}: it was computed by Python {version}, and there is no python{minor} here: install "
-            "it, and try "
-            "again; nothing was computed."
+            "it, and try again; nothing was computed."
         )
     return found

@@ -38,8 +38,7 @@ def stages(commit: str, root: Path) -> dict[str, dict[str, Any]]:
     if missing := [name for name in names if name not in found]:
         raise RunError(
             f"commit {commit[:12]}: its dvc.lock has no record of {', '.join(missing)}, so that it cannot be "
-            "compared; "
-            "the run was recorded incompletely."
+            "compared; the run was recorded incompletely."
         )
     return {name: found[name] for name in ordered({name: found[name] for name in names})}
 

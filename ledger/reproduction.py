@@ -147,8 +147,7 @@ def _run(stage: str, title: str, entry: Mapping[str, Any], run: Run, held: int) 
         if status:
             raise RunError(
                 f"stage {stage} of run {run.name}: `{command}` failed with exit status {status}; the reason "
-                "stands "
-                f"above or in {worktrees.FOLDER}/{run.name}/logs; the same command goes on from there."
+                f"stands above or in {worktrees.FOLDER}/{run.name}/logs; the same command goes on from there."
             )
     if missing := [path for path, now in lock.outputs(entry, run.tree).items() if now is None]:
         raise RunError(
@@ -193,8 +192,7 @@ def _tell(run: Run, first: Drift | None, root: Path) -> bool:
     else:
         print(
             f"run {run.name}: recomputed, and every file is that of dvc.lock, but the leaderboard's lines of "
-            "the same "
-            "commit say otherwise: the run was recorded wrongly"
+            "the same commit say otherwise: the run was recorded wrongly"
         )
     return first is None and all(equal)
 

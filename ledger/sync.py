@@ -37,8 +37,7 @@ def sync(root: Path) -> None:
         raise RunError(
             *differing,
             "the files here are those of dvc.lock, but DVC's cache lacks them or holds damaged copies: `dvc "
-            "commit "
-            "--force` puts them there from here; do not check out before, which would remove them.",
+            "commit --force` puts them there from here; do not check out before, which would remove them.",
         )
     if differing:
         cure = "remove them, and `dvc pull` brings the recorded ones, `snakemake` computes them again"

@@ -65,8 +65,8 @@ def verify(name: str, root: Path) -> bool:
         print(f"not here: {', '.join(missing[:SHOWN])}{', …' if len(missing) > SHOWN else ''}")
         print(
             f"run {name}: {len(missing)} of {n_files} files are not on this machine, so that their hashes "
-            "cannot be "
-            f"compared: `dvc fetch --all-commits` brings them, or `make reproduce RUN={name}` computes them"
+            f"cannot be compared: `dvc fetch --all-commits` brings them, or `make reproduce RUN={name}` "
+            "computes them"
         )
     elif wrong:
         print(

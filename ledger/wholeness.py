@@ -30,8 +30,7 @@ def refuse_ignored(values: object, root: Path) -> None:
     if lacking := [str(path) for path in found if path.parent.name != "own" or path.stem == dataset]:
         raise RunError(
             f"Git ignores these files, so that the run's commit would lack them: {', '.join(lacking)}; add "
-            "them "
-            "(`git add --force`) and commit, or remove them."
+            "them (`git add --force`) and commit, or remove them."
         )
 
 
@@ -46,8 +45,8 @@ def refuse_links(data: Path, results: Path, root: Path) -> None:
     if found:
         raise RunError(
             f"{', '.join(found)}: DVC follows no link to a folder within one that it records; move the files "
-            "there, or "
-            "make the outermost folder the link (data, results, or a folder right in data/ or of a stage)."
+            "there, or make the outermost folder the link (data, results, or a folder right in data/ or of "
+            "a stage)."
         )
 
 

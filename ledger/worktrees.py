@@ -55,9 +55,8 @@ def prepare(name: str, commit: str, root: Path) -> Path:
         ]:
             raise RunError(
                 f"{FOLDER}/{name} holds files that are not those of commit {commit[:12]} "
-                f"({', '.join(lost[:5])}): "
-                f"save what you need of it, remove it (`git worktree remove --force {FOLDER}/{name}`), and "
-                "try again."
+                f"({', '.join(lost[:5])}): save what you need of it, remove it (`git worktree remove --force "
+                f"{FOLDER}/{name}`), and try again."
             )
         shutil.rmtree(tree)
     twice = ("--force", "--force")  # over one whose making was interrupted, which Git holds locked

@@ -30,7 +30,7 @@ ROOT = Path(__file__).parents[1]
 
 
 OPTIONS = {
-    "slurm": "run the tests on a Slurm cluster of this machine's own, too (installs packages, starts daemons)",
+    "slurm": "run the tests on a Slurm cluster of this machine, too: installs packages, starts daemons",
     "long": "run the tests of whole runs that take minutes each, too",
 }
 """Flags of pytest, each for the marker of the same name."""

@@ -42,8 +42,7 @@ def _compared(view: View) -> dict[str, object] | None:
     wells = by_well(counts)
     caption = (
         "Predicted against true number of cells on held-out images. The median error is that of one image, "
-        "as a share "
-        "of its true count."
+        "as a share of its true count."
     )
     digits = {"predicted / true": 2, "median error": 2, "correlation": 2}
     named = wells.rename(columns={"cell_type": "cell type", "truth": "true cells"})

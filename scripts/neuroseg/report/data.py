@@ -33,8 +33,7 @@ def section(view: View) -> dict[str, object]:
         rows.append(row)
     caption = (
         "What the pipeline was given. A group is a well or a sample, whose images are no independent "
-        "witnesses. An "
-        "image whose source is silent counts under the type of most of its true cells."
+        "witnesses. An image whose source is silent counts under the type of most of its true cells."
     )
     whole = {"cells per image, median": 0, "fewest": 0, "most": 0, "median area (pixels)": 0}
     folds = evidence.fold_summary

@@ -134,8 +134,7 @@ def _score_table(metrics: dict[str, dict]) -> Sheet:
     three = dict.fromkeys(("mAP", "AP at 0.50", "AP at 0.75", "COCO mask AP", "COCO box AP"), 3)
     caption = (
         "mAP is the competition's metric, the mean over images and over the thresholds 0.50 to 0.95. COCO's "
-        "AP ranks "
-        "all predictions by their score, so it is another scale: compare within a column only."
+        "AP ranks all predictions by their score, so it is another scale: compare within a column only."
     )
     return sheet(pd.DataFrame(rows), caption, three)
 

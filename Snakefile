@@ -17,7 +17,8 @@ if Path("configs/pipeline.yaml").is_file():
 include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/detection.smk"
-include: "workflow/rules/analysis.smk"
+include: "workflow/rules/instances.smk"
+include: "workflow/rules/results.smk"
 include: "workflow/rules/stages.smk"
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks import scenes
+from benchmarks import datasets, scenes
 from benchmarks.measuring import ROOT
 from neuroseg import rle, segmentation, tables
 
@@ -20,7 +20,7 @@ SETS = 15
 @cache
 def folder(images: int, sets: int = SETS) -> Path:
     """Return the folder of a synthetic data set."""
-    return scenes.write(FOLDER / f"{images}x{sets}", images, sets)
+    return datasets.write(FOLDER / f"{images}x{sets}", images, sets)
 
 
 @cache
@@ -45,12 +45,8 @@ def submission(count: int) -> pd.DataFrame:
 @cache
 def real() -> tuple[pd.DataFrame, pd.DataFrame, list[str]] | None:
     """Return 312 real images' sizes, true masks, and the texts these came as; None without NEUROSEG_DATA."""
-    path = (
-        Path(os.environ.get("NEUROSEG_DATA", "nowhere"))
-        / "sartorius"
-        / "extra"
-        / "annotations_without_images.csv"
-    )
+    data = Path(os.environ.get("NEUROSEG_DATA", "nowhere"))
+    path = data / "sartorius" / "extra" / "annotations_without_images.csv"
     if not path.is_file():
         return None
     given = pd.read_csv(path).sort_values("id", kind="stable", ignore_index=True)
@@ -66,7 +62,7 @@ def real() -> tuple[pd.DataFrame, pd.DataFrame, list[str]] | None:
             "score": np.float32("nan"),
         }
     )
-    return scenes.listed(ids.tolist(), given["cell_type"].loc[ids.index].tolist()), masks, texts
+    return datasets.listed(ids.tolist(), given["cell_type"].loc[ids.index].tolist()), masks, texts
 
 
 def shifted(masks: pd.DataFrame, frames: pd.DataFrame) -> pd.DataFrame:

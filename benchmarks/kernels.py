@@ -20,7 +20,7 @@ import pandas as pd
 import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
-from benchmarks import learning
+from benchmarks import detectors
 from benchmarks.measuring import ROOT, insert
 from neuroseg import folds as chosen
 from neuroseg.detector import checkpoints, configuration, cpu, hooks, processes, training
@@ -35,12 +35,8 @@ ENDS = (None, *cpu.KERNELS)
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--results", type=Path, default=Path("results/demo"), help="a data set's results folder"
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=detectors.AS_WRITTEN)
+    parser.add_argument("--results", type=Path, default=detectors.DEMO, help="a data set's results folder")
     parser.add_argument("--model", type=Path, default=Path("configs/models/cascade_mask_rcnn_tiny.py"))
     parser.add_argument("--checkpoint", type=Path, required=True, help="a detector fitted with that model")
     parser.add_argument("--iterations", type=int, default=12, help="counted in a round")
@@ -49,16 +45,15 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md")
     options = parser.parse_args()
     prepare_cpu()
-    tables = learning.listed(options.results)
+    tables = detectors.listed(options.results)
     trained = medians(lambda left_out: training_seconds(options, *tables, left_out), options.rounds)
     predicted = medians(predictions(options, *tables[:2]), options.rounds)
     lines = ["| kernel | gain in training | gain in prediction |", "|---|---|---|"]
     lines += [f"| {name} | {gain(trained, name)} | {gain(predicted, name)} |" for name in cpu.KERNELS]
     where = (
-        f"{learning._machine(DEVICE)}, {options.results.name}, {options.model.stem}: {trained[None]:.3f} CPU "
-        "s a "
-        f"training image and {predicted[None]:.3f} a predicted one with all; medians of {options.rounds} "
-        "rounds."
+        f"{detectors.machine(DEVICE)}, {options.results.name}, {options.model.stem}: {trained[None]:.3f} CPU "
+        f"s a training image and {predicted[None]:.3f} a predicted one with all; "
+        f"medians of {options.rounds} rounds."
     )
     text = "\n".join([*lines, "", where, ""])
     print(f"\n{text}")
@@ -98,13 +93,13 @@ def training_seconds(
     """Return seconds a training image without a kernel."""
     held, cells = chosen.training(images, instances, folds, 0)
     classes = sorted(named(cells["cell_type"]).unique())
-    config = configuration.fit(configuration.read(options.model), classes, options.iterations + learning.WARM)
+    iterations = options.iterations + detectors.WARM
+    config = configuration.fit(configuration.read(options.model), classes, iterations)
     config.cpu_kernels = False
-    watch = learning.Watch(DEVICE)
+    watch = detectors.Watch(DEVICE)
+    settings = {"pipeline": config.train_pipeline, "seed": 0, "load": detectors.load}
+    data = training.CellDataset(held, cells, classes, **settings)
     with tempfile.TemporaryDirectory() as folder:
-        data = training.CellDataset(
-            held, cells, classes, pipeline=config.train_pipeline, seed=0, load=learning._load
-        )
         runner = training._runner(config, data, [hooks.Reseed(0), watch], DEVICE, 0, Path(folder))
         cpu.accelerate(processes.bare(runner.model), without(left_out))
         runner.train()
@@ -116,7 +111,8 @@ def predictions(
 ) -> Callable[[str | None], float]:
     """Return what gives the seconds a predicted image without a kernel."""
     dense = instances["image_id"].value_counts().index[: options.images]
-    pictures = [learning._load(Path(path)) for path in images.set_index("image_id").loc[list(dense), "path"]]
+    paths = images.set_index("image_id").loc[list(dense), "path"]
+    pictures = [detectors.load(Path(path)) for path in paths]
     fitted = checkpoints.read_detector(options.checkpoint)
     fitted["config"]["cpu_kernels"] = False
     predictors = {left_out: Predictor(fitted, DEVICE, torch.float32, 1000, 0.05) for left_out in ENDS}
@@ -125,7 +121,8 @@ def predictions(
 
     def seconds(left_out: str | None) -> float:
         predictor = predictors[left_out]
-        return learning._timed(lambda: [predictor([picture]) for picture in pictures], DEVICE) / len(pictures)
+        spent = detectors.timed(lambda: [predictor([picture]) for picture in pictures], DEVICE)
+        return spent / len(pictures)
 
     return seconds
 

@@ -1,7 +1,6 @@
 """Where cells are lost: how many of the true boxes the proposals cover, and how many the scored boxes.
 
-    python -m benchmarks.proposals --results results/sartorius --checkpoint
-    results/sartorius/train/…/fold_0/model.pth
+    python -m benchmarks.proposals --results results/x --checkpoint results/x/train/…/fold_0/model.pth
 
 What no proposal covers, no later stage can detect. Of the images that the detector's fold holds out, it
 prints for each cell type which share of the true boxes overlaps a proposal, or a box of at least some score,
@@ -19,7 +18,7 @@ import pandas as pd
 import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
-from benchmarks.learning import listed
+from benchmarks import detectors
 from neuroseg import readers, tables
 from neuroseg.detector import checkpoints
 from neuroseg.detector.inference import Predictor
@@ -30,15 +29,11 @@ SCORES = (0.02, 0.1, 0.3)
 
 def main() -> None:
     """Predict the images, count, and print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--results", type=Path, default=Path("results/demo"), help="a data set's results folder"
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=detectors.AS_WRITTEN)
+    parser.add_argument("--results", type=Path, default=detectors.DEMO, help="a data set's results folder")
     parser.add_argument("--checkpoint", type=Path, required=True, help="a fitted detector of one fold")
     options = parser.parse_args()
-    images, instances, folds = listed(options.results)
+    images, instances, folds = detectors.listed(options.results)
     fitted = checkpoints.read_detector(options.checkpoint)
     held = images[images["image_id"].isin(folds["image_id"][folds["fold"] == fitted["fold"]])]
     predictor = Predictor(fitted, choose_device(), torch.float32, 1000, min(SCORES))

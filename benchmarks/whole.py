@@ -14,11 +14,11 @@ from statistics import median
 import numpy as np
 import pandas as pd
 
-from benchmarks import data, measuring, scenes
+from benchmarks import data, datasets, measuring, scenes
 from benchmarks.measuring import Row
 from neuroseg import fusion, metrics, segmentation, tables
 from neuroseg.fusion import Recipe
-from neuroseg.fusion.members import BATCH
+from neuroseg.tables import BATCH
 from neuroseg.threads import in_order
 
 LINEAR = 3
@@ -55,7 +55,7 @@ def rows(images: int, rounds: int) -> Iterator[Row]:
     )
     reached = f"{beside['processes']:.2f}x"
     yield Row("two processes beside one, wall", "", None, None, "<= 0.65x", reached, note)
-    ten = scenes.repeat(folder, data.FOLDER / f"{images}x10x{LINEAR}", 10, LINEAR)
+    ten = datasets.repeat(folder, data.FOLDER / f"{images}x10x{LINEAR}", 10, LINEAR)
     few, many = measured(folder, LINEAR), measured(ten, LINEAR)
     grown = many["cpu"] / few["cpu"]
     held = f"the truth's table {few['truth']:.0f} and {many['truth']:.0f} of it"

@@ -27,18 +27,17 @@ else:
         except OSError:  # another run was first
             shutil.rmtree(unpacked)
 sys.path.insert(0, str(CODE))
-os.environ.pop(
-    "PYTHONSAFEPATH", None
-)  # it would keep the library, beside the scripts, from being found
+# It would keep the library, beside the scripts, from being found.
+os.environ.pop("PYTHONSAFEPATH", None)
 
 from workflow import configs, gpu, mistakes, plan, screen
 
 mistakes.complete(config)
 mistakes.stop_at_mistakes(config)
 
-if workflow.is_main_process and Path(workflow.main_snakefile).samefile(
-    configs.ROOT / "Snakefile"
-):  # neither a job on a cluster nor a module of another workflow
+OURS = configs.ROOT / "Snakefile"
+# Neither a job on a cluster nor a module of another workflow.
+if workflow.is_main_process and Path(workflow.main_snakefile).samefile(OURS):
     screen.shorten(workflow.output_settings)
 STARTED = time.time()
 SCRIPTS = configs.near(configs.ROOT / "scripts")

@@ -41,9 +41,7 @@ rule train:
         version=config["train"]["version"],
         iterations=lambda wildcards: plan.flag(
             "--iterations",
-            plan.iterations(
-                wildcards.dataset, wildcards.model, config["train"]["iterations"]
-            ),
+            plan.iterations(wildcards.dataset, wildcards.model, config["train"]["iterations"]),
         ),
         half="--half" if config["train"]["half"] else "",
         init_from=lambda wildcards, input: plan.flag("--init-from", input.init_from),
@@ -125,9 +123,7 @@ rule pseudo_label:
 rule predict:
     """Detect the cells of images that a fold's detector never saw: those it held out, those of no fold."""
     input:
-        checkpoint=lambda wildcards: configs.checkpoint(
-            wildcards.dataset, wildcards.model, wildcards.fold
-        ),
+        checkpoint=lambda wildcards: configs.checkpoint(wildcards.dataset, wildcards.model, wildcards.fold),
         images=rules.validate.output.images,
         folds=rules.split.output.folds,
     output:
@@ -148,9 +144,7 @@ rule predict:
         **config["predict"],
         script=f"{SCRIPTS}/predict.py",
         gpus=GPUS,
-        held_out=lambda wildcards, input: plan.held_out(
-            wildcards.dataset, input.folds, wildcards.fold
-        ),
+        held_out=lambda wildcards, input: plan.held_out(wildcards.dataset, input.folds, wildcards.fold),
         code=plan.code("predict"),
     shell:
         """
@@ -174,15 +168,9 @@ rule predict:
 rule ensemble:
     """Fuse the detections of an ensemble's members: one detector a model for held-out images, else all."""
     input:
-        unpack(
-            lambda wildcards: plan.weighing(
-                rules, wildcards.dataset, wildcards.ensemble
-            )
-        ),
+        unpack(lambda wildcards: plan.weighing(rules, wildcards.dataset, wildcards.ensemble)),
         recipe=lambda wildcards: configs.file("ensembles", wildcards.ensemble),
-        members=lambda wildcards: plan.detections(
-            rules, wildcards.dataset, wildcards.ensemble, FOLDS
-        ),
+        members=lambda wildcards: plan.detections(rules, wildcards.dataset, wildcards.ensemble, FOLDS),
     output:
         detections="results/{dataset}/ensemble/{ensemble}.parquet",
         weights="results/{dataset}/ensemble/{ensemble}.weights.yaml",

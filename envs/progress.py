@@ -24,12 +24,12 @@ REMEDIES = {
         "pip does not trust the package index's certificate: name your site's with PIP_CERT"
     ),
     r"NewConnectionError|NameResolutionError|Network is unreachable|ProxyError|ConnectTimeout|ReadTimeout": (
-        "pip reached no package index: check the network, or point pip to an index of yours with its PIP_ "
-        "variables"
+        "pip reached no package index: "
+        "check the network, or point pip to an index of yours with its PIP_ variables"
     ),
     r"No matching distribution found for (\S+)": (
-        "the package index has no {0} for this Python and platform: use Python 3.11 on Linux, or an index "
-        "that has it"
+        "the package index has no {0} for this Python and platform: "
+        "use Python 3.11 on Linux, or an index that has it"
     ),
     r"ResolutionImpossible": "two pins contradict each other: the log names them; correct envs/pins.txt",
     r"Permission denied": "a folder cannot be written: the log names it; correct its owner",

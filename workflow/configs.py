@@ -181,9 +181,8 @@ def detectors(dataset: str) -> str:
         return ("starter" if bundled("starter") else "demo") if without_truth else dataset
     if not has_detectors(named):
         raise WorkflowError(
-            f"{file('datasets', dataset)}: detectors: {named} is neither a data set nor detectors that come "
-            "with "
-            f"the workflow ({', '.join(carried()) or 'it carries none'})."
+            f"{file('datasets', dataset)}: detectors: {named} is neither a data set nor "
+            f"detectors that come with the workflow ({', '.join(carried()) or 'it carries none'})."
         )
     return named
 

@@ -75,9 +75,8 @@ def refuse_mistyped(detectors: str, config: str, cores: str) -> None:
     """
     if detectors and not configs.has_detectors(detectors):
         raise WorkflowError(
-            f"there are no detectors '{detectors}'; name a data set that detectors were trained on, or some "
-            "that come "
-            f"with the workflow ({', '.join(configs.carried()) or 'it carries none'})."
+            f"there are no detectors '{detectors}'; name a data set that detectors were trained on, "
+            f"or some that come with the workflow ({', '.join(configs.carried()) or 'it carries none'})."
         )
     if config and not Path(config).is_file():
         raise WorkflowError(

@@ -86,9 +86,8 @@ def verify(data: bytes, path: str | Path, cure: str) -> None:
     checksum = _CHECKSUM.search(data)
     if checksum and hashlib.sha256(data[: checksum.start()]).hexdigest().encode() != checksum[1]:
         raise DataError(
-            f"{path}: it was altered after a stage wrote it, as its checksum tells; {cure}, or delete its "
-            "last line if "
-            "the change is meant."
+            f"{path}: it was altered after a stage wrote it, as its checksum tells; "
+            f"{cure}, or delete its last line if the change is meant."
         )
 
 

@@ -76,9 +76,8 @@ def sentences(kind: str, capped: Sequence[str], number: int) -> list[str]:
     if not capped:
         return []
     return [
-        f"in {len(capped)} of {number} images (first: {capped[0]}) there were more {kind} than are kept of "
-        "each "
-        f"field of view ({FIELD:,} pixels); where cells are missed, raise {SETTINGS[kind]}"
+        f"in {len(capped)} of {number} images (first: {capped[0]}) there were more {kind} than are kept "
+        f"of each field of view ({FIELD:,} pixels); where cells are missed, raise {SETTINGS[kind]}"
     ]
 
 

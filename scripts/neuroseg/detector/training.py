@@ -124,9 +124,9 @@ def train(
     processes.initialise(device)
     runner = _runner(config, dataset, hooks, device, seed, work_dir)
     say(
-        f"training {model.stem}, fold {fold}: {len(images)} images, {len(instances)} cells of "
-        f"{', '.join(classes)}, "
-        f"on {processes.count()} {device.type}" + (f", from iteration {state['iteration']}" if state else "")
+        f"training {model.stem}, fold {fold}: {len(images)} images, {len(instances)} cells "
+        f"of {', '.join(classes)}, on {processes.count()} {device.type}"
+        + (f", from iteration {state['iteration']}" if state else "")
     )
     if pseudo is not None:
         say(f"of these, {len(added)} images and {len(pseudo)} cells are pseudo-labelled")
@@ -174,9 +174,8 @@ def _refuse_strange_types(pseudo: pd.DataFrame, classes: Sequence[str]) -> None:
     strange = set(named(pseudo["cell_type"])) - set(classes)
     if strange:
         raise DataError(
-            f"the pseudo-labels hold cells of {min(strange)}, the true instances only of "
-            f"{', '.join(classes)}; "
-            "write the pseudo-labels anew."
+            f"the pseudo-labels hold cells of {min(strange)}, "
+            f"the true instances only of {', '.join(classes)}; write the pseudo-labels anew."
         )
 
 

@@ -42,9 +42,8 @@ def read_view(name: str) -> View:
     scale = float(parts[3] or 1) if parts else 0.0
     if parts is None or not least <= scale <= greatest:
         raise DataError(
-            f"view {name}: there is no such view; choose among {', '.join(MIRRORS)}, a magnification from "
-            f"x{least:g} "
-            f"to x{greatest:g} such as x1.5, or both joined, such as hflip_x1.5."
+            f"view {name}: there is no such view; choose among {', '.join(MIRRORS)}, a magnification "
+            f"from x{least:g} to x{greatest:g} such as x1.5, or both joined, such as hflip_x1.5."
         )
     return View(*MIRRORS[parts[1] or parts[2] or "none"], scale)
 

@@ -45,8 +45,7 @@ def numbered(one: Scene) -> np.ndarray:
                 other = pixels[np.flatnonzero(pixels)[0]] - 1
                 raise DataError(
                     f"Image {one.image_id}: the cells {other} and {number - 1} share pixels, which no label "
-                    "image can "
-                    "hold; export them as rois, geojson or coco, or take the cells of segment."
+                    "image can hold; export them as rois, geojson or coco, or take the cells of segment."
                 )
             pixels[:] = number
     return labels.reshape(one.height, one.width)

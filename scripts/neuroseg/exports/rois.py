@@ -30,9 +30,8 @@ def write(scenes: Iterable[Scene], folder: Path) -> None:
     for scene in scenes:
         if max(scene.height, scene.width) > LONGEST:
             raise DataError(
-                f"Image {scene.image_id}: {scene.height} x {scene.width} pixels are more than ImageJ's ROIs "
-                "reach "
-                f"({LONGEST} a side); leave rois out of the export's formats."
+                f"Image {scene.image_id}: {scene.height} x {scene.width} pixels are more than "
+                f"ImageJ's ROIs reach ({LONGEST} a side); leave rois out of the export's formats."
             )
         with (
             files.replacing(folder / f"{scene.name}_rois.zip") as path,

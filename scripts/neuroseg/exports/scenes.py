@@ -58,9 +58,8 @@ class Scenes:
         unlisted = sorted(set(tables.read("instances", self.instances)["image_id"]) - set(images["image_id"]))
         if unlisted:
             raise DataError(
-                f"{self.instances}: image {unlisted[0]} has cells but is not in {self.images}; give the "
-                "images table "
-                "that the cells were found in."
+                f"{self.instances}: image {unlisted[0]} has cells but is not in {self.images}; "
+                "give the images table that the cells were found in."
             )
 
 
@@ -80,9 +79,8 @@ def pixels_of(scene: Scene) -> np.ndarray:
     pixels = readers.read_image(scene.path)
     if pixels.shape != (scene.height, scene.width):
         raise DataError(
-            f"{scene.path}: the image has {pixels.shape[0]} x {pixels.shape[1]} pixels where the images "
-            "table says "
-            f"{scene.height} x {scene.width}; run validate again."
+            f"{scene.path}: the image has {pixels.shape[0]} x {pixels.shape[1]} pixels "
+            f"where the images table says {scene.height} x {scene.width}; run validate again."
         )
     return pixels
 

@@ -104,9 +104,8 @@ def pseudo_labelled(
     unknown = set(labels["image_id"]) - set(allowed["image_id"])
     if unknown:
         raise DataError(
-            f"fold {fold}: image {min(unknown)} is pseudo-labelled, but it is annotated, of a group that the "
-            "fold "
-            "holds out, or unknown; write the pseudo-labels anew for this fold."
+            f"fold {fold}: image {min(unknown)} is pseudo-labelled, but it is annotated, "
+            "of a group that the fold holds out, or unknown; write the pseudo-labels anew for this fold."
         )
     return allowed[allowed["image_id"].isin(labels["image_id"])].reset_index(drop=True)
 

@@ -87,9 +87,8 @@ def _assign(images: pd.DataFrame, n_folds: int, seed: int) -> np.ndarray:
         raise DataError(f"n_folds is {n_folds}; choose 2 to 127.")
     if n_folds > len(names):
         raise DataError(
-            f"{n_folds} folds are asked of {len(names)} groups, and a group must not be split; lower "
-            "n_folds, "
-            "or name finer groups in the dataset file."
+            f"{n_folds} folds are asked of {len(names)} groups, and a group must not be split; "
+            "lower n_folds, or name finer groups in the dataset file."
         )
     features = _features(images)
     weights = np.zeros((len(names), features.shape[1]))
@@ -174,8 +173,8 @@ def _about_given(images: pd.DataFrame) -> list[str]:
     """Say that a given split is honoured, and whether it leaks."""
     subsets = images.groupby("group")["subset"].nunique()
     sentence = (
-        "The data set's own split is honoured: fold 0 holds out its val images, all others train (n_folds is "
-        "not used)."
+        "The data set's own split is honoured: "
+        "fold 0 holds out its val images, all others train (n_folds is not used)."
     )
     both = int((subsets > 1).sum())
     return [

@@ -53,8 +53,8 @@ def gather(paths: Sequence[Path], recipe: Recipe) -> tuple[list[Member], tuple[s
             if name not in recipe.members:
                 known = ", ".join(recipe.members)
                 faults.append(
-                    f"{path}: its source {source} is no member of the recipe ({known}); add it or leave it "
-                    "out."
+                    f"{path}: its source {source} is no member "
+                    f"of the recipe ({known}); add it or leave it out."
                 )
             elif not rest or recipe.fusion.views is None or rest[-1] in recipe.fusion.views:
                 weights[source] = first[name]
@@ -62,8 +62,8 @@ def gather(paths: Sequence[Path], recipe: Recipe) -> tuple[list[Member], tuple[s
                 covering[source].update(coverage.images)
                 if again:
                     faults.append(
-                        f"{path}: {source} comes twice for image {min(again)}; give each detections file "
-                        "once."
+                        f"{path}: {source} comes twice for image {min(again)}; "
+                        "give each detections file once."
                     )
         members.append(Member(Path(path), frozenset(coverage.images), weights))
     images = tuple(dict.fromkeys(image for coverage in coverages for image in coverage.images))
@@ -76,8 +76,8 @@ def gather(paths: Sequence[Path], recipe: Recipe) -> tuple[list[Member], tuple[s
             )
         elif missed:
             faults.append(
-                f"the recipe's member {name} lacks image {missed[0]} ({len(missed)} in all); predict them "
-                "with it."
+                f"the recipe's member {name} lacks image {missed[0]} "
+                f"({len(missed)} in all); predict them with it."
             )
     if faults:
         raise DataError(*faults)
@@ -120,9 +120,9 @@ def stream(
             yield fused
         if full:
             print(
-                f"note: in {len(full)} of {len(images)} images (first: {full[0]}) there were more cells than "
-                f"{name} "
-                f"keeps of each field of view ({tables.FIELD:,} pixels); raise max_detections in its file."
+                f"note: in {len(full)} of {len(images)} images (first: {full[0]}) there were more cells "
+                f"than {name} keeps of each field of view ({tables.FIELD:,} pixels); "
+                "raise max_detections in its file."
             )
 
 

@@ -43,9 +43,8 @@ def only(recipe: Recipe) -> Chosen:
     first, *others = combinations(recipe)
     if others:
         raise DataError(
-            "The recipe lists weights to choose from, which takes truth; give images, instances and folds, "
-            "or one "
-            "weight a member, or the weights chosen on another data set."
+            "The recipe lists weights to choose from, which takes truth; give images, instances "
+            "and folds, or one weight a member, or the weights chosen on another data set."
         )
     return {NEVER_TRAINED: first}
 

@@ -85,9 +85,8 @@ MEASURES = (
     Measure(
         "halo_contrast",
         "ratio",
-        f"(halo − background) / background; the halo is the mean grey within {HALO} pixels of the cell, the "
-        "background "
-        "the median grey of the image, both without pixels of cells and without black",
+        f"(halo − background) / background; the halo is the mean grey within {HALO} pixels of the cell, "
+        "the background the median grey of the image, both without pixels of cells and without black",
     ),
     Measure(
         "nearest_neighbour_distance",

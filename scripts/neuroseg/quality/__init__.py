@@ -98,8 +98,8 @@ def check(
     if gone.all():
         reasons = [f"{item.where}: {item.message}." for item in found if item.image >= 0 and item.row < 0]
         raise DataError(
-            f"no image is left of {len(images)}: every one was dropped; see the policies in the dataset "
-            "file.",
+            f"no image is left of {len(images)}: every one was dropped; "
+            "see the policies in the dataset file.",
             *reasons[:FOLD_AFTER],
         )
     frame = (

@@ -101,8 +101,8 @@ def _image_faults(row: dict, file: dict, usual: str | None) -> Iterator[tuple[st
         if stated[0] is not None and stated != found:
             yield (
                 "image_size",
-                f"{row['path']} has {found[0]} x {found[1]} pixels, its annotation states {stated[0]} x "
-                f"{stated[1]}",
+                f"{row['path']} has {found[0]} x {found[1]} pixels, "
+                f"its annotation states {stated[0]} x {stated[1]}",
             )
         if file["constant"]:
             yield "image_constant", f"{row['path']} has the same grey value everywhere"

@@ -83,8 +83,8 @@ def _load(path: Path) -> dict:
         content = json.loads(path.read_bytes())
     except OSError as error:
         raise DataError(
-            f"{path}: the annotations cannot be read ({error.strerror}); correct the entry, or mark it "
-            "optional."
+            f"{path}: the annotations cannot be read ({error.strerror}); "
+            "correct the entry, or mark it optional."
         ) from error
     except (ValueError, RecursionError) as error:  # broken JSON or UTF-8, or brackets without end
         raise DataError(f"{path}: the annotations are no JSON ({error}).") from error

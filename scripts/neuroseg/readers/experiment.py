@@ -116,9 +116,8 @@ def _other_channels(rows: list[dict[str, object]], where: pd.Series, dataset: Da
     chosen = [dataset.channel] if dataset.channel is not None else there if len(there) < 2 else known
     if len(chosen) > 1 or (there and not set(chosen) & set(there)):
         raise DataError(
-            f"{dataset.root}: the images are of the channels {', '.join(there)}; say with `channel` which "
-            "one is phase "
-            "contrast, as it is written there."
+            f"{dataset.root}: the images are of the channels {', '.join(there)}; "
+            "say with `channel` which one is phase contrast, as it is written there."
         )
     return [
         Note("other_channel", at, -1, where.iloc[at], f"the channel is {row['channel']}, {chosen[0]} is used")
@@ -208,8 +207,7 @@ def _refuse_misfits(
         known = f"; it names {_some(wells.treatments)}" if wells is not None and check == "plate_map" else ""
         sentences.append(
             f"{dataset.root}: the {name} {place} fits {len(rows) - len(missed)} of {len(rows)} images "
-            f"({example}{known}); "
-            f"correct it, or set `{check}: keep` under policies."
+            f"({example}{known}); correct it, or set `{check}: keep` under policies."
         )
     if sentences:
         raise DataError(*sentences)

@@ -51,8 +51,8 @@ def grey(image: np.ndarray) -> np.ndarray:
     if coloured.mean() > (_COLOURED if np.median(bright) > _DARK * full else 0):
         raise GreyError(
             "image_channels",
-            f"is in colour ({100 * coloured.mean():.0f} % of its pixels), save the grey plane of phase "
-            "contrast",
+            f"is in colour ({100 * coloured.mean():.0f} % of its pixels), "
+            "save the grey plane of phase contrast",
         )
     return np.rint(image.mean(2)).astype(image.dtype)
 

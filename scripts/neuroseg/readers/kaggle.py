@@ -168,8 +168,7 @@ def _refuse_other_order(
         if fault:
             raise DataError(
                 f"{dataset.root / dataset.annotations}: in the frames of {height} x {width} pixels {fault}; "
-                "this "
-                "format goes row by row and counts from 1: write the masks again so."
+                "this format goes row by row and counts from 1: write the masks again so."
             )
 
 

@@ -67,8 +67,8 @@ def kaggle_fault(texts: Sequence[str], height: int, width: int) -> str | None:
     told = np.isfinite(given) & (faults == 0)
     if told.sum() >= _MASKS and other_way(given, other)[told].mean() > 0.5:
         return (
-            f"{other_way(given, other)[told].sum()} of {told.sum()} masks hold together only when read down "
-            "the columns"
+            f"{other_way(given, other)[told].sum()} of {told.sum()} "
+            "masks hold together only when read down the columns"
         )
     numbers = [np.array(text.split(), np.float64) for text in some if text.replace(" ", "").isdecimal()]
     starts = np.concatenate([pairs[: len(pairs) // 2 * 2 : 2] for pairs in numbers] or [np.zeros(0)])

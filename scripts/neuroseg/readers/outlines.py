@@ -16,9 +16,8 @@ _SLACK = 1.0
 """Polygons are drawn on pixel corners or centres; a vertex this far past the frame is a habit, no fault."""
 
 _TURNED = (
-    "the outline fits only read the other way round, row by row (x and y changed over); COCO's run lengths "
-    "go down the "
-    "columns and its corners are x, y: export it again"
+    "the outline fits only read the other way round, row by row (x and y changed over); "
+    "COCO's run lengths go down the columns and its corners are x, y: export it again"
 )
 
 
@@ -93,8 +92,8 @@ def _outline(item: dict, height: int, width: int) -> _Outline:
     faults = []
     if len(sound) < len(rings):
         words = (
-            f"{len(rings) - len(sound)} of the outline's {len(rings)} rings are no polygons of three or more "
-            "corners"
+            f"{len(rings) - len(sound)} of the outline's {len(rings)} rings "
+            "are no polygons of three or more corners"
         )
         faults.append(("broken_ring", words))
     apart, frame = np.concatenate(sound), np.array([width, height])

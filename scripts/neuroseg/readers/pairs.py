@@ -78,9 +78,8 @@ def read_pairs(dataset: Labels | Rois | GeoJson, endings: Sequence[str], decode:
     if not any(row["annotated"] for row in rows):
         names = ", ".join(f"x{ending}" for ending in endings[:4])
         raise DataError(
-            f"{dataset.root / dataset.annotations}: none of {len(rows)} images has an annotation file "
-            f"({names}, ... "
-            "for an image x); correct images or annotations."
+            f"{dataset.root / dataset.annotations}: none of {len(rows)} images has "
+            f"an annotation file ({names}, ... for an image x); correct images or annotations."
         )
     below = [Path(row["path"]).relative_to(dataset.root) for row in rows]
     images, told = describe(image_rows(rows), [name_texts(path) for path in below], dataset)

@@ -76,9 +76,8 @@ def _plain_series(file: tifffile.TiffFile, series: tifffile.TiffPageSeries, page
     if unnamed and (pages is None or len(unnamed) > 1):
         raise GreyError(
             "image_channels",
-            f"is a stack {said} whose pages are not said to be time, depth or channels: say which with "
-            "`pages` "
-            "(time, z or channel) in the dataset file, or save each as its own file",
+            f"is a stack {said} whose pages are not said to be time, depth or channels: "
+            "say which with `pages` (time, z or channel) in the dataset file, or save each as its own file",
         )
     named = {axis: AXES[pages] if pages and axis in unnamed else axis for axis, _ in outer}
     if len(set(named.values())) < len(named):

@@ -132,9 +132,8 @@ def _open_questions(series: Series, choice: Choice) -> list[str]:
     if len(channels) > 1 and choice.channel is None and len(_phase(series)) != 1:
         names = ", ".join(name or "?" for name in series.channels) or "without names"
         reasons.append(
-            f"holds {len(channels)} channels ({names}): say with `channel` in the dataset file which one is "
-            "phase "
-            "contrast, by its name or number"
+            f"holds {len(channels)} channels ({names}): "
+            "say with `channel` in the dataset file which one is phase contrast, by its name or number"
         )
     if len(depths) > 1 and choice.z is None:
         reasons.append(

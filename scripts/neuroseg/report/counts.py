@@ -70,8 +70,8 @@ def _by_type(view: View, summary: pd.DataFrame) -> Sheet:
     if "density_per_mm2" in summary and summary["density_per_mm2"].notna().any():
         table["cells per mm², mean"] = rows["density_per_mm2"].mean()
     caption = (
-        f"What {view.leader} counts, in all images, annotated or not. Confluence is the share of the frame "
-        "under cells."
+        f"What {view.leader} counts, in all images, annotated or not. "
+        "Confluence is the share of the frame under cells."
     )
     digits = {"cells per image, median": 0, "confluence, mean": 3, "cells per mm², mean": 0}
     return sheet(typed(table.rename_axis("cell type").reset_index()), caption, digits)

@@ -32,9 +32,8 @@ def named(error: MaskError, instances: pd.DataFrame) -> DataError:
     """Return the error that names the image and the instance whose mask was refused."""
     row = instances.iloc[error.mask]
     return DataError(
-        f"Image {row['image_id']}, instance {row['instance_id']}: its mask {error.complaint}; it was made "
-        "for another "
-        "size of image, or the table was altered: make the table again."
+        f"Image {row['image_id']}, instance {row['instance_id']}: its mask {error.complaint}; "
+        "it was made for another size of image, or the table was altered: make the table again."
     )
 
 

@@ -190,9 +190,9 @@ def _settle(
     for image, cell_type in votes.items():
         if cell_type not in known:
             raise DataError(
-                f"image {image}: its detections vote for {cell_type}, for which there are no thresholds "
-                f"(only for {', '.join(known) or 'nothing'}); tune on images that hold it, or add them by "
-                "hand."
+                f"image {image}: its detections vote for {cell_type}, "
+                f"for which there are no thresholds (only for {', '.join(known) or 'nothing'}); "
+                "tune on images that hold it, or add them by hand."
             )
     return {image: (cell_type, known[cell_type]) for image, cell_type in votes.items()}
 

@@ -28,8 +28,7 @@ def doubts(instances: pd.DataFrame, images: pd.DataFrame) -> list[str]:
         width = float(size) * float(np.sqrt(4 / np.pi * area.median()))
         if not CELL_WIDTHS[0] <= width <= CELL_WIDTHS[1]:
             told.append(
-                f"cells in images of {size:.4g} µm a pixel ({len(listed)}) would be {width:.3g} µm wide, the "
-                "median of "
-                f"{len(area):,}: is the pixel size right?"
+                f"cells in images of {size:.4g} µm a pixel ({len(listed)}) "
+                f"would be {width:.3g} µm wide, the median of {len(area):,}: is the pixel size right?"
             )
     return told

@@ -129,8 +129,8 @@ def _replacing(out: Path) -> Iterator[Path]:
         target.is_dir() and (not any(target.iterdir()) or (target / EFFECT).is_file())
     ):
         raise DataError(
-            f"{out}: there is something else than a simulated data set; move it away or choose another "
-            "folder."
+            f"{out}: there is something else than a simulated data set; "
+            "move it away or choose another folder."
         )
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part"))

@@ -45,7 +45,7 @@ def main(
     types = detector.classes(checkpoint)
     settings: dict[str, Any] = {"views": views, "batch_size": batch_size, "max_detections": max_detections}
     settings |= {"precision": precision, "device": device, "load": readers.read_image}
-    found, coverage, _ = detector.predict(checkpoint, listed, source="teacher", fold=fold, **settings)
+    found, coverage, *_ = detector.predict(checkpoint, listed, source="teacher", fold=fold, **settings)
     if coverage.images:
         teacher = fusion.Member(checkpoint, frozenset(coverage.images), dict.fromkeys(coverage.sources, 1.0))
         found = fusion.fuse([found], [teacher], coverage.images, fusion.Fusion(), "teacher")

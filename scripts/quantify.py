@@ -9,6 +9,7 @@ def main(
     *,
     instances: Path,
     images: Path,
+    remarks: tuple[Path, ...] = (),
     cells: Path,
     cells_csv: Path,
     summary: Path,
@@ -20,6 +21,8 @@ def main(
     Args:
         instances: the cells to measure, as `segment` (or `validate`, for the truth) wrote them.
         images: the images table of `validate`; its pixel sizes, where known, give columns in µm.
+        remarks: what `predict` remarked, JSON, one for each model and fold: which images look unlike those
+            learnt from.
         cells: one row per cell, Parquet.
         cells_csv: the same as CSV.
         summary: one row per image, CSV; an image without cells has count 0.
@@ -31,7 +34,8 @@ def main(
     listed = tables.read("images", images)
     found = tables.read("instances", instances)
     measured = morphology.measure(found, listed, readers.read_image)
-    of_images = morphology.of_images(measured, found, listed)
+    unlike = morphology.unlike(remarks, found, listed)
+    of_images = morphology.of_images(measured, found, listed, unlike)
     of_wells = morphology.of_wells(measured, of_images)
     tables.write_figures(measured, cells)
     sheets = {cells_csv: measured, summary: of_images, wells: of_wells, dictionary: morphology.dictionary()}

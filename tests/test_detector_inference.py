@@ -39,12 +39,13 @@ def test_a_larger_image_keeps_more_detections_and_it_is_said_where_there_were_mo
 ):
     for height, most in ((520, 150), (1040, 300)):
         culture = Culture(tmp_path, count=1, size=(height, 704))
-        found, _, remarks = predicted(checkpoint, culture.images, max_detections=150)
+        found, _, remarks, unlike = predicted(checkpoint, culture.images, max_detections=150)
         assert len(found) == most
         assert any(
             "more detections than are kept of each field of view (366,080 pixels)" in each for each in remarks
         )
-    _, _, remarks = predicted(checkpoint, culture.images, min_score=0.99)
+        assert "more detections than are kept" in unlike["image0"]["crowd"]
+    _, _, remarks, _ = predicted(checkpoint, culture.images, min_score=0.99)
     assert not any("detections" in each for each in remarks)
 
 
@@ -57,7 +58,7 @@ def test_an_image_of_twice_the_magnification_learnt_gives_the_same_detections_tw
     np.save(tmp_path / "twice.npy", np.kron(np.load(image["path"][0]), np.ones((2, 2), np.uint8)))
     twice = image.assign(path=str(tmp_path / "twice.npy"), height=256, width=320, pixel_size_um=0.62)
     plain, *_ = predicted(checkpoint, image)
-    there, _, remarks = predicted(tmp_path / "known.pth", twice)
+    there, _, remarks, _ = predicted(tmp_path / "known.pth", twice)
     large = there[(there["x2"] - there["x1"] >= 2) & (there["y2"] - there["y1"] >= 2)]
     np.testing.assert_allclose(tables.boxes(large), 2 * tables.boxes(plain), atol=1e-4)
     assert any("images of 0.62 µm a pixel: 1 of 1, looked at as if of 1.24 µm" in each for each in remarks)
@@ -82,7 +83,7 @@ def test_a_pixel_size_that_is_none_is_refused(trained, tmp_path, size):
 
 
 def test_detections_make_a_table_in_order(checkpoint, culture, tmp_path):
-    found, coverage, _ = predicted(checkpoint, culture.images, views=("none", "hflip"))
+    found, coverage, *_ = predicted(checkpoint, culture.images, views=("none", "hflip"))
     tables.write("detections", found, tmp_path / "d.parquet", coverage)
     assert coverage.images == ("image0", "image1", "image2", "image3")
     assert coverage.sources == ("micro/0/none", "micro/0/hflip")
@@ -134,7 +135,7 @@ def test_a_magnified_view_is_told_in_pixels_of_the_image(checkpoint, culture, tm
     shown = cv2.resize(np.load(image["path"][0]), None, fx=scale, fy=scale, interpolation=METHODS[scale > 1])
     axis = {"hflip": 1, "vflip": 0}.get(view.split("_")[0])
     np.save(tmp_path / "shown.npy", shown if axis is None else np.flip(shown, axis))
-    there, coverage, _ = predicted(checkpoint, image, views=(view,))
+    there, coverage, *_ = predicted(checkpoint, image, views=(view,))
     apart, *_ = predicted(checkpoint, image.assign(path=str(tmp_path / "shown.npy")))
     boxes = tables.boxes(apart) / scale
     if axis is not None:
@@ -210,8 +211,8 @@ def test_batches_change_nothing(checkpoint, culture, tmp_path):
     images = pd.concat(
         [culture.images.head(1), other.images.assign(image_id="other"), culture.images.tail(1)]
     )
-    one, coverage, _ = predicted(checkpoint, images, views=("none", "vflip"), max_detections=20)
-    many, same, _ = predicted(checkpoint, images, views=("none", "vflip"), max_detections=20, batch_size=3)
+    one, coverage, *_ = predicted(checkpoint, images, views=("none", "vflip"), max_detections=20)
+    many, same, *_ = predicted(checkpoint, images, views=("none", "vflip"), max_detections=20, batch_size=3)
     assert coverage == same
     assert one["image_id"].tolist() == many["image_id"].tolist()
     assert one["source"].tolist() == many["source"].tolist()
@@ -221,7 +222,7 @@ def test_batches_change_nothing(checkpoint, culture, tmp_path):
 
 
 def test_nothing_found_is_an_empty_table(checkpoint, culture, tmp_path):
-    found, coverage, _ = predicted(checkpoint, culture.images.head(2), min_score=1.1)
+    found, coverage, *_ = predicted(checkpoint, culture.images.head(2), min_score=1.1)
     tables.write("detections", found, tmp_path / "d.parquet", coverage)
     assert tables.read("detections", tmp_path / "d.parquet").empty
     assert coverage.images == ("image0", "image1")

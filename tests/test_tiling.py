@@ -249,6 +249,7 @@ def test_what_is_not_known_of_pixel_sizes_is_said_in_a_sentence_each():
     assert "images of 0.62 to 3.1 µm a pixel: 2 of 3," in shown
     (far,) = scaling.sentences(listed(50.0), 1.24)
     assert "is the pixel size right?" in far
+    assert scaling.beyond(listed(50.0, 1.24, None, 0.62), 1.24).tolist() == [True, False, False, False]
 
 
 @pytest.mark.parametrize(("said", "width"), [(8.7, "104"), (0.087, "1.04"), (0.4, ""), (0.871, "")])
@@ -270,6 +271,5 @@ def test_a_pixel_size_by_which_cells_as_learnt_would_be_no_cells_is_doubted(said
     tile[9:21, 9:21] = CELL
     image = np.tile(tile, (20, 20))
     images = pd.DataFrame({"path": ["a"], "pixel_size_um": [said]})
-    told = list(scaling.doubts(Learnt(), images, 0.871, lambda path: image))
-    assert len(told) == bool(width)
-    assert all(f"be {width} µm wide: is the pixel size right?" in each for each in told)
+    doubted = scaling.doubts(Learnt(), images, 0.871, lambda path: image)
+    assert {size: f"{wide:.3g}" for size, wide in doubted.items()} == ({said: width} if width else {})

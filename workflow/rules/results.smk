@@ -6,6 +6,12 @@ rule quantify:
     input:
         instances=rules.segment.output.instances,
         images=rules.validate.output.images,
+        remarks=lambda wildcards: expand(
+            rules.predict.output.remarks,
+            dataset=wildcards.dataset,
+            model=plan.models([wildcards.ensemble]),
+            fold=plan.folds(HOME, FOLDS),
+        ),
     output:
         cells="results/{dataset}/quantify/{ensemble}/cells.parquet",
         cells_csv="results/{dataset}/quantify/{ensemble}/cells.csv",
@@ -27,6 +33,7 @@ rule quantify:
         python {params.script:q} \
             --instances {input.instances:q} \
             --images {input.images:q} \
+            --remarks {input.remarks:q} \
             --cells {output.cells:q} \
             --cells-csv {output.cells_csv:q} \
             --summary {output.summary:q} \

@@ -57,6 +57,18 @@ class Adapted:
         return shown.image
 
 
+_OF_SEVERAL = {
+    "blank": "have blank areas, taken for background",
+    "cut": "lack what was darker than the background, so cells are missed",
+    "levels": "have other grey levels than those learnt from",
+    "noise": "show nothing but noise",
+    "overexposed": "are overexposed: expose shorter, bright halos are lost",
+    "blurred": "are blurred: out of focus, or more magnified than what was learnt from",
+    "grainy": "are grainier than what was learnt from, or less magnified",
+}
+"""What is said of images that are unlike those learnt from, by what it is."""
+
+
 def sentences(adapted: Adapted, paths: pd.Series, magnified: np.ndarray) -> list[str]:
     """Say in how many images blank areas were filled or levels changed, and which look unlike any learnt.
 
@@ -70,29 +82,44 @@ def sentences(adapted: Adapted, paths: pd.Series, magnified: np.ndarray) -> list
         done = adapted.done.get(path, levels.Done())
         cut = done.cut is not None
         said = {
-            "have blank areas, taken for background": done.words if done.blank else "",
-            "lack what was darker than the background, so cells are missed": done.words if cut else "",
-            "have other grey levels than those learnt from": done.words if done.level and not cut else "",
+            "blank": done.words if done.blank else "",
+            "cut": done.words if cut else "",
+            "levels": done.words if done.level and not cut else "",
         }
-        if path in adapted.looks:
-            said |= _unlike(adapted.looks[path], adapted.learnt, factor)
-        for what, how in said.items():
+        for what, how in (said | _fault(adapted, path, factor)).items():
             found.setdefault(what, []).extend([f"{Path(path).name}: {how}"] * bool(how))
-    return [f"{len(some)} of {len(paths)} images {what} ({some[0]})" for what, some in found.items() if some]
+    several = {what: some for what, some in found.items() if some}
+    return [
+        f"{len(some)} of {len(paths)} images {_OF_SEVERAL[what]} ({some[0]})"
+        for what, some in several.items()
+    ]
 
 
-def _unlike(look: looks.Look, learnt: looks.Learnt, factor: float) -> dict[str, str]:
-    """Return what is wrong with an image even at learnt levels, and the figures that tell it."""
-    low, _, high = learnt.sharpness
-    figures = f"sharpness {look.sharpness / factor:.2g}, learnt {low:.2g} to {high:.2g}"
-    words = {
-        "noise": ("show nothing but noise", "no cell can be told from it"),
-        "overexposed": (
-            "are overexposed: expose shorter, bright halos are lost",
-            f"{100 * look.clipped:.0f} % of its pixels have the highest value",
-        ),
-        "blurred": ("are blurred: out of focus, or more magnified than what was learnt from", figures),
-        "grainy": ("are grainier than what was learnt from, or less magnified", figures),
+def unlike(adapted: Adapted, path: str, magnified: float) -> dict[str, str]:
+    """Return what of one image is unlike those learnt from: its levels and what else is wrong with it.
+
+    Args:
+        adapted: What the image was read by.
+        path: Of the image.
+        magnified: By how much it is before the detector sees it.
+    """
+    path = str(Path(path))
+    done = adapted.done.get(path, levels.Done()).words
+    faults = {what: f"{what}: {how}" for what, how in _fault(adapted, path, magnified).items()}
+    return ({"levels": done} if done else {}) | faults
+
+
+def _fault(adapted: Adapted, path: str, factor: float) -> dict[looks.Fault, str]:
+    """Return what is wrong with an image even at learnt levels, and the figures that tell it; or nothing."""
+    if path not in adapted.looks:
+        return {}
+    look, (low, _, high) = adapted.looks[path], adapted.learnt.sharpness
+    sharpness = f"sharpness {look.sharpness / factor:.2g}, learnt {low:.2g} to {high:.2g}"
+    figures: dict[looks.Fault, str] = {
+        "noise": "no cell can be told from it",
+        "overexposed": f"{100 * look.clipped:.0f} % of its pixels have the highest value",
+        "blurred": sharpness,
+        "grainy": sharpness,
     }
-    found = looks.fault(look, learnt, factor)
-    return {} if found is None else dict([words[found]])
+    found = looks.fault(look, adapted.learnt, factor)
+    return {} if found is None else {found: figures[found]}

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from neuroseg.detector import appearance, caps, foreign, scaling
+from neuroseg.detector import appearance, caps, foreign, remarks, scaling
 from neuroseg.detector.building import build, usable
 from neuroseg.detector.checkpoints import read_detector
 from neuroseg.detector.dataset import Load
@@ -38,6 +38,7 @@ class Prediction(NamedTuple):
     detections: pd.DataFrame
     coverage: Coverage  # the images and sources
     remarks: tuple[str, ...]  # what a person should know of it, a clause each
+    unlike: dict[str, dict[str, str]]  # what of an image is unlike those learnt from, by what it is
 
 
 def predict(
@@ -55,7 +56,7 @@ def predict(
     device: str = "auto",
     threads: int = 1,
 ) -> Prediction:
-    """Return the detections of a fitted detector, the images and sources that they cover, and remarks.
+    """Return the detections of a fitted detector, what they cover, and what a person should know of them.
 
     Each view is a source of its own, `<source>/<fold>/<view>`, its detections turned back upright. The box
     and type of a detection come from the last box head; its patch is the probability of that type over the
@@ -102,16 +103,13 @@ def predict(
         for kind in found.capped:
             capped[kind].append(image_id)
     coverage = Coverage(tuple(images["image_id"]), tuple(sources.values()))
-    full = {kind: caps.sentences(kind, list(dict.fromkeys(ids)), len(images)) for kind, ids in capped.items()}
-    remarks = (
-        *scaling.sentences(images, pixel_size),
-        *scaling.doubts(predictor, images, pixel_size, adapted),
-        *appearance.sentences(adapted, images["path"], magnified),
-        *full["detections"],
-    )
-    for remark in (*remarks, *full["proposals"]):  # these are many where a first head is sure of everything
-        say(f"note: {remark}")
-    return Prediction(_table(parts, fitted["classes"]), coverage, remarks)
+    first = {kind: list(dict.fromkeys(ids)) for kind, ids in capped.items()}
+    doubted = scaling.doubts(predictor, images, pixel_size, adapted)
+    seen_as = remarks.Seen(images, magnified, adapted, pixel_size, doubted, first["detections"])
+    told = remarks.sentences(seen_as)
+    for remark in (*told, *caps.sentences("proposals", first["proposals"], len(images))):
+        say(f"note: {remark}")  # proposals are too many where a first head is sure of everything
+    return Prediction(_table(parts, fitted["classes"]), coverage, told, remarks.unlike(seen_as))
 
 
 class Predictor:

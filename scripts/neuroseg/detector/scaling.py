@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -81,7 +80,7 @@ def sentences(images: pd.DataFrame, pixel_size_um: float | None) -> list[str]:
             f"images of {span} µm a pixel: {len(own)} of {len(images)}, "
             f"looked at as if of {pixel_size_um:g} µm, the pixel size that the detectors learnt at"
         )
-    far = ~unknown & (used == 1) & (np.abs(sizes / pixel_size_um - 1) > NEAR)
+    far = beyond(images, pixel_size_um)
     if far.any():
         told.append(
             f"images said to be of {sizes[far][0]:.4g} µm a pixel: "
@@ -91,8 +90,18 @@ def sentences(images: pd.DataFrame, pixel_size_um: float | None) -> list[str]:
     return told
 
 
-def doubts(predictor: Look, images: pd.DataFrame, pixel_size_um: float | None, load: Load) -> Iterator[str]:
-    """Say which pixel sizes, far from the one learnt at, are wrong by what an image shows as it is.
+def beyond(images: pd.DataFrame, pixel_size_um: float | None) -> np.ndarray:
+    """Return which images, bool (n,), are looked at as they are for being too far from what was learnt at."""
+    if pixel_size_um is None:
+        return np.zeros(len(images), bool)
+    wanted = _sizes(images) / pixel_size_um
+    return (factors(images, pixel_size_um) == 1) & (np.abs(wanted - 1) > NEAR)
+
+
+def doubts(
+    predictor: Look, images: pd.DataFrame, pixel_size_um: float | None, load: Load
+) -> dict[float, float]:
+    """Return pixel sizes, far from the one learnt at, that are wrong by what an image shows as it is.
 
     A detector finds cells of the size in pixels that it learnt. Where the middle of an image holds no fewer
     of them as it is than magnified to the detector's pixel size, and they would be implausibly wide or
@@ -103,7 +112,11 @@ def doubts(predictor: Look, images: pd.DataFrame, pixel_size_um: float | None, l
         images: Rows of the images table.
         pixel_size_um: That the detector learnt at, None if unknown.
         load: Reads an image.
+
+    Returns:
+        How wide the median cell would be by each of these pixel sizes, in µm.
     """
+    doubted = {}
     scales = factors(images, pixel_size_um)
     far = images.assign(scale=scales)[(scales > _FAR) | (scales < 1 / _FAR)].drop_duplicates("pixel_size_um")
     for row in far.itertuples():
@@ -116,10 +129,8 @@ def doubts(predictor: Look, images: pd.DataFrame, pixel_size_um: float | None, l
         widths, others = _widths(plain), _widths(scaled)
         width = float(np.median(widths)) * row.pixel_size_um if len(widths) else 0.0
         if len(widths) >= max(_FEWEST, len(others)) and not CELL_WIDTHS[0] <= width <= CELL_WIDTHS[1]:
-            yield (
-                f"images of {row.pixel_size_um:.4g} µm a pixel show as many cells if looked at as they are, "
-                f"which would be {width:.3g} µm wide: is the pixel size right?"
-            )
+            doubted[float(row.pixel_size_um)] = width
+    return doubted
 
 
 def _widths(found: Found) -> np.ndarray:

@@ -7,6 +7,7 @@ from neuroseg.morphology.cells import measure
 from neuroseg.morphology.dictionary import dictionary, page
 from neuroseg.morphology.measures import COLUMNS, DECIMALS, MEASURES, STATISTICS, SUMMED
 from neuroseg.morphology.summaries import of_images, of_wells
+from neuroseg.morphology.unlikeness import unlike
 
 __all__ = [
     "COLUMNS",
@@ -19,4 +20,5 @@ __all__ = [
     "of_images",
     "of_wells",
     "page",
+    "unlike",
 ]

@@ -191,6 +191,12 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         _COUNT,
         _CONFLUENCE,
         _DENSITY,
+        Column(
+            "unlike_training",
+            "",
+            "what of the image is unlike those that the detectors learnt from, with the figures: grey levels "
+            "and what was done to them, sharpness, pixel size, width or number of cells; empty if nothing",
+        ),
         *_STATISTICS,
     ),
     "wells": (

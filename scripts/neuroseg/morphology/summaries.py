@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -19,13 +19,19 @@ SEVERAL = "several"
 """The cell type of a well whose images are of more than one."""
 
 
-def of_images(cells: pd.DataFrame, instances: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
+def of_images(
+    cells: pd.DataFrame,
+    instances: pd.DataFrame,
+    images: pd.DataFrame,
+    unlike: Mapping[str, str] | None = None,
+) -> pd.DataFrame:
     """Describe every image by its cells.
 
     Args:
         cells: what `measure` returned.
         instances: the table it was measured on.
         images: the images table.
+        unlike: what of an image is unlike those that the detectors learnt from; by default nothing.
 
     Returns:
         One row per image, in the order of `images`, with the COLUMNS of images. A cell_type that the source
@@ -39,6 +45,7 @@ def of_images(cells: pd.DataFrame, instances: pd.DataFrame, images: pd.DataFrame
     table["confluence"] = rle.confluence(instances, images).round(DECIMALS)
     frame_mm2 = table["height_px"] * table["width_px"].astype(float) * table["pixel_size_um"] ** 2 / 1e6
     table["density_per_mm2"] = (table["count"] / frame_mm2).round(DECIMALS)
+    table["unlike_training"] = table["image_id"].map(dict(unlike or {})).astype(object)
     statistics = _statistics(cells, cells["image_id"]).reindex(table["image_id"]).reset_index(drop=True)
     return pd.concat([table, statistics], axis=1)[[column.name for column in COLUMNS["images"]]]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
 
@@ -11,8 +13,26 @@ FEWEST = 10
 """Cells without which nothing is said."""
 
 
+class Doubt(NamedTuple):
+    """A pixel size in µm, the images of it, their cells, and how wide the median cell would be in µm."""
+
+    pixel_size_um: float
+    images: tuple[str, ...]
+    cells: int
+    width_um: float
+
+
 def doubts(instances: pd.DataFrame, images: pd.DataFrame) -> list[str]:
-    """Doubt each pixel size by which the median cell would be implausibly wide or narrow, a sentence each.
+    """Return a sentence on each pixel size that `doubted` returns."""
+    return [
+        f"cells in images of {doubt.pixel_size_um:.4g} µm a pixel ({len(doubt.images)}) would be "
+        f"{doubt.width_um:.3g} µm wide, the median of {doubt.cells:,}: is the pixel size right?"
+        for doubt in doubted(instances, images)
+    ]
+
+
+def doubted(instances: pd.DataFrame, images: pd.DataFrame) -> list[Doubt]:
+    """Return the pixel sizes by which the median cell would be implausibly wide or narrow.
 
     A cell is as wide as a disc of its area.
 
@@ -27,8 +47,5 @@ def doubts(instances: pd.DataFrame, images: pd.DataFrame) -> list[str]:
             continue
         width = float(size) * float(np.sqrt(4 / np.pi * area.median()))
         if not CELL_WIDTHS[0] <= width <= CELL_WIDTHS[1]:
-            told.append(
-                f"cells in images of {size:.4g} µm a pixel ({len(listed)}) "
-                f"would be {width:.3g} µm wide, the median of {len(area):,}: is the pixel size right?"
-            )
+            told.append(Doubt(float(size), tuple(listed["image_id"]), len(area), width))
     return told

@@ -1,0 +1,73 @@
+"""What a person should know of a prediction: in sentences on all images, and image by image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from neuroseg.detector import appearance, caps, scaling
+
+
+class Seen(NamedTuple):
+    """How images were looked at.
+
+    Attributes:
+        images: rows of the images table.
+        magnified: by how much each is before the detector sees it.
+        adapted: what they were read by.
+        pixel_size_um: that the detector learnt at, None if unknown.
+        doubted: what `scaling.doubts` returned.
+        capped: images with more detections than are kept.
+    """
+
+    images: pd.DataFrame
+    magnified: np.ndarray
+    adapted: appearance.Adapted
+    pixel_size_um: float | None
+    doubted: dict[float, float]
+    capped: Sequence[str]
+
+
+def sentences(seen: Seen) -> tuple[str, ...]:
+    """Return what to know of pixel sizes, of looks and of caps, a clause each."""
+    images = seen.images
+    doubts = [
+        f"images of {size:.4g} µm a pixel show as many cells if looked at as they are, which would be "
+        f"{width:.3g} µm wide: is the pixel size right?"
+        for size, width in seen.doubted.items()
+    ]
+    return (
+        *scaling.sentences(images, seen.pixel_size_um),
+        *doubts,
+        *appearance.sentences(seen.adapted, images["path"], seen.magnified),
+        *caps.sentences("detections", seen.capped, len(images)),
+    )
+
+
+def unlike(seen: Seen) -> dict[str, dict[str, str]]:
+    """Return what of each image is unlike those that the detector learnt from.
+
+    Returns:
+        By image and by what it is (levels, noise, overexposed, blurred, grainy, pixel_size, cell_width,
+        crowd) a clause with the figures; images of which there is nothing to say are not in it.
+    """
+    images = seen.images
+    sizes = images["pixel_size_um"] if "pixel_size_um" in images else pd.Series(np.nan, images.index)
+    beyond = scaling.beyond(images, seen.pixel_size_um)
+    found, capped = {}, set(seen.capped)
+    for at, (image_id, path, size) in enumerate(zip(images["image_id"], images["path"], sizes, strict=True)):
+        told = appearance.unlike(seen.adapted, path, seen.magnified[at])
+        if beyond[at]:
+            told["pixel_size"] = (
+                f"{size:.4g} µm a pixel: learnt at {seen.pixel_size_um:g}, looked at as it is"
+            )
+        if size in seen.doubted:
+            told["cell_width"] = f"cells would be {seen.doubted[size]:.3g} µm wide: is the pixel size right?"
+        if image_id in capped:
+            told["crowd"] = "more detections than are kept of each field of view"
+        if told:
+            found[image_id] = told
+    return found

@@ -1,0 +1,113 @@
+"""What of an image is unlike those that detectors learnt from: from `predict` to a column of images.csv."""
+
+import json
+import re
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from test_appearance import CRISP
+from test_levels import padded, stored
+from test_morphology import images_of, instances_of, square
+
+from neuroseg import files, morphology, tables
+from neuroseg.detector import appearance, checkpoints, remarks
+from neuroseg.errors import DataError
+from neuroseg.readers import looks
+
+SEEN = {
+    "as_learnt": CRISP,
+    "dark": stored(CRISP * (60 / 128), 8),
+    "framed": padded(CRISP, 0),
+    "blurred": cv2.GaussianBlur(stored(CRISP * (60 / 128), 8), None, 3),
+}
+
+
+def written(folder, *contents):
+    """Files as `predict` writes them."""
+    paths = [folder / f"{at}.json" for at in range(len(contents))]
+    for path, content in zip(paths, contents, strict=True):
+        files.write_json({"remarks": [], "unlike": content}, path)
+    return paths
+
+
+@pytest.fixture
+def listed(tmp_path) -> pd.DataFrame:
+    for name, image in SEEN.items():
+        Image.fromarray(image).save(tmp_path / f"{name}.png")
+    images = images_of(*SEEN, path=[str(tmp_path / f"{name}.png") for name in SEEN])
+    images["height"], images["width"] = zip(*(image.shape for image in SEEN.values()), strict=True)
+    tables.write("images", images, tmp_path / "images.parquet")
+    return images
+
+
+def test_what_predict_finds_unlike_is_a_column_of_the_table_of_images(listed, step, root, tmp_path):
+    starter = checkpoints.read_detector(root / "resources" / "detectors" / "starter" / "model.pth")
+    learnt = looks.plain(looks.learnt_from([CRISP]))
+    checkpoints.write_detector(tmp_path / "model.pth", starter | {"looks": learnt})
+    told = tmp_path / "remarks.json"
+    step("predict").main(
+        checkpoint=tmp_path / "model.pth",
+        images=tmp_path / "images.parquet",
+        source_name="starter",
+        detections=tmp_path / "detections.parquet",
+        remarks=told,
+    )
+    cell = square(0, 0, 3, *CRISP.shape)
+    tables.write("instances", instances_of("dark", [cell]), tmp_path / "found.parquet")
+    names = {"cells": "cells.parquet", "cells_csv": "cells.csv", "wells": "wells.csv", "dictionary": "m.csv"}
+    step("quantify").main(
+        instances=tmp_path / "found.parquet",
+        images=tmp_path / "images.parquet",
+        remarks=(told,),
+        summary=tmp_path / "images.csv",
+        **{flag: tmp_path / name for flag, name in names.items()},
+    )
+    rows = pd.read_csv(tmp_path / "images.csv", dtype=str, keep_default_na=False).set_index("image_id")
+    column = rows["unlike_training"]
+    assert column["as_learnt"] == ""
+    assert column["dark"] == "level 60 made 128"
+    assert column["framed"] == "62 % blank"
+    blurred = "level 60 made 128, contrast .*; blurred: sharpness 0.2, learnt 0.87 to 0.87"
+    assert re.fullmatch(blurred, column["blurred"])
+    assert set(json.loads(told.read_text())["unlike"]) == {"dark", "framed", "blurred"}
+
+
+def test_what_several_detectors_say_is_said_once(tmp_path):
+    first = {"a": {"levels": "level 0 made 128", "blurred": "blurred: sharpness 0.1, learnt 0.35 to 1.3"}}
+    second = {"a": {"levels": "level 0 made 127", "crowd": "too many"}, "b": {"noise": "noise: no cell"}}
+    images = images_of("a", "b", "c")
+    found = morphology.unlike(written(tmp_path, first, second), tables.empty("instances"), images)
+    assert found == {
+        "a": "level 0 made 128; blurred: sharpness 0.1, learnt 0.35 to 1.3; too many",
+        "b": "noise: no cell",
+    }
+
+
+def test_cells_as_wide_as_none_are_told_of_every_image_of_that_pixel_size(tmp_path):
+    images = images_of("a", "b", "c", pixel_size_um=[50.0, 50.0, 0.5])
+    cells = instances_of("a", [square(4 * at, 0, 3) for at in range(12)])
+    wide = f"cells would be {50 * np.sqrt(4 / np.pi * 9):.3g} µm wide: is the pixel size right?"
+    predicted = written(tmp_path, {"b": {"crowd": "too many"}})
+    assert morphology.unlike(predicted, cells, images) == {"a": wide, "b": f"too many; {wide}"}
+
+
+def test_remarks_of_an_older_version_are_refused_by_name(tmp_path):
+    files.write_json({"remarks": []}, tmp_path / "old.json")
+    with pytest.raises(DataError, match=r"old.json: the key unlike is missing; run the stage"):
+        morphology.unlike([tmp_path / "old.json"], tables.empty("instances"), images_of("a"))
+
+
+def test_pixel_sizes_that_cannot_be_and_crowds_are_told_of_their_images(tmp_path):
+    np.save(tmp_path / "a.npy", CRISP)
+    images = images_of("a", "b", "c", "d", path=str(tmp_path / "a.npy"), pixel_size_um=[50.0, 8.7, 1.2, None])
+    read = appearance.Adapted(np.load, looks.learnt_from([CRISP]))
+    seen = remarks.Seen(images, np.ones(4), read, 1.24, {8.7: 104.2}, ["c"])
+    assert remarks.unlike(seen) == {
+        "a": {"pixel_size": "50 µm a pixel: learnt at 1.24, looked at as it is"},
+        "b": {"cell_width": "cells would be 104 µm wide: is the pixel size right?"},
+        "c": {"crowd": "more detections than are kept of each field of view"},
+    }
+    assert any("8.7 µm a pixel show as many cells" in text for text in remarks.sentences(seen))

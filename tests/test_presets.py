@@ -135,6 +135,13 @@ def test_images_that_would_count_twice_for_a_well_are_named(tmp_path, one, other
     assert quality.CHECKS["same_place"].default == "keep"
 
 
+def test_annotated_images_of_one_place_are_no_fault(tmp_path):
+    names = ["A1_1_a.tif", "A1_1_a_masks.tif", "A1_1_b.tif", "A1_1_b_masks.tif"]
+    found = read(tmp_path, names, format="labels", pattern=r"(?P<well>[A-H]\d+)_(?P<field>\d)_")
+    assert found.images[["well", "field"]].to_numpy().tolist() == [["A1", "1"]] * 2
+    assert "same_place" not in set(found.notes["check"])
+
+
 def test_fields_times_and_names_that_tell_no_field_are_not_taken_for_one_place(tmp_path):
     names = ["P_A1_1_00d00h00m.tif", "P_A1_2_00d00h00m.tif", "P_A1_1_00d12h00m.tif", "Q_A1_1_00d00h00m.tif"]
     assert read(tmp_path, names).notes.empty

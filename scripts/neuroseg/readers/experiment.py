@@ -134,11 +134,13 @@ def _same_places(
     Planes of a depth stack, another plate of the same wells or time points that the name's pattern passes
     over are counted together with it.
     """
+    if dataset.format != "folder":
+        return []
     first: dict[tuple[object, ...], int] = {}
     notes = []
     for at, row in enumerate(rows):
         place = tuple(row[name] for name in ("plate", "well", "field", "time"))
-        if dataset.format != "folder" or at in left_out or row["well"] is None or row["field"] is None:
+        if at in left_out or row["well"] is None or row["field"] is None:
             continue
         if first.setdefault(place, at) != at:
             message = (

@@ -7,7 +7,7 @@ from pathlib import Path
 import ensemble_boxes
 import numpy as np
 import pytest
-from ensemble_boxes import ensemble_boxes_nms, ensemble_boxes_nmw, ensemble_boxes_wbf
+from ensemble_boxes import ensemble_boxes_nms, ensemble_boxes_wbf
 from fusion_cases import field
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -38,7 +38,6 @@ def oracle_with_defined_ties():
     numpy.array, numpy.concatenate = stable(np.array), stable(np.concatenate)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ensemble_boxes_wbf, "np", numpy)
-        patch.setattr(ensemble_boxes_nmw, "np", numpy)
         compiled = ensemble_boxes_nms.nms_float_fast
         plain = getattr(compiled, "py_func", compiled)
         patch.setattr(
@@ -160,36 +159,12 @@ def test_nms_weighs_as_ensemble_boxes_does_but_against_the_largest_weight(case, 
     assert_equal(fused._replace(scores=fused.scores * share), expected, exactly=False)
 
 
-@settings(max_examples=100, deadline=None)
-@given(some_lists, overlaps, st.sampled_from([("linear", 1), ("gaussian", 2)]), st.sampled_from([0.001, 0.2]))
-def test_soft_nms_picks_what_ensemble_boxes_picks(case, iou, decay, floor):
-    name, number = decay
-    given = candidates(*case)
-    fused = fusion.soft_nms(given, Fusion(iou=iou, decay=name, floor=floor))
-    expected = nms_oracle(ensemble_boxes.soft_nms, *case, method=number, iou_thr=iou, thresh=floor)
-    # ensemble-boxes hands back the scores as they were before they were lowered
-    kept = np.flatnonzero(fused.owner >= 0)
-    before = np.empty(len(kept))
-    before[fused.owner[kept]] = given.scores[kept]
-    assert (fused.scores <= before).all()
-    assert_equal(fused._replace(scores=before), expected, exactly=True)
-
-
 def nms_oracle(function, boxes: list, scores: list, labels: list, **options) -> tuple[np.ndarray, ...]:
     """As `oracle`; where no box has area, the nms of ensemble-boxes breaks instead of returning nothing."""
     corners = np.clip(np.concatenate(boxes), 0, 1)
     if not ((corners[:, 2] - corners[:, 0]) * (corners[:, 3] - corners[:, 1])).any():
         return np.zeros((0, 4)), np.zeros(0), np.zeros(0, int)
     return oracle(function, boxes, scores, labels, **options)
-
-
-@settings(max_examples=100, deadline=None)
-@given(some_lists, overlaps, st.one_of(st.none(), some_weights))
-def test_nmw_is_that_of_ensemble_boxes(case, iou, weights):
-    weights = weights and weights[: len(case[0])]
-    fused = fusion.nmw(candidates(*case, weights), Fusion(iou=iou))
-    expected = oracle(ensemble_boxes.non_maximum_weighted, *case, weights=weights, iou_thr=iou)
-    assert_equal(fused, expected, exactly=weights is None)
 
 
 @settings(max_examples=60, deadline=None)

@@ -117,7 +117,7 @@ def test_the_mask_follows_the_fused_box(write, ensemble):
 @pytest.mark.parametrize("method", list(fusion.METHODS))
 def test_every_method_can_be_asked_for(write, ensemble, method):
     one = write("0", "ab", m_0_none=[("a", *CELL), ("b", *CELL)], m_0_hflip=[("a", *CELL)])
-    fused = ensemble(f"members: {{m: 1}}\nfusion: {{method: {method}, floor: 0.2}}", one)
+    fused = ensemble(f"members: {{m: 1}}\nfusion: {{method: {method}}}", one)
     assert fused["image_id"].tolist() == ["a", "b"]
     assert (tables.patches(fused) == 255).all()
 
@@ -211,7 +211,7 @@ def test_the_same_comes_out_whatever_the_batch(write, ensemble, monkeypatch):
         ("fusion: {}", r"recipe\.yaml: members: Field required"),
         (
             "members: {m: 1}\nfusion: {method: vote}",
-            r"fusion\.method: must be 'wbf', 'nms', 'soft_nms' or 'nmw'",
+            r"fusion\.method: must be 'wbf' or 'nms'",
         ),
         ("members: {m: 1}\nfusion: {confidence: sum}", r"fusion\.confidence: must be 'avg', 'max'"),
         ("members: {m: 1}\nfusion: {iou: 1.5}", r"fusion\.iou: "),

@@ -6,7 +6,7 @@ each member weighs.
 """
 
 from neuroseg.fusion.members import Member, fuse, gather, stream, weigh
-from neuroseg.fusion.methods import METHODS, Candidates, Fused, nms, nmw, soft_nms, wbf
+from neuroseg.fusion.methods import METHODS, Candidates, Fused, nms, wbf
 from neuroseg.fusion.options import Fusion
 from neuroseg.fusion.patches import average
 from neuroseg.fusion.recipe import COMBINATIONS, Recipe, combinations, read_recipe
@@ -26,12 +26,10 @@ __all__ = [
     "fuse",
     "gather",
     "nms",
-    "nmw",
     "only",
     "partition",
     "read_recipe",
     "read_weights",
-    "soft_nms",
     "stream",
     "wbf",
     "weigh",

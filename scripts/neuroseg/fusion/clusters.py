@@ -1,4 +1,4 @@
-"""The loops of fusing boxes, compiled: who joins whose cluster, and how soft suppression proceeds.
+"""The loop of fusing boxes, compiled: who joins whose cluster.
 
 The arithmetic, down to where it rounds to single precision, is that of ensemble-boxes 1.0.9. The search is
 not: a cluster keeps running sums instead of adding its members up anew, and a box is compared only with
@@ -7,24 +7,11 @@ clusters whose centres lie within its reach, found on a grid, instead of all of 
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numba import njit
 
 FINEST = 128.0
 """Most cells of the search grid along one side."""
-
-
-@njit(cache=True, nogil=True)
-def overlap(a: np.ndarray, b: np.ndarray) -> float:
-    """Return the IoU of two boxes."""
-    width = min(a[2], b[2]) - max(a[0], b[0])
-    height = min(a[3], b[3]) - max(a[1], b[1])
-    if width <= 0 or height <= 0:
-        return 0.0
-    inter = width * height
-    return inter / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - inter)
 
 
 @njit(cache=True, nogil=True)
@@ -117,57 +104,3 @@ def cluster(
                     following[before] = following[c]
             following[c], first[home], cell[c] = first[home], c, home
     return owner, opener[:k].copy(), fused[:k].copy(), total[:k].copy()
-
-
-@njit(cache=True, nogil=True)
-def weigh(boxes: np.ndarray, scores: np.ndarray, owner: np.ndarray, best: np.ndarray) -> np.ndarray:
-    """Return each cluster's mean box, (k, 4) float64, members weighted by score x IoU with its best box.
-
-    Sums are kept in single precision, as ensemble-boxes does; a cluster whose weights are all 0 keeps its
-    best box.
-    """
-    sums, total = np.zeros(best.shape, np.float32), np.zeros(best.shape[0])
-    for i in range(boxes.shape[0]):
-        weight = scores[i] * overlap(boxes[i], best[owner[i]])
-        total[owner[i]] += weight
-        for d in range(4):
-            sums[owner[i], d] = np.float32(np.float64(sums[owner[i], d]) + weight * boxes[i, d])
-    mean = best.copy()
-    for c in range(best.shape[0]):
-        if total[c] > 0:
-            for d in range(4):
-                mean[c, d] = np.float32(np.float64(sums[c, d]) / total[c])
-    return mean
-
-
-@njit(cache=True, nogil=True)
-def soften(
-    boxes: np.ndarray, scores: np.ndarray, iou: float, sigma: float, floor: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Pick the best box, lower the scores of those it overlaps, and so on while the best is above `floor`.
-
-    A box that overlaps by o keeps the share exp(-o² / sigma), or, where sigma is 0, 1 - o of its score if o >
-    iou.
-
-    Returns:
-        The picked boxes' numbers, (k,) int64, and their lowered scores, (k,) float64, both in the order of
-        picking.
-    """
-    n = boxes.shape[0]
-    order, left = np.arange(n), scores.copy()
-    for i in range(n):
-        best = i
-        for j in range(i + 1, n):
-            if left[j] > left[best]:
-                best = j
-        if not left[best] > floor:
-            return order[:i].copy(), left[:i].copy()
-        order[i], order[best] = order[best], order[i]
-        left[i], left[best] = left[best], left[i]
-        for j in range(i + 1, n):
-            shared = overlap(boxes[order[i]], boxes[order[j]])
-            if sigma > 0:
-                left[j] *= math.exp(-shared * shared / sigma)
-            elif shared > iou:
-                left[j] *= 1 - shared
-    return order, left

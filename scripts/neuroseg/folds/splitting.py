@@ -1,4 +1,10 @@
-"""Folds that never split a group, alike in cell types and in crowding."""
+"""Folds that never split a group, alike in cell types and in crowding.
+
+scikit-learn's StratifiedGroupKFold balances the images of each type, not their cells. In 5 folds of the 69
+images of the competition that tests know, a fold's cells differ from an even share by up to 34 % there and
+4 % here, one type's cells by 63 % and 8 %. Of 381 images in wells of 1 to 8, drawn at random, cells differ by
+11 % and 7 %; a type's images by 6 % there and 15 % here, which is the price. All are medians of 8 seeds.
+"""
 
 from __future__ import annotations
 

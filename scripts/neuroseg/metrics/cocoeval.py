@@ -2,7 +2,8 @@
 
 pycocotools' COCOeval, whose figures these are, compares every mask with every other and unpacks each into
 objects of Python. At thresholds from one half on, the few pairs that reach it tell as much: they come from
-run lengths, as for the competition's score, and are matched by one loop.
+run lengths, as for the competition's score, and are matched by one loop: 60 images take 0.017 CPU s in place
+of COCOeval's 8.2 (docs/benchmarks.md), for the same figures.
 """
 
 from __future__ import annotations

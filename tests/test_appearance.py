@@ -88,6 +88,7 @@ def test_images_whose_background_was_cut_off_have_a_sentence_of_their_own(tmp_pa
         (lambda image: cv2.GaussianBlur(image, None, 3), 1.0, "blurred: out of focus"),
         (lambda image: image, 4.0, "blurred: out of focus, or more magnified"),
         (lambda image: image, 1.0, None),
+        (lambda image: 255 - image, 1.0, "look turned over (negative phase contrast"),
         (lambda image: stored(image.astype(float) * 1.8, 8), 1.0, "overexposed: expose shorter"),
         (
             lambda image: stored(np.random.default_rng(0).normal(128, 3, image.shape), 8),

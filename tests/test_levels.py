@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from neuroseg import readers
 from neuroseg.readers import levels, looks
+from neuroseg.readers.halos import halo_skewness
 from neuroseg.readers.looks import ORDINARY, Learnt, Range
 
 DATA = os.environ.get("NEUROSEG_DATA")
@@ -206,6 +207,29 @@ def test_no_gain_offset_or_border_of_a_camera_matters_much(scale, offset, border
         assert 12 < looks.look(inner).contrast < 100
 
 
+@pytest.mark.parametrize("name", ["as it is", *EXPORTS])
+def test_halos_turn_their_sign_with_the_image_and_no_gain_changes_them(name):
+    image = EXPORTS.get(name, AS_IT_IS)
+    found = looks.look(image).halos
+    assert found == pytest.approx(looks.look(AS_IT_IS).halos, rel=0.35)  # one export cuts halos off
+    assert looks.look(image.max() - image).halos == pytest.approx(-found, abs=1e-3)
+
+
+def test_neither_a_black_border_nor_a_scale_bar_nor_noise_makes_halos_dark():
+    marked = AS_IT_IS.copy()
+    marked[240:244, 200:300] = 0
+    assert looks.look(marked).halos > 0.5
+    assert looks.look(padded(AS_IT_IS, 0)).halos > 0.5
+    assert abs(looks.look(stored(np.random.default_rng(0).normal(128, 3, (256, 320)), 8)).halos) < 0.1
+
+
+def test_halos_of_a_large_image_are_looked_for_in_windows_in_all_its_parts():
+    field = np.tile(AS_IT_IS, (20, 16))
+    field[:, :2500] = 128
+    assert np.isnan(halo_skewness(field[:, :2500]))
+    assert halo_skewness(field) > 0.5
+
+
 @pytest.mark.skipif(not DATA, reason="NEUROSEG_DATA names no folder of real images")
 @pytest.mark.parametrize("folder", ["sartorius/train", "sartorius/test", "livecell/images", "t98g/images"])
 def test_real_images_that_detectors_learn_from_keep_their_bytes(folder):
@@ -213,6 +237,16 @@ def test_real_images_that_detectors_learn_from_keep_their_bytes(folder):
     for path in paths[:: max(1, len(paths) // 12)]:
         image = readers.read_image(path)
         assert readers.to_uint8(image) is image, path.name
+
+
+@pytest.mark.skipif(not DATA, reason="NEUROSEG_DATA names no folder of real images")
+@pytest.mark.parametrize("folder", ["sartorius/train", "livecell/images", "t98g/images", "own_folder"])
+def test_real_images_are_told_from_the_same_turned_over(folder):
+    paths = sorted(path for path in Path(DATA, folder).rglob("*") if path.suffix in (".png", ".tif"))
+    for path in paths[:: max(1, len(paths) // 8)]:
+        image = readers.read_image(path)
+        assert looks.fault(looks.look(image), ORDINARY) is None, path.name
+        assert looks.fault(looks.look(image.max() - image), ORDINARY) == "inverted", path.name
 
 
 def test_what_is_unlike_ordinary_images_is_listed_with_why(tmp_path, step):
@@ -225,6 +259,7 @@ def test_what_is_unlike_ordinary_images_is_listed_with_why(tmp_path, step):
     }
     for name, image in shapes.items():
         tifffile.imwrite(tmp_path / "in" / f"{name}.tif", image)
+    tifffile.imwrite(tmp_path / "in" / "g.tif", 255 - AS_IT_IS)
     tifffile.imwrite(tmp_path / "in" / "f.tif", stored(FIELD / 128 * 65000, 16))
     noise = np.random.default_rng(0).normal(128, 3, (256, 320))
     tifffile.imwrite(tmp_path / "in" / "e.tif", stored(noise, 8))
@@ -233,6 +268,6 @@ def test_what_is_unlike_ordinary_images_is_listed_with_why(tmp_path, step):
     step("validate").main(dataset=tmp_path / "d.yaml", problems=tmp_path / "p.csv", **out)
     found = pd.read_csv(tmp_path / "p.csv").query("check == 'image_look'").set_index("image_id")["message"]
     words = {"b": "% blank", "c": "level 60 made 128", "d": "cut off at 0", "e": "nothing but noise"}
-    words |= {"f": "is overexposed"}
+    words |= {"f": "is overexposed", "g": "looks turned over"}
     assert set(found.index) - {"a"} == set(words)
     assert all(word in found[name] for name, word in words.items())

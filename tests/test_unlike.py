@@ -20,6 +20,7 @@ from neuroseg.readers import looks
 SEEN = {
     "as_learnt": CRISP,
     "dark": stored(CRISP * (60 / 128), 8),
+    "negative": 255 - CRISP,
     "framed": padded(CRISP, 0),
     "blurred": cv2.GaussianBlur(stored(CRISP * (60 / 128), 8), None, 3),
 }
@@ -69,10 +70,11 @@ def test_what_predict_finds_unlike_is_a_column_of_the_table_of_images(listed, st
     column = rows["unlike_training"]
     assert column["as_learnt"] == ""
     assert column["dark"] == "level 60 made 128"
+    assert re.fullmatch("inverted: dark lines are sharper .*, skewness of halos -.*", column["negative"])
     assert column["framed"] == "62 % blank"
     blurred = "level 60 made 128, contrast .*; blurred: sharpness 0.2, learnt 0.87 to 0.87"
     assert re.fullmatch(blurred, column["blurred"])
-    assert set(json.loads(told.read_text())["unlike"]) == {"dark", "framed", "blurred"}
+    assert set(json.loads(told.read_text())["unlike"]) == set(SEEN) - {"as_learnt"}
 
 
 def test_what_several_detectors_say_is_said_once(tmp_path):

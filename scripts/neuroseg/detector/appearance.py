@@ -65,6 +65,7 @@ _OF_SEVERAL = {
     "overexposed": "are overexposed: expose shorter, bright halos are lost",
     "blurred": "are blurred: out of focus, or more magnified than what was learnt from",
     "grainy": "are grainier than what was learnt from, or less magnified",
+    "inverted": "look turned over (negative phase contrast, or white stored as 0), so cells are missed",
 }
 """What is said of images that are unlike those learnt from, by what it is."""
 
@@ -120,6 +121,7 @@ def _fault(adapted: Adapted, path: str, factor: float) -> dict[looks.Fault, str]
         "overexposed": f"{100 * look.clipped:.0f} % of its pixels have the highest value",
         "blurred": sharpness,
         "grainy": sharpness,
+        "inverted": f"dark lines are sharper than bright ones, skewness of halos {look.halos:.2f}",
     }
     found = looks.fault(look, adapted.learnt, factor)
     return {} if found is None else {found: figures[found]}

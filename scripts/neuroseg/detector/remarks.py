@@ -51,8 +51,8 @@ def unlike(seen: Seen) -> dict[str, dict[str, str]]:
     """Return what of each image is unlike those that the detector learnt from.
 
     Returns:
-        By image and by what it is (levels, noise, overexposed, blurred, grainy, pixel_size, cell_width,
-        crowd) a clause with the figures; images of which there is nothing to say are not in it.
+        By image and by what it is (levels, noise, overexposed, blurred, grainy, inverted, pixel_size,
+        cell_width, crowd) a clause with the figures; images of which there is nothing to say are not in it.
     """
     images = seen.images
     sizes = images["pixel_size_um"] if "pixel_size_um" in images else pd.Series(np.nan, images.index)

@@ -43,7 +43,8 @@ CHECKS: dict[str, Check] = {
     "image_look": Check(
         "keep",
         "error drop",
-        "an image of other levels or contrast than usual (adapted), blank in part, overexposed, or blurred",
+        "an image of other levels or contrast than usual (adapted), blank in part, overexposed, blurred, or "
+        "turned over",
     ),
     "pixel_size": Check(
         "keep", "error drop", "a pixel size in the file that is not the specimen's (keep: unknown)"

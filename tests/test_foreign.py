@@ -94,6 +94,7 @@ def test_a_sound_detector_is_used(content, tmp_path):
         ("test_pipeline.0", {"type": "Resize", "scale": (100_000, 100_000)}),
         ("test_pipeline.0", {"type": "Resize", "scale_factor": 9.0}),
         ("test_pipeline.0", {"type": "Resize", "scale_factor": (1.0, 9.0)}),
+        ("test_pipeline.0", [{"type": "Resize", "scale_factor": 3.0}] * 2),
         ("custom_hooks.0", {"type": "os.system", "command": "touch {}"}),
         ("optim_wrapper.type", "shutil.rmtree"),
         ("train_pipeline.0.type", "os.remove"),
@@ -243,7 +244,9 @@ def test_a_file_that_unpacks_to_far_more_than_its_size_is_refused(content, tmp_p
         for entry in old.infolist():
             new.writestr(entry.filename, old.read(entry))
         new.writestr("archive/data/bomb", bytes(50_000_000))
-    with pytest.raises(DataError, match=r"unpacks to more than its own size"):
+    with pytest.raises(
+        DataError, match=r"model\.pth: the checkpoint unpacks to more than its own size; do not use it\.$"
+    ):
         checkpoints.read_detector(tmp_path / "model.pth")
 
 

@@ -47,6 +47,8 @@ def check_archive(path: Path, own: bool = True) -> None:
                     f"{path}: the checkpoint is damaged (in {damaged}); copy it again, or train it again."
                 )
             pickles = [archive.read(entry) for entry in entries if entry.filename.endswith("/data.pkl")]
+    except DataError:
+        raise
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, OSError, RuntimeError, ValueError) as error:
         raise DataError(
             f"{path}: the checkpoint is damaged ({error}); copy it again, or train it again."

@@ -65,7 +65,7 @@ ENTRIES, DEPTH, LARGEST, PADDING = 100_000, 40, 100_000, 1024
 """Most entries of a configuration, deepest nesting, largest number, and coarsest padding in pixels."""
 
 SIDE, MAGNIFIED = 4096, 8
-"""What test_pipeline may make of an image: its longest side in pixels, and its magnification."""
+"""What test_pipeline may make of an image: longest side in pixels, and all magnifications together."""
 
 _WORDS = re.compile(r"[\w +-]*")
 
@@ -119,7 +119,7 @@ def check_config(config: dict, where: str | Path) -> None:
     Raises:
         DataError: naming the file, the key and the value.
     """
-    parts = known_parts()
+    parts, magnified = known_parts(), 1.0
     for count, (keys, value) in enumerate(_entries(config)):
         place, built, key = ".".join(map(str, keys)), keys[0] in BUILT, keys[-1]
         if count >= ENTRIES or len(keys) > DEPTH:
@@ -128,8 +128,8 @@ def check_config(config: dict, where: str | Path) -> None:
             )
         complaint = _complaint(key, value, built, parts)
         if not complaint and keys[0] == "test_pipeline" and isinstance(value, int | float):
-            most = MAGNIFIED if "scale_factor" in keys else SIDE
-            complaint = "would fill the memory" if value > most else ""
+            magnified *= max(value, 1) if "scale_factor" in keys else 1
+            complaint = "would fill the memory" if magnified > MAGNIFIED or value > SIDE else ""
         if complaint:
             said = repr(value) if isinstance(value, str | int | float | bool | None) else type(value).__name__
             raise DataError(

@@ -130,6 +130,8 @@ DATASET_FILES = {
     "map without well": ("{format: folder, root: ., pattern: '(?P<plate>.)', plate_map: a.csv}", "plate_map"),
     "unknown policy": ("{format: folder, root: ., policies: {hole: shrug}}", "policies.hole"),
     "pixel size of 0": ("{format: folder, root: ., pixel_size_um: 0}", "pixel_size_um"),
+    "endless pixel size": ("{format: folder, root: ., pixel_size_um: .inf}", "pixel_size_um"),
+    "pixel size of a word": ("{format: folder, root: ., pixel_size_um: true}", "pixel_size_um"),
 }
 
 

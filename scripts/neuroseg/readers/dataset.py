@@ -23,7 +23,7 @@ class _Section(BaseModel):
 
 class _Common(_Section):
     root: Path
-    pixel_size_um: float | None = Field(None, gt=0)
+    pixel_size_um: float | None = Field(None, ge=1e-3, le=1e3)
     pattern: str | None = None
     group: tuple[str, ...] = ("sample",)
     channel: str | None = None
@@ -37,6 +37,13 @@ class _Common(_Section):
     """What the report calls the data set, where its name is not what a person would write."""
     source: str | None = None
     """Where to get the raw data, as the end of the sentence that says they are missing."""
+
+    @field_validator("pixel_size_um", mode="before")
+    @classmethod
+    def _yes_is_no_size(cls, size: object) -> object:
+        if isinstance(size, bool):
+            raise ValueError("is no number of micrometres")
+        return size
 
     @field_validator("control", mode="before")
     @classmethod

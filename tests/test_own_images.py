@@ -113,6 +113,13 @@ def test_names_of_the_workflows_own_data_sets_are_taken(tmp_path, called):
     assert not called
 
 
+def test_names_of_detectors_that_come_with_the_workflow_are_taken(tmp_path, called):
+    with pytest.raises(WorkflowError, match=r"the name starter is that of detectors"):
+        predict(images(tmp_path / "starter"))
+    assert not configs.OWN.exists()
+    assert not called
+
+
 def test_a_second_call_keeps_what_was_written_into_the_data_sets_file(tmp_path, called):
     folder = images(tmp_path / "plate")
     predict(folder)

@@ -44,6 +44,11 @@ def main(images: str, name: str, detectors: str, config: str, cores: str) -> int
     refuse_mistyped(detectors, config, cores)
     title = name or folder.name
     dataset = own_images.identifier(title)
+    if dataset in configs.carried():
+        raise WorkflowError(
+            f"the name {dataset} is that of detectors that come with the workflow; give this run another: "
+            "NAME=plate1"
+        )
     with locked(dataset) as lock:
         file = own_images.dataset_file(dataset, title, folder, detectors)
         home = configs.detectors(dataset)

@@ -235,6 +235,14 @@ def test_microns_are_told_where_every_cell_has_them(evidence):
     assert ("long axis", "µm", "72 (72–72)", "72 (72–72)") in section["table"].rows
 
 
+def test_grey_values_of_8_and_16_bit_are_not_put_together(evidence):
+    cells = {"both": evidence.cells["both"].assign(intensity_mean=100.0)}
+    mixed = pd.DataFrame({"check": ["mixed_bit_depth"]})
+    for problems, there in ((None, True), (mixed[:0], True), (mixed, False)):
+        section = shapes.section(view(replace(evidence, cells=cells, problems=problems)))
+        assert ("mean grey" in {row[0] for row in section["table"].rows}) == there
+
+
 def test_pixels_are_told_where_a_cell_lacks_microns(evidence):
     section = shapes.section(view(evidence))
     assert not section["microns"]

@@ -62,7 +62,9 @@ def section(view: View) -> dict[str, object] | None:
     cells, truth = view.evidence.cells.get(view.leader), view.evidence.truth
     if cells is None or cells.empty:
         return None
-    known = view.images.set_index("image_id")
+    known, problems = view.images.set_index("image_id"), view.evidence.problems
+    if problems is not None and (problems["check"] == "mixed_bit_depth").any():
+        cells = cells.drop(columns="intensity_mean", errors="ignore")  # grey values of 8 and 16 bit
     cells = cells.assign(cell_type=cells["cell_type"].fillna(UNKNOWN))
     truth = truth.assign(cell_type=truth["image_id"].map(known["cell_type"]))
     truth = truth.rename(columns={"area": "area_px"})

@@ -86,7 +86,8 @@ def test_images_whose_background_was_cut_off_have_a_sentence_of_their_own(tmp_pa
     ("change", "magnified", "words"),
     [
         (lambda image: cv2.GaussianBlur(image, None, 3), 1.0, "blurred: out of focus"),
-        (lambda image: image, 4.0, "blurred: out of focus, or more magnified"),
+        (lambda image: image, 4.0, "magnified 4 times: is the pixel size right?"),
+        (lambda image: 255 - image, 4.0, "look turned over (negative phase contrast"),
         (lambda image: image, 1.0, None),
         (lambda image: 255 - image, 1.0, "look turned over (negative phase contrast"),
         (lambda image: stored(image.astype(float) * 1.8, 8), 1.0, "overexposed: expose shorter"),

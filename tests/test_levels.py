@@ -171,11 +171,20 @@ def test_what_was_learnt_from_survives_a_file_and_keeps_its_own_images_as_they_a
 
 
 @pytest.mark.parametrize(
-    "broken", [{}, {"level": [1, 2]}, {"level": [3, 2, 1]}, {"level": [0, 1, float("nan")]}, 7]
+    ("broken", "why"),
+    [
+        ({}, "'level' is missing"),
+        ({"level": [1, 2]}, "three numbers"),
+        ({"level": "abc"}, "three numbers"),
+        (7, "three numbers"),
+        ({"level": [3, 2, 1]}, "within 0 and 255, and ascend"),
+        ({"level": [0, 1, float("nan")]}, "within 0 and 255"),
+        ({"peak": [0, 1, 1e300]}, "within 0 and 255"),
+    ],
 )
-def test_figures_that_are_none_are_refused(broken):
+def test_figures_that_are_none_are_refused(broken, why):
     content = {**looks.plain(ORDINARY), **broken} if isinstance(broken, dict) and broken else broken
-    with pytest.raises(ValueError, match=r"it lacks|finite"):
+    with pytest.raises(ValueError, match=why):
         looks.from_plain(content)
 
 

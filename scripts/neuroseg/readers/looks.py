@@ -101,11 +101,11 @@ def fault(found: Look, learnt: Learnt, magnified: float = 1.0) -> Fault | None:
         return "overexposed"
     if only_noise(found):
         return "noise"
-    sharpness = found.sharpness / magnified
-    if sharpness < _BLURRED * learnt.sharpness.low:
-        return "blurred"
-    if found.halos < _TURNED:
+    sharpness, lowest = found.sharpness / magnified, _BLURRED * learnt.sharpness.low
+    if found.halos < _TURNED and found.sharpness >= lowest:
         return "inverted"
+    if sharpness < lowest:
+        return "blurred"
     return "grainy" if sharpness > min(2 * learnt.sharpness.high, _GRAINY) else None
 
 
@@ -138,11 +138,13 @@ def from_plain(content: Mapping[str, Iterable[float]]) -> Learnt:
     """
     try:
         ranges = [Range(*content[name]) for name in Learnt._fields]
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"it lacks {error}") from error
-    numbers = np.array(ranges, np.float64)
-    if not (np.isfinite(numbers).all() and (numbers >= 0).all() and (np.diff(numbers, axis=1) >= 0).all()):
-        raise ValueError("its numbers must be finite, from 0 on, and ascend")
+        numbers = np.array(ranges, np.float64)
+    except KeyError as error:
+        raise ValueError(f"{error} is missing") from error
+    except (TypeError, ValueError):
+        raise ValueError("each must be three numbers: lowest, median, highest") from None
+    if not (((numbers >= 0) & (numbers <= 255)).all() and (np.diff(numbers, axis=1) >= 0).all()):
+        raise ValueError("the numbers must lie within 0 and 255, and ascend")
     return Learnt(*ranges)
 
 

@@ -10,6 +10,8 @@ from typing import Any
 from ledger import leaderboard
 from ledger.commands import RunError, git
 
+UNSHALLOW = "this clone is shallow: `git fetch --unshallow`, and try again"
+
 
 def recorded(root: Path) -> dict[str, str]:
     """Return recorded runs by name: the tag of each or, in a clone with history but no tag, the commit."""
@@ -27,7 +29,7 @@ def find(name: str, root: Path) -> str:
         RunError: there is no such run, or this clone lacks its commit; the sentence says how to get it.
     """
     need_repository(root)
-    known, shallow = recorded(root), git("rev-parse", "--is-shallow-repository", root=root) == "true"
+    known, shallow = recorded(root), _is_shallow(root)
     tagged = known.get(name) == f"run/{name}"
     if tagged and _records(f"run/{name}", name, root):
         return git("rev-parse", f"run/{name}^{{commit}}", root=root)
@@ -38,20 +40,35 @@ def find(name: str, root: Path) -> str:
                 f"the tag run/{name} is not on the commit that records it, {commit[:12]}, which is used here"
             )
         return commit
-    unshallow = "this clone is shallow: `git fetch --unshallow`, and try again"
     if tagged:
         at = git("rev-parse", "--short=12", f"run/{name}^{{commit}}", root=root)
-        cure = unshallow if shallow else f"remove it (`git tag -d run/{name}`) or fetch the right one"
+        cure = UNSHALLOW if shallow else f"remove it (`git tag -d run/{name}`) or fetch the right one"
         raise RunError(f"run {name}: its tag is on commit {at}, which records no run of that name; {cure}.")
     if name in {line["name"] for line in lines_at("HEAD", root)}:
         cure = (
-            unshallow
+            UNSHALLOW
             if shallow
             else "fetch the branch that it is on (`git fetch --all --tags`), and try again"
         )
         raise RunError(f"run {name}: the leaderboard lists it, but its commit is not in this clone; {cure}.")
-    more = f" ({unshallow})" if shallow else ""
+    more = f" ({UNSHALLOW})" if shallow else ""
     raise RunError(f"run {name}: none is recorded; there are: {', '.join(sorted(known)) or 'none'}{more}.")
+
+
+def refuse_shallow(root: Path) -> None:
+    """Refuse a shallow clone that lacks commits of runs which the leaderboard lists.
+
+    Raises:
+        RunError: it is one; the sentence names these runs and says how to get them.
+    """
+    if not _is_shallow(root):
+        return
+    known = recorded(root)
+    if lacking := sorted({line["name"] for line in lines_at("HEAD", root)} - known.keys()):
+        raise RunError(
+            f"runs {', '.join(lacking)}: the leaderboard lists them, but their commits are not in this "
+            f"clone; {UNSHALLOW}."
+        )
 
 
 def refuse_known(name: str, root: Path) -> None:
@@ -105,6 +122,10 @@ def need_repository(root: Path) -> None:
         raise RunError(
             f"{root} is not a Git clone, and runs are commits: `git clone` the repository, and work there."
         )
+
+
+def _is_shallow(root: Path) -> bool:
+    return git("rev-parse", "--is-shallow-repository", root=root) == "true"
 
 
 def _in_history(root: Path) -> dict[str, str]:

@@ -13,6 +13,11 @@ from ledger import runs
 
 
 def tags(root: Path) -> None:
-    """Tag every recorded run of the history, and list the runs there are."""
+    """Tag every recorded run of the history, and list the runs there are.
+
+    Raises:
+        RunError: the clone is shallow and lacks some of the runs; those that it has are tagged.
+    """
     runs.restore_tags(root)
+    runs.refuse_shallow(root)
     print("runs: " + (", ".join(runs.recorded(root)) or "none recorded in this history"))

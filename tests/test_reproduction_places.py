@@ -11,7 +11,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import repository_recorded
-from ledger import reproduction, runs
+from ledger import reproduction, runs, tags
 from ledger.commands import RunError
 from repository_recorded import IMAGE, git
 
@@ -118,6 +118,23 @@ def test_a_shallow_clone_says_how_to_get_a_run_that_it_lacks(origin, tmp_path):
         reproduction.reproduce("first", root)
     git("fetch", "--quiet", "--unshallow", folder=root)
     assert reproduction.reproduce("first", root)
+
+
+def test_the_tags_of_a_shallow_clone_are_not_said_to_be_all_there_are(origin, tmp_path, capsys):
+    root = clone(origin, tmp_path / "shallow", "--depth", "1", "--no-tags")
+    with pytest.raises(RunError, match=r"^runs first.*: the leaderboard lists them.*`git fetch --unshallow`"):
+        tags.tags(root)
+    git("fetch", "--quiet", "--unshallow", folder=root)
+    tags.tags(root)
+    assert "runs: first" in capsys.readouterr().out
+
+
+def test_a_shallow_clone_that_lists_no_run_has_none(origin, tmp_path, capsys):
+    root = clone(origin, tmp_path / "shallow", "--depth", "1", "--no-tags")
+    git("rm", "--quiet", "results/leaderboard.csv", folder=root)
+    git("commit", "--quiet", "--message", "List no run", folder=root)
+    tags.tags(root)
+    assert "runs: none recorded in this history" in capsys.readouterr().out
 
 
 def test_a_clone_of_another_branch_says_how_to_get_a_run_that_it_lacks(origin, tmp_path):

@@ -8,6 +8,8 @@ import re
 from importlib.metadata import distributions
 from pathlib import Path
 
+from ledger.commands import RunError
+
 FILE = "results/environment.json"
 """Where a recorded run keeps them."""
 
@@ -18,7 +20,11 @@ VECTORS = ("sse4_2", "avx", "avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf1
 
 
 def now() -> dict[str, str]:
-    """Return names and versions: of Python, the processor, the GPUs, and every package installed."""
+    """Return names and versions: of Python, the processor, the GPUs, and every package installed.
+
+    Raises:
+        RunError: a package does not say its name and version.
+    """
     return {"python": platform.python_version(), **machine(), **dict(sorted(_packages().items()))}
 
 
@@ -48,7 +54,20 @@ def changes(before: dict[str, str], after: dict[str, str]) -> list[str]:
 
 
 def _packages() -> dict[str, str]:
-    return {re.sub(r"[-_.]+", "-", each.metadata["Name"]).lower(): each.version for each in distributions()}
+    found, nameless = {}, []
+    for each in distributions():
+        told = {key: each.metadata[key] for key in ("Name", "Version") if key in each.metadata}
+        if len(told) == 2 and all(told.values()):
+            found[re.sub(r"[-_.]+", "-", told["Name"]).lower()] = told["Version"]
+        else:
+            nameless.append(str(getattr(each, "_path", each.locate_file(""))))
+    if nameless:
+        raise RunError(
+            f"{', '.join(sorted(nameless))}: a package without name and version, as a killed pip leaves it, "
+            "so that a record could not say with what the run was computed; install the package again, or "
+            "remove that folder if it belongs to none, and record again."
+        )
+    return found
 
 
 def _processor() -> str:

@@ -26,7 +26,8 @@ FOLDER = ".runs/.environments"
 LIST = """
 import json, platform, re
 from importlib.metadata import distributions
-named = {re.sub(r"[-_.]+", "-", each.metadata["Name"]).lower(): each.version for each in distributions()}
+known = [each.metadata for each in distributions() if each.metadata.get("Name")]
+named = {re.sub(r"[-_.]+", "-", each["Name"]).lower(): each.get("Version") for each in known}
 print(json.dumps({"python": platform.python_version(), **named}))
 """
 """Run by an environment's own Python, without anything of this repository."""

@@ -76,6 +76,7 @@ def record(name: str, config: Path | None, snakemake: Sequence[str], root: Path)
                 "a run is a commit."
             )
         wholeness.refuse_ignored(asked.values, root)
+        environment.now()  # a package that cannot be named is refused before the run, not after it
         parent = git("rev-parse", "HEAD", root=root)
         made = _compute(asked, snakemake, repeat, root)
         if git("rev-parse", "HEAD", root=root) != parent:

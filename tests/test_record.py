@@ -275,6 +275,18 @@ def test_code_and_settings_that_git_ignores_are_named_before_anything_runs(folde
     assert f"Git ignores these files, so that the run's commit would lack them: {place};" in refuse(folder)
 
 
+@pytest.mark.parametrize("text", [None, "Name: engine\n"])
+def test_a_package_that_does_not_say_its_name_and_version_is_named_before_anything_runs(
+    folder, tmp_path, text
+):
+    left = tmp_path / "packages" / "engine-2.0.dist-info"
+    left.mkdir(parents=True)
+    if text:
+        (left / "METADATA").write_text(text)
+    said = refuse(folder, "second", PYTHONPATH=str(left.parent))
+    assert f"error: {left}: a package without a name and version, as a killed pip leaves it" in said
+
+
 @pytest.mark.parametrize("flag", ["--skip-worktree", "--assume-unchanged"])
 def test_an_edit_that_git_was_told_to_overlook_is_not_committed(folder, flag):
     git("update-index", flag, "configs/pipeline.yaml", folder=folder)

@@ -21,6 +21,8 @@ REFUSED = {
     "replace_workflow_config": _CONFIGURED,
     "touch": "it calls old results new",
     "dryrun": "it computes nothing",
+    "unlock": "it computes nothing",
+    "delete_all_output": "it computes nothing, and removes results",
     "until": "it computes a part of the run only",
     "omit_from": "it computes a part of the run only",
     "batch": "it computes a part of the run only",

@@ -15,6 +15,9 @@ from ledger.commands import TARGETS, RunError, answer, failure
 
 FOLDER = ".snakemake/metadata"
 
+LOCKS = ".snakemake/locks"
+"""Where Snakemake lists the files that it reads and writes while it works, one a line."""
+
 MARK = ".snakemake_timestamp"
 """The file in a folder that is a result, whose date Snakemake takes for the folder's."""
 
@@ -49,6 +52,20 @@ def pending(root: Path, arguments: Sequence[str] = ()) -> list[str]:
     return list(dict.fromkeys(re.findall(r"^(?:local)?(?:rule|checkpoint) (\w+):$", said, re.MULTILINE))) or [
         "all"
     ]
+
+
+def refuse_locked(paths: Sequence[str], root: Path) -> None:
+    """Refuse to compute results that a lock of Snakemake names, as Snakemake itself would in many lines.
+
+    Raises:
+        RunError: there is such a lock: of a Snakemake at work, or of one that was killed.
+    """
+    named = {line for lock in (root / LOCKS).glob("*.lock") for line in lock.read_text().splitlines()}
+    if named & set(paths):
+        raise RunError(
+            f"a lock in {LOCKS} names files of this run, as a killed run leaves it: `snakemake --unlock` "
+            "removes it if no other Snakemake works here; then try again."
+        )
 
 
 def plain() -> dict[str, str]:

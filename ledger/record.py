@@ -109,6 +109,7 @@ def _compute(asked: Configuration, snakemake: Sequence[str], repeat: Sequence[st
         write(root / GIVEN, asked.text)
         flags = ["--configfile", GIVEN]
     made, results = provenance.results(root, flags), f"results/{asked.values['dataset']}"
+    provenance.refuse_locked(made, root)
     wholeness.refuse_links(root / "data" / asked.values["dataset"], root / results, root)
     found = stages.strays(root / results, made, root)
     if others := [path for path in found if not path.startswith(f"{results}/evaluate/")]:

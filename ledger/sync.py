@@ -44,6 +44,7 @@ def sync(root: Path) -> None:
         raise RunError(*differing, f"the files are not those of dvc.lock: {cure}.")
     listed = stages.outputs((root / "dvc.lock").read_bytes())
     made = provenance.results(root)
+    provenance.refuse_locked(made, root)
     with provenance.kept([path for path in made if not stages.within(path, listed)], root):
         run("snakemake", *TOUCH, "--", *TARGETS, root=root, env=provenance.plain())
     if left := provenance.pending(root):

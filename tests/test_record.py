@@ -105,6 +105,8 @@ def test_results_of_other_parameters_that_were_touched_are_refused(folder):
     [
         (["-n"], "--dryrun"),
         (["--touch"], "--touch"),
+        (["--unlock"], "--unlock"),
+        (["--delete-all-output"], "--delete-all-output"),
         (["--tou"], "--touch"),
         (["--until", "predict"], "--until"),
         (["--rerun-triggers", "mtime"], "--rerun-triggers"),
@@ -259,6 +261,29 @@ def test_a_tag_of_another_commit_or_configuration_is_not_taken_for_the_run_that_
     )
 
 
+def test_the_lock_of_a_run_that_was_killed_is_told_in_a_sentence_whose_cure_works(folder):
+    (folder / METRICS).unlink()
+    path = folder / "Snakefile"
+    text = path.read_text()
+    path.write_text(text.replace("cp -v {input} {output.images}", "kill -9 $(cat snakemake.pid); cp"))
+    killed = "snakemake --cores 1 & echo $! > snakemake.pid; wait"
+    repository_to_record.call("sh", "-c", killed, folder=folder)
+    (folder / "snakemake.pid").unlink()
+    path.write_text(text)
+    said = refuse(folder)
+    assert said.count("\n") == 1
+    assert "`snakemake --unlock` removes it if no other Snakemake works here" in said
+    repository_to_record.call("snakemake", "--unlock", folder=folder)
+    ledger("record", "second", folder=folder)
+    assert [line["map"] for line in leaderboard(folder)] == ["0.25", "0.25"]
+
+
+def test_a_lock_of_other_results_keeps_no_run_waiting(folder):
+    (folder / ".snakemake" / "locks").mkdir(exist_ok=True)
+    (folder / ".snakemake" / "locks" / "0.output.lock").write_text("results/mine/submit/one.csv\n")
+    ledger("record", "second", folder=folder)
+
+
 def test_a_name_that_differs_in_capitals_alone_is_refused(folder):
     assert "there is a run first already" in refuse(folder, "First")
 
@@ -284,7 +309,7 @@ def test_a_package_that_does_not_say_its_name_and_version_is_named_before_anythi
     if text:
         (left / "METADATA").write_text(text)
     said = refuse(folder, "second", PYTHONPATH=str(left.parent))
-    assert f"error: {left}: a package without a name and version, as a killed pip leaves it" in said
+    assert f"error: {left}: a package without name and version, as a killed pip leaves it" in said
 
 
 @pytest.mark.parametrize("flag", ["--skip-worktree", "--assume-unchanged"])

@@ -79,7 +79,7 @@ def test_beside_a_run_under_way_no_note_changes_and_its_lock_is_told(folder):
     (folder / ".snakemake" / "locks").mkdir(exist_ok=True)
     (folder / ".snakemake" / "locks" / "0.output.lock").write_text("results/demo/submit/one.csv\n")
     said = refuse(folder)
-    assert "Directory cannot be locked" in said
+    assert "`snakemake --unlock` removes it if no other Snakemake works here" in said
 
 
 def test_what_dvc_brings_back_needs_no_computing_and_other_data_sets_keep_their_notes(folder):

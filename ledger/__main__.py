@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 if not __package__:  # called as `python ledger`: no other folder named in the environment comes before ours
     sys.path[0] = str(ROOT)
 
-from ledger import record, reproduction, sync, tags, verify  # noqa: E402
+from ledger import push, record, reproduction, sync, tags, verify  # noqa: E402
 from ledger.commands import RunError  # noqa: E402
 
 
@@ -44,6 +44,9 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument(
         "snakemake", metavar="...", nargs=argparse.REMAINDER, help="more arguments for Snakemake"
     )
+
+    one = add("push", push, lambda given: push.push(given.name, ROOT))
+    one.add_argument("name", metavar="NAME", help="of the run")
 
     add("sync", sync, lambda given: sync.sync(ROOT))
 

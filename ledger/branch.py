@@ -6,8 +6,8 @@ from pathlib import Path
 
 import yaml
 
-from ledger import commits, configuration, environment, leaderboard, remote
-from ledger.commands import RunError, dvc, git
+from ledger import commits, configuration, environment, leaderboard, push
+from ledger.commands import RunError, git
 
 
 def join(name: str, root: Path) -> None:
@@ -62,8 +62,7 @@ def finish(name: str, config: Path | None, root: Path) -> None:
         "nothing computed"
     )
     join(name, root)
-    if dvc("remote", "list", root=root):
-        remote.send("--all-tags", root=root)
+    push.push(name, root)
 
 
 def written(root: Path) -> list[str]:

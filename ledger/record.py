@@ -96,7 +96,7 @@ def record(name: str, config: Path | None, snakemake: Sequence[str], root: Path)
                 if name not in {line["name"] for line in runs.lines_at("HEAD", root)}:
                     git("update-ref", "-d", f"refs/tags/run/{name}", root=root)
                 raise
-            remote.push(tree, env, root)
+            remote.push(name, tree, env, root)
 
 
 def _compute(asked: Configuration, snakemake: Sequence[str], repeat: Sequence[str], root: Path) -> list[str]:

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from neuroseg.detector import configuration, cpu, heads, openmmlab, precision
-from neuroseg.detector.cpu import assigning, proposing, upsampling
+from neuroseg.detector.cpu import proposing, upsampling
 from neuroseg.detector.cpu.roi_align import CpuExtractor
 from neuroseg.detector.inference import Predictor
-from neuroseg.detector.openmmlab import MODELS, FCNMaskHead, InstanceData, MaxIoUAssigner, SingleRoIExtractor
+from neuroseg.detector.openmmlab import MODELS, FCNMaskHead, SingleRoIExtractor
 from neuroseg.errors import DataError
 
 ROOT = Path(__file__).parents[1]
@@ -81,37 +81,6 @@ def test_a_deconvolution_that_overlaps_itself_is_left_alone():
     assert type(layer) is torch.nn.ConvTranspose2d
 
 
-# -------------------------------------------------------------------------------------------------- assigning
-
-
-@pytest.mark.parametrize("every", [True, False])
-@pytest.mark.parametrize("low_quality", [True, False])
-@pytest.mark.parametrize("cells", [0, 1, 40])
-def test_the_cpus_assigner_equals_mmdetections(cells, low_quality, every):
-    random = torch.Generator().manual_seed(0)
-    x, y, side = torch.meshgrid(
-        torch.arange(0, 200, 4), torch.arange(0, 160, 4), torch.tensor([8, 16]), indexing="ij"
-    )
-    anchors = torch.stack([x - side, y - side, x + side, y + side], -1).reshape(-1, 4).float()
-    corners = torch.randint(0, 150, (cells, 2), generator=random).float()
-    truth = torch.cat([corners, corners + torch.randint(2, 40, (cells, 2), generator=random)], 1)
-    given = (
-        InstanceData(priors=anchors),
-        InstanceData(bboxes=truth, labels=torch.randint(0, 3, (cells,), generator=random)),
-    )
-    settings = {"pos_iou_thr": 0.7, "neg_iou_thr": 0.3, "min_pos_iou": 0.3}
-    assigner = MaxIoUAssigner(**settings, match_low_quality=low_quality, gt_max_assign_all=every)
-    theirs = assigner.assign(*given)
-    model = SimpleNamespace(rpn_head=SimpleNamespace(assigner=assigner), roi_head=None)
-    assigning.replace(model)
-    ours = assigner.assign(*given)
-    assert len(anchors) > assigning.BLOCK
-    assert type(assigner) is assigning.CpuAssigner
-    for name in ("gt_inds", "max_overlaps", "labels"):
-        assert torch.equal(getattr(ours, name), getattr(theirs, name))
-    assert cells < 40 or theirs.gt_inds.unique()[:2].tolist() == [-1, 0]
-
-
 # -------------------------------------------------------------------------------------------------- proposing
 
 
@@ -140,19 +109,12 @@ def test_the_cpus_proposals_equal_mmdetections(limit):
 
 # --------------------------------------------------------------------------------------- one door, one switch
 
-OURS = {
-    CpuExtractor,
-    assigning.CpuAssigner,
-    proposing.CpuRPNHead,
-    upsampling.TiledDeconvolution,
-    upsampling.TiledMaskHead,
-}
+OURS = {CpuExtractor, proposing.CpuRPNHead, upsampling.TiledDeconvolution, upsampling.TiledMaskHead}
 
 
 def kinds(model: torch.nn.Module) -> set[type]:
     """The types of a detector's parts."""
-    roi_head = model.roi_head
-    return {type(part) for part in model.modules()} | {type(each) for each in roi_head.bbox_assigner}
+    return {type(part) for part in model.modules()}
 
 
 def tiny() -> torch.nn.Module:

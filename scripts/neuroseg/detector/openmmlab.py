@@ -22,7 +22,6 @@ with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
     from mmdet.models.roi_heads.bbox_heads import Shared2FCBBoxHead
     from mmdet.models.roi_heads.mask_heads import FCNMaskHead
     from mmdet.models.roi_heads.roi_extractors import BaseRoIExtractor, SingleRoIExtractor
-    from mmdet.models.task_modules.assigners import AssignResult, BboxOverlaps2D, MaxIoUAssigner
     from mmdet.registry import MODELS, TASK_UTILS, TRANSFORMS
     from mmdet.structures import DetDataSample
     from mmdet.structures.bbox import HorizontalBoxes, bbox2roi
@@ -57,12 +56,10 @@ __all__ = [
     "TASK_UTILS",
     "TRANSFORMS",
     "ATSSHead",
-    "AssignResult",
     "BaseDetDataset",
     "BaseInstanceMasks",
     "BaseRoIExtractor",
     "BaseTransform",
-    "BboxOverlaps2D",
     "BitmapMasks",
     "CascadeRoIHead",
     "Compose",
@@ -74,7 +71,6 @@ __all__ = [
     "Hook",
     "HorizontalBoxes",
     "InstanceData",
-    "MaxIoUAssigner",
     "PackDetInputs",
     "RPNHead",
     "ResNeXt",

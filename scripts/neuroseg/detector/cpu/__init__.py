@@ -9,11 +9,10 @@ from collections.abc import Callable, Collection
 
 from torch import nn
 
-from neuroseg.detector.cpu import assigning, proposing, roi_align, upsampling
+from neuroseg.detector.cpu import proposing, roi_align, upsampling
 from neuroseg.detector.openmmlab import require_version
 
 KERNELS: dict[str, Callable[[nn.Module], None]] = {
-    "assigning": assigning.replace,
     "proposing": proposing.replace,
     "roi_align": roi_align.replace,
     "upsampling": upsampling.replace,

@@ -20,8 +20,7 @@ def labels(path: str | Path, image_id: str, images: str | Path | None = None) ->
 
     Returns:
         Shape (height, width): 0 is background, n is the cell whose instance_id is n - 1; uint16, or uint32
-            where a
-        number is above 65,535.
+        where a number is above 65,535.
 
     Raises:
         DataError: a table cannot be read, there is no such image, or two cells share a pixel.

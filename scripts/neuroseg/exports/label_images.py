@@ -61,17 +61,12 @@ def labels(path: str | Path, image_id: str, images: str | Path | None = None) ->
 
     Returns:
         Shape (height, width): 0 is background, n is the cell whose instance_id is n - 1; uint16, or uint32
-            where a
-        number is above 65,535.
+        where a number is above 65,535.
 
     Raises:
         DataError: a table cannot be read, there is no such image, or two cells share a pixel.
     """
-    listed = (
-        Path(images)
-        if images is not None
-        else Path(path).resolve().parents[1] / "validate" / "images.parquet"
-    )
+    listed = images or Path(path).resolve().parents[1] / "validate" / "images.parquet"
     table = tables.read("images", listed)
     rows = list(table[table["image_id"] == image_id].itertuples())
     if not rows:

@@ -33,8 +33,7 @@ def choose_weights(
     Returns:
         The weights chosen: of combinations within TOLERANCE of the best, the first. And what was tried, to be
         printed: a row a combination, each member's weight, then for each fold the mean ap of the images of
-            all other folds, and
-        for `all` that of every image, with a star at the one chosen.
+        all other folds, and for `all` that of every image, with a star at the one chosen.
 
     Raises:
         DataError: the thresholds are given, so that nothing is left to compare the weights by.

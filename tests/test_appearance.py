@@ -106,6 +106,17 @@ def test_an_image_unlike_those_learnt_from_is_named_with_why(tmp_path, change, m
     assert any(words in sentence for sentence in told) if words else not told
 
 
+def test_magnifying_is_no_reason_for_grain(tmp_path):
+    path = str(tmp_path / "a.npy")
+    np.save(path, CRISP)
+    read = appearance.Adapted(np.load, looks.learnt_from([CRISP]))
+    read(Path(path))
+    read.looks[path] = read.looks[path]._replace(sharpness=9.0)
+    grainy = appearance.unlike(read, path, 1.1)["grainy"]
+    assert grainy.startswith("grainy: sharpness 8.2, learnt")
+    assert "magnified" not in grainy
+
+
 def test_every_detector_has_its_own_levels(tmp_path):
     np.save(tmp_path / "a.npy", AS_IT_IS)
     shown = appearance.Adapted(np.load, PALE)(tmp_path / "a.npy")

@@ -117,12 +117,13 @@ def _fault(adapted: Adapted, path: str, factor: float) -> dict[looks.Fault, str]
         return {}
     look, (low, _, high) = adapted.looks[path], adapted.learnt.sharpness
     sharpness = f"sharpness {look.sharpness / factor:.2g}, learnt {low:.2g} to {high:.2g}"
+    by_size = ""
     if factor > 1 and looks.fault(look, adapted.learnt) != "blurred":
-        sharpness += f", for it is magnified {factor:.3g} times: is the pixel size right?"
+        by_size = f", for it is magnified {factor:.3g} times: is the pixel size right?"
     figures: dict[looks.Fault, str] = {
         "noise": "no cell can be told from it",
         "overexposed": f"{100 * look.clipped:.0f} % of its pixels have the highest value",
-        "blurred": sharpness,
+        "blurred": sharpness + by_size,
         "grainy": sharpness,
         "inverted": f"dark lines are sharper than bright ones, skewness of halos {look.halos:.2f}",
     }

@@ -37,8 +37,8 @@ def fingerprint(config: dict, images: pd.DataFrame, instances: pd.DataFrame, **s
     sha = hashlib.sha256(json.dumps([config, settings], sort_keys=True, default=str).encode())
     for image_id, path in zip(images["image_id"], images["path"], strict=True):
         sha.update(f"{image_id}\n".encode())
-        file, place = located(path)
-        sha.update(digest(file).encode() + (repr(place).encode() if place else b""))
+        file, spec, inverted = located(path)
+        sha.update(digest(file).encode() + (repr(spec).encode() if spec else b"") + b"inverted" * inverted)
     for image_id, cell_type, counts in zip(
         *(instances[c] for c in ("image_id", "cell_type", "rle")), strict=True
     ):

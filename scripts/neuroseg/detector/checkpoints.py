@@ -87,10 +87,11 @@ def newest_state(folder: Path, expected: str) -> dict | None:
 
 
 def write_detector(path: Path, detector: dict) -> None:
-    """Write a fitted detector: `model`, `classes`, `fold`, `pixel_size_um`, `looks`, `config`, `state_dict`.
+    """Write a fitted detector: model, classes, fold, pixel_size_um, looks, cells, config and state_dict.
 
     The pixel size is that of the images learnt from, None where it is unknown; `looks` is what they look
-    like, as `readers.looks.plain` writes it. Equal content gives equal bytes.
+    like, as `readers.looks.plain` writes it, `cells` what `cells.learnt` returned. Equal content gives equal
+    bytes.
     """
     buffer = io.BytesIO()  # in a file, PyTorch would write the file's name into it
     torch.save({"format": FORMAT, **detector}, buffer)

@@ -1,6 +1,6 @@
 """Swin-T with dense proposals, 82 million parameters, for a GPU; begins with COCO's weights of Mask R-CNN.
 
-It differs from the ResNets as members of an ensemble should: in its backbone, and in how regions are proposed.
+Members of an ensemble should differ: this one does in its backbone, and in how regions are proposed.
 """
 
 _base_ = "./cascade_mask_rcnn_r50.py"

@@ -39,7 +39,7 @@ def main(
         device: auto, cpu or cuda.
         threads: How many batches of views a CPU computes side by side.
         detections: Where the detections go.
-        remarks: Where a JSON goes of sentences for the report's head, and of images unlike those learnt from.
+        remarks: Where a JSON goes of remarks for the report's head, images unlike those learnt, cells learnt.
     """
     from neuroseg import files, readers, tables
     from neuroseg.detector.inference import predict
@@ -53,7 +53,7 @@ def main(
     settings |= {"min_score": min_score, "precision": precision, "device": device, "threads": threads}
     found = predict(checkpoint, chosen, load=readers.read_image, source=source_name, fold=fold, **settings)
     tables.write("detections", found.detections, detections, found.coverage)
-    files.write_json({"remarks": list(found.remarks), "unlike": found.unlike}, remarks)
+    files.write_json(found.told(), remarks)
 
 
 if __name__ == "__main__":

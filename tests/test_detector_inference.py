@@ -39,13 +39,13 @@ def test_a_larger_image_keeps_more_detections_and_it_is_said_where_there_were_mo
 ):
     for height, most in ((520, 150), (1040, 300)):
         culture = Culture(tmp_path, count=1, size=(height, 704))
-        found, _, remarks, unlike = predicted(checkpoint, culture.images, max_detections=150)
+        found, _, remarks, unlike, *_ = predicted(checkpoint, culture.images, max_detections=150)
         assert len(found) == most
         assert any(
             "more detections than are kept of each field of view (366,080 pixels)" in each for each in remarks
         )
         assert "more detections than are kept" in unlike["image0"]["crowd"]
-    _, _, remarks, _ = predicted(checkpoint, culture.images, min_score=0.99)
+    _, _, remarks, *_ = predicted(checkpoint, culture.images, min_score=0.99)
     assert not any("detections" in each for each in remarks)
 
 
@@ -58,7 +58,7 @@ def test_an_image_of_twice_the_magnification_learnt_gives_the_same_detections_tw
     np.save(tmp_path / "twice.npy", np.kron(np.load(image["path"][0]), np.ones((2, 2), np.uint8)))
     twice = image.assign(path=str(tmp_path / "twice.npy"), height=256, width=320, pixel_size_um=0.62)
     plain, *_ = predicted(checkpoint, image)
-    there, _, remarks, _ = predicted(tmp_path / "known.pth", twice)
+    there, _, remarks, *_ = predicted(tmp_path / "known.pth", twice)
     large = there[(there["x2"] - there["x1"] >= 2) & (there["y2"] - there["y1"] >= 2)]
     np.testing.assert_allclose(tables.boxes(large), 2 * tables.boxes(plain), atol=1e-4)
     assert any("images of 0.62 µm a pixel: 1 of 1, looked at as if of 1.24 µm" in each for each in remarks)

@@ -77,6 +77,26 @@ def test_dense_proposals_learn_the_same_twice_and_are_found_again(culture, tmp_p
     assert set(found["image_id"]) == set(culture.images["image_id"])
 
 
+SWIN = """
+optim_wrapper = dict(paramwise_cfg=dict(custom_keys=dict(norm=dict(decay_mult=0.0))))
+model["backbone"] = dict(
+    _delete_=True, type="FineSwin", embed_dims=8, depths=[1, 1, 1, 1], num_heads=[1, 1, 2, 2], window_size=7
+)
+model["roi_head"]["type"] = "CellRoIHead"
+"""
+
+
+def test_a_small_swin_with_dense_proposals_learns_and_finds(culture, tmp_path):
+    model = tmp_path / "swin.py"
+    model.write_text(SMALL + SWIN)
+    learnt = learn(culture, model, tmp_path / "work")
+    assert learnt.detector["config"]["model"]["backbone"]["type"] == "FineSwin"
+    assert np.isfinite(learnt.scalars["loss"]).all()
+    save(learnt, tmp_path / "model.pth", tmp_path / "config.py", tmp_path / "scalars.json")
+    found, *_ = predict(tmp_path / "model.pth", culture.images, load=np.load, source="m", min_score=0.0)
+    assert set(found["image_id"]) == set(culture.images["image_id"])
+
+
 # ------------------------------------------------------------------------------------------------ model files
 
 
@@ -85,8 +105,9 @@ def test_a_model_file_has_room_for_every_cell_of_a_dense_image(path):
     config = configuration.fit(configuration.read(path), ["a", "b", "c"])
     limits = config.model.test_cfg
     assert min(limits.rpn.nms_pre, limits.rpn.max_per_img, limits.rcnn.max_per_img) >= 1000
-    # MMDetection's EfficientNet reads numbers while it is built, which stand on no meta device.
-    with torch.device("cpu" if config.model.backbone.type == "LiteEfficientNet" else "meta"):
+    # MMDetection's EfficientNet and Swin read numbers while they are built, which stand on no meta device.
+    reads = config.model.backbone.type in ("LiteEfficientNet", "FineSwin")
+    with torch.device("cpu" if reads else "meta"):
         model = MODELS.build(config.model)
     assert {head.num_classes for head in (*model.roi_head.bbox_head, *model.roi_head.mask_head)} == {3}
     Compose(config.train_pipeline), Compose(config.test_pipeline)

@@ -192,6 +192,25 @@ def test_cell_types_that_are_no_names_are_refused(content, tmp_path, classes):
         checkpoints.classes(tmp_path / "model.pth")
 
 
+@pytest.mark.parametrize(
+    "cells",
+    [
+        7,
+        {},
+        {"width_px": [1.0, 2.0, 3.0]},
+        {"width_px": [3.0, 2.0, 1.0], "per_megapixel": [1.0, 2.0, 3.0]},
+        {"width_px": [1.0, 2.0], "per_megapixel": [1.0, 2.0, 3.0]},
+        {"width_px": [1.0, 2.0, float("nan")], "per_megapixel": [1.0, 2.0, 3.0]},
+        {"width_px": [1.0, 2.0, 1e300], "per_megapixel": [1.0, 2.0, 3.0]},
+        {"width_px": "abc", "per_megapixel": [1.0, 2.0, True]},
+    ],
+)
+def test_figures_of_cells_that_cannot_be_are_refused(content, tmp_path, cells):
+    checkpoints.write_detector(tmp_path / "model.pth", content | {"cells": cells})
+    with pytest.raises(DataError, match=r"model\.pth: cells: .* must be three numbers each"):
+        use(tmp_path / "model.pth")
+
+
 class Runs:
     """Something that a pickle would run when it is read."""
 

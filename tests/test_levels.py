@@ -280,3 +280,12 @@ def test_what_is_unlike_ordinary_images_is_listed_with_why(tmp_path, step):
     words |= {"f": "is overexposed", "g": "looks turned over"}
     assert set(found.index) - {"a"} == set(words)
     assert all(word in found[name] for name, word in words.items())
+
+
+def test_an_image_turned_over_that_the_dataset_file_inverts_is_as_any(tmp_path, step):
+    (tmp_path / "in").mkdir()
+    tifffile.imwrite(tmp_path / "in" / "g.tif", 255 - AS_IT_IS)
+    (tmp_path / "d.yaml").write_text(f"format: folder\nroot: '{tmp_path / 'in'}'\ninvert: true\n")
+    out = {name: tmp_path / f"{name}.parquet" for name in ("images", "instances")}
+    step("validate").main(dataset=tmp_path / "d.yaml", problems=tmp_path / "p.csv", **out)
+    assert pd.read_csv(tmp_path / "p.csv").empty

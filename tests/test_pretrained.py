@@ -162,6 +162,19 @@ def test_a_fine_resnet_halves_the_image_once_and_takes_stock_weights(keep_pool):
     assert isinstance(fine.maxpool, torch.nn.MaxPool2d) == keep_pool
 
 
+def test_a_fine_swin_has_overlapping_patches_and_takes_stock_weights():
+    small = {"embed_dims": 12, "depths": [1, 1, 1, 1], "num_heads": [1, 1, 2, 2], "drop_path_rate": 0.0}
+    stock = MODELS.build({"type": "SwinTransformer", **small})
+    fine = MODELS.build({"type": "FineSwin", **small})
+    fine.load_state_dict(stock.state_dict())
+    image = torch.rand(1, 3, 64, 96, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        assert [each.shape[2:] for each in fine(image)] == [(32, 48), (16, 24), (8, 12), (4, 6)]
+        (theirs, (rows, columns)), (ours, size) = stock.patch_embed(image), fine.patch_embed(image)
+    assert size == (2 * rows, 2 * columns)
+    assert torch.allclose(ours.reshape(*size, -1)[::2, ::2], theirs.reshape(rows, columns, -1), atol=1e-6)
+
+
 @pytest.mark.parametrize("name", ["r50", "x101"])
 def test_the_published_models_learn_as_the_trials_found_best(name):
     config = configuration.fit(

@@ -198,6 +198,13 @@ def test_a_folder_of_images_without_any_truth_is_a_page_of_predictions(evidence)
     assert Page(page).unlabelled == []
 
 
+def test_images_of_stacks_and_turned_over_ones_are_shown(evidence):
+    images = evidence.images
+    marked = replace(evidence, images=images.assign(path=images["path"] + "::inverted"))
+    shown, left_out = showcase.showcase(view(marked), readers.read_image)
+    assert (len(shown), left_out) == (6, 0)
+
+
 def test_images_without_a_file_are_not_shown(evidence):
     gone = replace(evidence, images=evidence.images.assign(path="nowhere.png"))
     assert showcase.showcase(view(gone), readers.read_image) == ([], 0)

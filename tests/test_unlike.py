@@ -13,9 +13,10 @@ from test_levels import padded, stored
 from test_morphology import images_of, instances_of, square
 
 from neuroseg import files, morphology, tables
-from neuroseg.detector import appearance, checkpoints, remarks
+from neuroseg.detector import appearance, cells, checkpoints, remarks
 from neuroseg.errors import DataError
 from neuroseg.readers import looks
+from neuroseg.segmentation import likeness
 
 SEEN = {
     "as_learnt": CRISP,
@@ -94,6 +95,39 @@ def test_cells_as_wide_as_none_are_told_of_every_image_of_that_pixel_size(tmp_pa
     wide = f"cells would be {50 * np.sqrt(4 / np.pi * 9):.3g} µm wide: is the pixel size right?"
     predicted = written(tmp_path, {"b": {"crowd": "too many"}})
     assert morphology.unlike(predicted, cells, images) == {"a": wide, "b": f"too many; {wide}"}
+
+
+@pytest.mark.parametrize(
+    ("width", "count", "factor", "said"),
+    [
+        (20, 30, 1.0, None),
+        (20, 30, 2.0, "cells are 40 pixels wide, learnt 15 to 25"),
+        (38, 9, 1.0, None),  # too few to tell
+        (38, 10, 1.0, "cells are 38 pixels wide, learnt 15 to 25"),
+        (9, 10, 1.0, "cells are 9.03 pixels wide, learnt 15 to 25"),
+        (9, 10, 2.0, None),
+        (20, 151, 1.0, "151 cells per megapixel, learnt up to 100"),
+        (20, 151, 1.1, None),
+    ],
+)
+def test_cells_of_another_size_or_density_than_learnt_are_told(tmp_path, width, count, factor, said):
+    learnt = {"width_px": [15.0, 20.0, 25.0], "per_megapixel": [1.0, 50.0, 100.0]}
+    content = {"remarks": [], "unlike": {}, "cells": learnt, "magnified": {"a": factor}}
+    files.write_json(content, tmp_path / "r.json")
+    images = images_of("a", "b", height=1000, width=1000)
+    found = pd.DataFrame({"image_id": ["a"] * count, "area": [round(np.pi * width**2 / 4)] * count})
+    assert morphology.unlike([tmp_path / "r.json"], found, images) == ({"a": said} if said else {})
+    told = likeness.sentences([likeness.read(content)] * 2, found, images)
+    assert [text.partition(" (")[2] for text in told] == ([f"a: {said})"] if said else [])
+    assert all(text.startswith("1 of 2 images ") for text in told)
+
+
+def test_what_a_training_learns_of_cells_is_that_of_its_images():
+    images = images_of("a", "b", "c", height=1000, width=500)
+    table = pd.DataFrame({"image_id": ["a"] * 20 + ["b"] * 3 + ["x"], "area": [100] * 20 + [9] * 3 + [7]})
+    width = round(np.sqrt(400 / np.pi), 4)
+    assert cells.learnt(images, table) == {"width_px": [width] * 3, "per_megapixel": [0.0, 6.0, 40.0]}
+    assert cells.learnt(images, table[20:]) is None
 
 
 def test_remarks_of_an_older_version_are_refused_by_name(tmp_path):

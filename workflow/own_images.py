@@ -158,6 +158,9 @@ detectors: {detectors}
 # If you know it: micrometres per pixel. OME-TIFF, and TIFF with a resolution, say it by themselves.
 # pixel_size_um: 0.65
 
+# If halos are dark, as in negative phase contrast or where white is stored as 0, exchange black and white:
+# invert: true
+
 # If names tell of the experiment, say how; groups: cell_type, sample, plate, well, field, time and treatment.
 # pattern: '(?P<plate>[^_]+)_(?P<well>[A-P]\\d+)_(?P<time>\\d+h)'
 # plate_map: plate_map.csv      # or .xlsx: columns well, treatment, and plate if several, or the plate's form

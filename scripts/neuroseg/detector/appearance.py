@@ -66,7 +66,7 @@ _OF_SEVERAL = {
     "blurred": "are blurred: out of focus, or more magnified than what was learnt from",
     "grainy": "are grainier than what was learnt from, or less magnified",
     "inverted": "look turned over (negative phase contrast, or white stored as 0), so cells are missed: "
-    "invert them first (in Fiji Edit, Invert)",
+    "`invert` of the dataset file turns images over",
 }
 """What is said of images that are unlike those learnt from, by what it is."""
 

@@ -12,7 +12,14 @@ from typing import Any, ClassVar
 
 from torch import nn
 
-from neuroseg.detector.openmmlab import MODELS, EfficientNet, ResNet, ResNeXt, require_version
+from neuroseg.detector.openmmlab import (
+    MODELS,
+    EfficientNet,
+    ResNet,
+    ResNeXt,
+    SwinTransformer,
+    require_version,
+)
 
 
 class _Fine(ResNet):
@@ -46,6 +53,19 @@ class FineResNet(_Fine, ResNet):
 @MODELS.register_module()
 class FineResNeXt(_Fine, ResNeXt):
     """MMDetection's ResNeXt with maps of strides 2, 4, 8, 16."""
+
+
+@MODELS.register_module()
+class FineSwin(SwinTransformer):
+    """MMDetection's Swin Transformer with maps of strides 2, 4, 8, 16: its patches of 4 x 4 pixels overlap.
+
+    Nothing else in it depends on where a patch lies: pretrained weights keep their shapes and meaning.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        require_version("a Swin Transformer's overlapping patches change its parts")
+        super().__init__(**settings)
+        self.patch_embed.projection.stride = self.patch_embed.adap_padding.stride = (2, 2)
 
 
 @MODELS.register_module()

@@ -37,8 +37,8 @@ def fingerprint(config: dict, images: pd.DataFrame, instances: pd.DataFrame, **s
     sha = hashlib.sha256(json.dumps([config, settings], sort_keys=True, default=str).encode())
     for image_id, path in zip(images["image_id"], images["path"], strict=True):
         sha.update(f"{image_id}\n".encode())
-        file, place = located(path)
-        sha.update(digest(file).encode() + (repr(place).encode() if place else b""))
+        file, spec, inverted = located(path)
+        sha.update(digest(file).encode() + (repr(spec).encode() if spec else b"") + b"inverted" * inverted)
     for image_id, cell_type, counts in zip(
         *(instances[c] for c in ("image_id", "cell_type", "rle")), strict=True
     ):
@@ -87,10 +87,11 @@ def newest_state(folder: Path, expected: str) -> dict | None:
 
 
 def write_detector(path: Path, detector: dict) -> None:
-    """Write a fitted detector: `model`, `classes`, `fold`, `pixel_size_um`, `looks`, `config`, `state_dict`.
+    """Write a fitted detector: model, classes, fold, pixel_size_um, looks, cells, config and state_dict.
 
     The pixel size is that of the images learnt from, None where it is unknown; `looks` is what they look
-    like, as `readers.looks.plain` writes it. Equal content gives equal bytes.
+    like, as `readers.looks.plain` writes it, `cells` what `cells.learnt` returned. Equal content gives equal
+    bytes.
     """
     buffer = io.BytesIO()  # in a file, PyTorch would write the file's name into it
     torch.save({"format": FORMAT, **detector}, buffer)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 # Imported for what they enter into MMDetection's registry.
-from neuroseg.detector import appearance, backbones, heads, transforms  # noqa: F401
+from neuroseg.detector import appearance, backbones, cells, heads, transforms  # noqa: F401
 from neuroseg.detector.archive import check_weights
 from neuroseg.detector.openmmlab import MODELS, TASK_UTILS, TRANSFORMS, ops
 from neuroseg.errors import DataError
@@ -99,6 +99,10 @@ def check_content(content: dict, path: Path) -> None:
         raise DataError(
             f"{path}: looks: they tell of no images ({error}); train the detector again."
         ) from error
+    try:
+        cells.of_detector(content)
+    except ValueError as error:
+        raise DataError(f"{path}: cells: {error}; train the detector again.") from error
     check_config(content["config"], path)
     model, missing = content["config"].get("model"), [key for key in BUILT if not content["config"].get(key)]
     limits = model.get("test_cfg") if isinstance(model, dict) else None

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from neuroseg.detector import appearance, caps, foreign, remarks, scaling
+from neuroseg.detector import appearance, caps, cells, foreign, remarks, scaling
 from neuroseg.detector.building import build, usable
 from neuroseg.detector.checkpoints import read_detector
 from neuroseg.detector.dataset import Load
@@ -39,6 +39,12 @@ class Prediction(NamedTuple):
     coverage: Coverage  # the images and sources
     remarks: tuple[str, ...]  # what a person should know of it, a clause each
     unlike: dict[str, dict[str, str]]  # what of an image is unlike those learnt from, by what it is
+    cells: dict[str, list[float]] | None  # how wide and dense the cells are that were learnt
+    magnified: dict[str, float]  # by how much an image was magnified for the detector, where it was
+
+    def told(self) -> dict:
+        """Return all but detections and coverage, as JSON holds it."""
+        return {"remarks": list(self.remarks)} | {name: getattr(self, name) for name in self._fields[3:]}
 
 
 def predict(
@@ -109,7 +115,9 @@ def predict(
     told = remarks.sentences(seen_as)
     for remark in (*told, *caps.sentences("proposals", first["proposals"], len(images))):
         say(f"note: {remark}")  # proposals are too many where a first head is sure of everything
-    return Prediction(_table(parts, fitted["classes"]), coverage, told, remarks.unlike(seen_as))
+    factors = {name: float(by) for name, by in zip(coverage.images, magnified, strict=True) if by != 1}
+    table, unlike = _table(parts, fitted["classes"]), remarks.unlike(seen_as)
+    return Prediction(table, coverage, told, unlike, cells.of_detector(fitted), factors)
 
 
 class Predictor:

@@ -14,7 +14,7 @@ with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
     from mmcv.transforms import BaseTransform, Compose
     from mmdet.datasets import BaseDetDataset
     from mmdet.datasets.transforms import PackDetInputs
-    from mmdet.models.backbones import EfficientNet, ResNet, ResNeXt
+    from mmdet.models.backbones import EfficientNet, ResNet, ResNeXt, SwinTransformer
     from mmdet.models.dense_heads import ATSSHead, RPNHead
     from mmdet.models.detectors import TwoStageDetector
     from mmdet.models.layers import multiclass_nms
@@ -79,6 +79,7 @@ __all__ = [
     "Runner",
     "Shared2FCBBoxHead",
     "SingleRoIExtractor",
+    "SwinTransformer",
     "TwoStageDetector",
     "bbox2roi",
     "get_compiling_cuda_version",

@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 from neuroseg.detector import (  # noqa: F401
     appearance,
     backbones,
+    cells,
     checkpoints,
     configuration,
     elsewhere,
@@ -36,9 +37,7 @@ from neuroseg.folds import Fold, pseudo_labelled, training
 class Trained(NamedTuple):
     """A fitted detector and how it was learnt."""
 
-    detector: (
-        dict  # model, classes, fold, pixel_size_um, looks, config, state_dict: what the checkpoint file holds
-    )
+    detector: dict  # what the checkpoint file holds: model, classes, fold, pixel_size_um, looks, config, ...
     config_text: str  # the config as a Python file
     scalars: dict  # model, fold, classes, iterations, and the curves: iteration, loss, lr, losses by name
 
@@ -143,6 +142,7 @@ def train(
         "fold": fold,
         "pixel_size_um": scaling.learnt(images),
         "looks": appearance.learnt(images, load),
+        "cells": cells.learnt(images, instances),
         "config": portable,
         "state_dict": fitted_weights(runner),
     }

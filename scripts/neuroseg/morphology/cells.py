@@ -58,7 +58,7 @@ def measure(
 def origin(images: pd.DataFrame) -> pd.DataFrame:
     """Return where images come from, in the images table's order: file, image_id, what is known of each."""
     places = images.rename(columns={"time": "time_h"}).reset_index(drop=True)
-    places["file"] = readers.relative_files(str(readers.located(path)[0]) for path in images["path"])
+    places["file"] = readers.relative_files(str(readers.located(path).file) for path in images["path"])
     numbers = {name: places[name].astype(float).round(DECIMALS) for name in ("time_h", "pixel_size_um")}
     names = [
         "file",

@@ -195,8 +195,8 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
             "unlike_training",
             "",
             "what of the image is unlike those that the detectors learnt from, with the figures: grey levels "
-            "and what was done to them, sharpness, dark halos, pixel size, width or number of cells; empty "
-            "if nothing",
+            "and what was done to them, sharpness, dark halos, pixel size, size or number of cells; "
+            "empty if nothing",
         ),
         *_STATISTICS,
     ),

@@ -9,6 +9,7 @@ import pandas as pd
 
 from neuroseg.errors import DataError
 from neuroseg.files import read_json
+from neuroseg.segmentation import likeness
 from neuroseg.segmentation.widths import doubted
 
 
@@ -31,6 +32,8 @@ def unlike(remarks: Iterable[Path], instances: pd.DataFrame, images: pd.DataFram
         if "unlike" not in content:
             raise DataError(f"{path}: the key unlike is missing; run the stage that writes it again.")
         for image_id, told in content["unlike"].items():
+            _add(found, image_id, told)
+        for image_id, told in likeness.unlike(likeness.read(content), instances, images).items():
             _add(found, image_id, told)
     for doubt in doubted(instances, images):
         words = f"cells would be {doubt.width_um:.3g} µm wide: is the pixel size right?"

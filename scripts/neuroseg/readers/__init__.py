@@ -10,7 +10,7 @@ from neuroseg.readers.dataset import Dataset, read_dataset
 from neuroseg.readers.levels import to_uint8
 from neuroseg.readers.pixels import ImageError, pixel_digest, read_image, read_uint8, survey
 from neuroseg.readers.source import Source, relative_files
-from neuroseg.readers.stacks import located
+from neuroseg.readers.stacks import INVERTED, located
 
 __all__ = [
     "READERS",
@@ -46,4 +46,7 @@ def read(dataset: Dataset) -> Source:
         DataError: a file or folder that cannot be read at all; everything less is a row of the source's
             `notes`.
     """
-    return READERS[dataset.format](dataset)
+    source = READERS[dataset.format](dataset)
+    if not dataset.invert:
+        return source
+    return source._replace(images=source.images.assign(path=source.images["path"] + INVERTED))

@@ -24,6 +24,8 @@ class _Section(BaseModel):
 class _Common(_Section):
     root: Path
     pixel_size_um: float | None = Field(None, ge=1e-3, le=1e3)
+    invert: bool = False
+    """Whether images are read with black and white exchanged: negative phase contrast, white stored as 0."""
     pattern: str | None = None
     group: tuple[str, ...] = ("sample",)
     channel: str | None = None

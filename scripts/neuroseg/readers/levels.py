@@ -117,7 +117,7 @@ def unlike(found: Shown, learnt: Learnt = ORDINARY) -> str:
         "noise": "it shows nothing but noise",
         "overexposed": f"it is overexposed ({100 * look.clipped:.0f} % of its pixels have the highest value)",
         "blurred": f"it is blurred (sharpness {look.sharpness:.2g}, usual from {learnt.sharpness.low:.2g})",
-        "inverted": "it looks turned over: its halos are dark",
+        "inverted": "it looks turned over, as its halos are dark: see `invert` of the dataset file",
     }
     return "; ".join(filter(None, [found.done.words, words.get(fault(look, learnt), "")]))
 

@@ -11,7 +11,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from neuroseg.errors import DataError
-from neuroseg.readers.grey import GreyError, grey
+from neuroseg.readers.grey import GreyError, grey, turned_over
 from neuroseg.readers.levels import shown, to_uint8, unlike
 from neuroseg.readers.planes import decode
 from neuroseg.readers.scale import Scale
@@ -34,8 +34,8 @@ def read_image(path: str | Path) -> np.ndarray:
 
     Of a file of several images, the path says which (`stacks.marked`).
 
-    A TIFF whose zero is white is turned over; samples of other types and colours that are nearly grey are
-    converted as `grey.grey` says.
+    A TIFF whose zero is white is turned over, and so is what the path says is inverted; samples of other
+    types and colours that are nearly grey are converted as `grey.grey` says.
 
     Raises:
         ImageError: the file is missing, damaged, truly in colour, of several planes, or holds no real
@@ -103,12 +103,13 @@ def _look(path: Path) -> dict[str, object]:
 
 def _decode(path: Path) -> tuple[np.ndarray, Scale]:
     """Return the grey plane and what the file says of its scale."""
-    file, spec = located(path)
+    file, spec, inverted = located(path)
     if not file.is_file():
         raise ImageError("image_missing", "is not there", path)
     try:
         image, scale = decode(file, spec)
-        return grey(image), scale
+        plane = grey(image)
+        return turned_over(plane, 8 * plane.itemsize) if inverted else plane, scale
     except GreyError as error:
         raise ImageError(error.check, error.reason, path) from None
     except Exception as error:  # decoders fail on broken bytes in many ways: OSError, struct.error, ...

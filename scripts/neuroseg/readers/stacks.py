@@ -2,7 +2,7 @@
 
 An image within a file is named by the file's path and what is after `::`: `a.tif::s2,t3,c1,zmax` is the third
 time point of the second series, its first channel, the highest value at all depths. Numbers count from 1, as
-Fiji shows.
+Fiji shows. `::inverted` at the end says that black and white are exchanged.
 """
 
 from __future__ import annotations
@@ -26,6 +26,10 @@ _MARK = re.compile(
 )
 
 
+INVERTED = "::inverted"
+"""The end of a path whose image is turned over when it is read, as the dataset file asks."""
+
+
 class Spec(NamedTuple):
     """One image of a file, counted from 1.
 
@@ -42,6 +46,14 @@ class Spec(NamedTuple):
     channel: int
     depth: str
     pages: str = ""
+
+
+class Place(NamedTuple):
+    """Where an image is: its file, which of the file's images (None if the only one), if turned over."""
+
+    file: Path
+    spec: Spec | None
+    inverted: bool = False
 
 
 class Part(NamedTuple):
@@ -69,13 +81,16 @@ def marked(file: Path, spec: Spec | None) -> str:
     return f"{place},p{spec.pages}" if spec.pages else place
 
 
-def located(path: str | Path) -> tuple[Path, Spec | None]:
-    """Return the file of an image and where in the file it is; None where it is all of the file."""
-    match = None if Path(path).is_file() else _MARK.fullmatch(str(path))
+def located(path: str | Path) -> Place:
+    """Return where an image is, of the path that a table names it by."""
+    inverted = not Path(path).is_file() and str(path).endswith(INVERTED)
+    stored = Path(str(path).removesuffix(INVERTED) if inverted else path)
+    match = None if stored.is_file() else _MARK.fullmatch(str(stored))
     if match is None:
-        return Path(path), None
+        return Place(stored, None, inverted)
     series, time, channel = (int(match[name]) for name in ("series", "time", "channel"))
-    return Path(match["file"]), Spec(series, time, channel, match["depth"], match["pages"] or "")
+    spec = Spec(series, time, channel, match["depth"], match["pages"] or "")
+    return Place(Path(match["file"]), spec, inverted)
 
 
 def parts(file: tifffile.TiffFile, path: Path, choice: Choice) -> list[Part]:

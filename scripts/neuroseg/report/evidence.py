@@ -11,6 +11,7 @@ import pandas as pd
 from neuroseg import tables
 from neuroseg.errors import DataError
 from neuroseg.files import read_json
+from neuroseg.segmentation import likeness
 
 _NAMES = (
     "image_id",
@@ -49,6 +50,7 @@ class Evidence:
     wells: dict[str, pd.DataFrame] = field(default_factory=dict)
     cells: dict[str, pd.DataFrame] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
+    learnt: tuple[likeness.Learnt, ...] = ()
 
 
 def read_evidence(
@@ -75,6 +77,7 @@ def read_evidence(
     Raises:
         DataError: a file is missing, damaged, or not of its kind.
     """
+    told = [_read_json(path, ("remarks",)) for path in remarks]
     return Evidence(
         dataset=dataset,
         images=tables.read("images", images),
@@ -103,9 +106,8 @@ def read_evidence(
             for path in wells
         },
         cells={path.parent.name: _read_parquet(path, ("image_id", "cell_type", "area_px")) for path in cells},
-        remarks=tuple(
-            dict.fromkeys(each for path in remarks for each in _read_json(path, ("remarks",))["remarks"])
-        ),
+        remarks=tuple(dict.fromkeys(each for content in told for each in content["remarks"])),
+        learnt=tuple(map(likeness.read, told)),
     )
 
 

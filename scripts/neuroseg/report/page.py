@@ -15,6 +15,7 @@ from neuroseg.report.sheets import interval, text
 from neuroseg.report.showcase import ReadImage, showcase
 from neuroseg.report.training import training_charts
 from neuroseg.report.view import View, view
+from neuroseg.segmentation import likeness
 from neuroseg.segmentation.widths import doubts
 
 HERE = Path(__file__).parent
@@ -102,6 +103,8 @@ def _verdict(view: View) -> str:
 
 def _remarks(view: View) -> list[str]:
     """Return what a reader should know before any number, a sentence each."""
-    found = () if view.segments is None else doubts(view.segments, view.images)
-    clauses = [*view.evidence.remarks, *found]
+    clauses = list(view.evidence.remarks)
+    if view.segments is not None:
+        clauses += doubts(view.segments, view.images)
+        clauses += likeness.sentences(view.evidence.learnt, view.segments, view.images)
     return [clause[0].upper() + clause[1:] + ("" if clause.endswith("?") else ".") for clause in clauses]

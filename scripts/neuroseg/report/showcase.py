@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from neuroseg import rle
+from neuroseg import readers, rle
 from neuroseg.report.overlays import Overlay, overlay
 from neuroseg.report.sheets import text
 from neuroseg.report.view import View
@@ -66,7 +65,7 @@ def showcase(view: View, read_image: ReadImage) -> tuple[list[Shown], int]:
 def _choices(view: View, segments: pd.DataFrame) -> Iterator[tuple[int, str, str, str, str]]:
     """Yield priority, cell type, rank, note and image_id of the images worth showing; extremes first."""
     images, ranked = view.images, view.held_out
-    there = images.loc[images["path"].map(lambda path: Path(path).is_file()), "image_id"]
+    there = images.loc[images["path"].map(lambda path: readers.located(path).file.is_file()), "image_id"]
     if ranked is None:
         ranks = ("fewest cells", "most cells", "median")
         found = images["image_id"].map(segments["image_id"].value_counts()).fillna(0).astype(int)

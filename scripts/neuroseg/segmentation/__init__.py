@@ -1,8 +1,8 @@
 """Soft detections become hard, disjoint instances: paste, threshold, rescore, resolve overlaps, drop remains.
 
 `settings` reads the thresholds of each cell type, `pasting` turns patches into masks, `claiming` makes masks
-disjoint, `cutting` does all of it to tables, image by image, `widths` doubts pixel sizes, and `labelling`
-prepares what becomes pseudo-labels.
+disjoint, `cutting` does all of it to tables, image by image, `widths` doubts pixel sizes, `likeness` says
+whose cells are unlike those learnt, and `labelling` prepares what becomes pseudo-labels.
 """
 
 from neuroseg.segmentation.claiming import claim

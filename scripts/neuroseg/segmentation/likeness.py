@@ -1,0 +1,79 @@
+"""Whether the cells found are as wide, and no denser, than those that the detectors learnt from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from neuroseg.detector.cells import FEWEST
+
+ROOM = 1.5
+"""How far, as a factor, an image's cells may lie beyond all that were learnt before it is said."""
+
+
+class Learnt(NamedTuple):
+    """What one detector learnt, as `predict` remarks it.
+
+    Attributes:
+        figures: what `detector.cells.learnt` returned; None if unknown.
+        magnified: by how much images were magnified for the detector, where it is not 1.
+    """
+
+    figures: Mapping[str, list[float]] | None
+    magnified: Mapping[str, float]
+
+
+def read(content: Mapping[str, Any]) -> Learnt:
+    """Return what the JSON of `predict` tells; nothing where it is of an older version."""
+    return Learnt(content.get("cells"), content.get("magnified", {}))
+
+
+def unlike(learnt: Learnt, instances: pd.DataFrame, images: pd.DataFrame) -> dict[str, dict[str, str]]:
+    """Return what is unlike of images whose cells are not as learnt, a clause by `size` or `crowding`.
+
+    Args:
+        learnt: What was learnt.
+        instances: The cells found.
+        images: The images table that names its images.
+    """
+    if learnt.figures is None:
+        return {}
+    areas = instances.groupby("image_id")["area"]
+    sizes = pd.DataFrame({"count": areas.size(), "area": areas.median()})
+    (low, _, high), (_, _, densest) = learnt.figures["width_px"], learnt.figures["per_megapixel"]
+    found: dict[str, dict[str, str]] = {}
+    for image in images[images["image_id"].isin(sizes.index)].itertuples():
+        count, area = sizes.loc[image.image_id]
+        factor = learnt.magnified.get(image.image_id, 1.0)
+        width, told = factor * float(np.sqrt(4 / np.pi * area)), {}
+        density = count / (factor**2 * image.height * image.width / 1e6)
+        if count >= FEWEST and not low / ROOM <= width <= high * ROOM:
+            told["size"] = f"cells are {width:.3g} pixels wide, learnt {low:.3g} to {high:.3g}"
+        if count >= FEWEST and density > densest * ROOM:
+            told["crowding"] = f"{density:.0f} cells per megapixel, learnt up to {densest:.0f}"
+        if told:
+            found[image.image_id] = told
+    return found
+
+
+_OF_SEVERAL = {
+    "size": "have cells of another size than those learnt from: state pixel_size_um, or train on such images",
+    "crowding": "are more crowded than those learnt from",
+}
+
+
+def sentences(learnt: Iterable[Learnt], instances: pd.DataFrame, images: pd.DataFrame) -> list[str]:
+    """Say in how many images cells are unlike those that any of the detectors learnt from."""
+    found: dict[str, dict[str, str]] = {what: {} for what in _OF_SEVERAL}
+    for one in learnt:
+        for image_id, told in unlike(one, instances, images).items():
+            for what, words in told.items():
+                found[what].setdefault(image_id, f"{image_id}: {words}")
+    return [
+        f"{len(some)} of {len(images)} images {_OF_SEVERAL[what]} ({next(iter(some.values()))})"
+        for what, some in found.items()
+        if some
+    ]

@@ -198,11 +198,15 @@ def test_cell_types_that_are_no_names_are_refused(content, tmp_path, classes):
         7,
         {},
         {"width_px": [1.0, 2.0, 3.0]},
-        {"width_px": [3.0, 2.0, 1.0], "per_megapixel": [1.0, 2.0, 3.0]},
-        {"width_px": [1.0, 2.0], "per_megapixel": [1.0, 2.0, 3.0]},
-        {"width_px": [1.0, 2.0, float("nan")], "per_megapixel": [1.0, 2.0, 3.0]},
-        {"width_px": [1.0, 2.0, 1e300], "per_megapixel": [1.0, 2.0, 3.0]},
-        {"width_px": "abc", "per_megapixel": [1.0, 2.0, True]},
+        {"width_px": [3.0, 2.0, 1.0], "per_megapixel": [1.0, 2.0, 3.0], "of_structure": [0.1, 0.2, 0.3]},
+        {"width_px": [1.0, 2.0], "per_megapixel": [1.0, 2.0, 3.0], "of_structure": [0.1, 0.2, 0.3]},
+        {
+            "width_px": [1.0, 2.0, float("nan")],
+            "per_megapixel": [1.0, 2.0, 3.0],
+            "of_structure": [0.1, 0.2, 0.3],
+        },
+        {"width_px": [1.0, 2.0, 1e300], "per_megapixel": [1.0, 2.0, 3.0], "of_structure": [0.1, 0.2, 0.3]},
+        {"width_px": "abc", "per_megapixel": [1.0, 2.0, True], "of_structure": [0.1, 0.2, 0.3]},
     ],
 )
 def test_figures_of_cells_that_cannot_be_are_refused(content, tmp_path, cells):

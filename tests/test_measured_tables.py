@@ -207,10 +207,11 @@ def test_wells_stand_in_their_natural_order():
     ]
 
 
-def test_without_wells_a_row_is_a_treatment_and_what_is_of_no_experiment_is_in_none():
+def test_without_wells_a_row_is_a_treatment_and_another_what_is_of_no_experiment():
     found, images = plate(None, None, None, plate=None, treatment=["drug", "drug", None])
     _, wells = summed(found, images)
-    assert wells[["treatment", "images", "count"]].values.tolist() == [["drug", 2, 2]]
+    rows = wells[["treatment", "images", "count"]].fillna({"treatment": ""}).values.tolist()
+    assert sorted(rows) == [["", 1, 1], ["drug", 2, 2]]
     assert wells["well"].isna().all()
 
 
@@ -229,3 +230,12 @@ def test_a_density_needs_the_pixel_size_of_every_image_of_the_well():
     found, images = plate("A1", "A1", pixel_size_um=[0.5, np.nan])
     _, wells = summed(found, images)
     assert np.isnan(wells["density_per_mm2"].iloc[0])
+
+
+def test_images_of_which_nothing_is_known_are_one_row_beside_those_of_which_something_is():
+    found, images = plate("A1", None, None)
+    _, wells = summed(found, images.assign(plate=["P", None, None]))
+    assert dict(zip(wells["well"].fillna(""), wells["images"], strict=True)) == {"A1": 1, "": 2}
+    assert wells["count"].sum() == 3
+    _, none = summed(found, images.assign(plate=None, well=None))
+    assert none.empty

@@ -48,7 +48,7 @@ def listed(tmp_path) -> pd.DataFrame:
 def test_what_predict_finds_unlike_is_a_column_of_the_table_of_images(listed, step, root, tmp_path):
     starter = checkpoints.read_detector(root / "resources" / "detectors" / "starter" / "model.pth")
     learnt = looks.plain(looks.learnt_from([CRISP]))
-    checkpoints.write_detector(tmp_path / "model.pth", starter | {"looks": learnt})
+    checkpoints.write_detector(tmp_path / "model.pth", starter | {"looks": learnt, "cells": None})
     told = tmp_path / "remarks.json"
     step("predict").main(
         checkpoint=tmp_path / "model.pth",
@@ -112,6 +112,7 @@ def test_cells_as_wide_as_none_are_told_of_every_image_of_that_pixel_size(tmp_pa
 )
 def test_cells_of_another_size_or_density_than_learnt_are_told(tmp_path, width, count, factor, said):
     learnt = {"width_px": [15.0, 20.0, 25.0], "per_megapixel": [1.0, 50.0, 100.0]}
+    learnt["of_structure"] = [0.0, 0.1, 0.2]
     content = {"remarks": [], "unlike": {}, "cells": learnt, "magnified": {"a": factor}}
     files.write_json(content, tmp_path / "r.json")
     images = images_of("a", "b", height=1000, width=1000)
@@ -122,12 +123,45 @@ def test_cells_of_another_size_or_density_than_learnt_are_told(tmp_path, width, 
     assert all(text.startswith("1 of 2 images ") for text in told)
 
 
+@pytest.mark.parametrize(
+    ("cells", "structure", "said"),
+    [
+        (0, 0.5, "cells cover 0 % of what shows structure, learnt from 20 %: cells may be missed"),
+        (3, 0.5, "cells cover 0.6 % of what shows structure, learnt from 20 %: cells may be missed"),
+        (30, 0.5, None),
+        (0, 0.04, None),  # an empty well
+    ],
+)
+def test_an_image_that_shows_much_where_no_cell_was_found_is_told(tmp_path, cells, structure, said):
+    learnt = {"width_px": [10.0, 35.0, 60.0], "per_megapixel": [1.0, 50.0, 100.0]}
+    learnt["of_structure"] = [0.2, 0.3, 0.5]
+    content = {"remarks": [], "unlike": {}, "cells": learnt, "magnified": {}, "structure": {"a": structure}}
+    files.write_json(content, tmp_path / "r.json")
+    images = images_of("a", "b", height=1000, width=1000)
+    found = pd.DataFrame({"image_id": ["a"] * cells, "area": [1000] * cells})
+    assert morphology.unlike([tmp_path / "r.json"], found, images) == ({"a": said} if said else {})
+
+
+def test_structure_is_where_cells_are_whatever_the_export():
+    whole = looks.look(CRISP).structure
+    assert 0.1 < whole < 0.9
+    assert looks.look((CRISP * 200.0).astype(np.uint16)).structure == pytest.approx(whole, abs=0.02)
+    assert looks.look(255 - CRISP).structure == pytest.approx(whole, abs=0.02)
+    assert looks.look(stored(np.random.default_rng(0).normal(128, 3, CRISP.shape), 8)).structure < 0.01
+
+
 def test_what_a_training_learns_of_cells_is_that_of_its_images():
-    images = images_of("a", "b", "c", height=1000, width=500)
+    images = images_of("a", "b", "c", path="any", height=1000, width=500)
     table = pd.DataFrame({"image_id": ["a"] * 20 + ["b"] * 3 + ["x"], "area": [100] * 20 + [9] * 3 + [7]})
     width = round(np.sqrt(400 / np.pi), 4)
-    assert cells.learnt(images, table) == {"width_px": [width] * 3, "per_megapixel": [0.0, 6.0, 40.0]}
-    assert cells.learnt(images, table[20:]) is None
+    share = 2000 / 5e5 / looks.look(CRISP).structure
+    told = cells.learnt(images, table, lambda path: CRISP)
+    assert told == {
+        "width_px": [width] * 3,
+        "per_megapixel": [0.0, 6.0, 40.0],
+        "of_structure": [0.0, round(share * 27 / 2000, 4), round(share, 4)],
+    }
+    assert cells.learnt(images, table[20:], lambda path: CRISP) is None
 
 
 def test_remarks_of_an_older_version_are_refused_by_name(tmp_path):

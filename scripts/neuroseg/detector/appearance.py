@@ -11,6 +11,7 @@ import pandas as pd
 
 from neuroseg.detector.dataset import Load
 from neuroseg.readers import levels, looks
+from neuroseg.readers.stacks import without_white
 
 MOST = 200
 """Training images that are looked at, evenly spread."""
@@ -56,6 +57,11 @@ class Adapted:
         self.looks[str(path)], self.done[str(path)] = shown.look, shown.done
         return shown.image
 
+    def structure(self, images: pd.DataFrame) -> dict[str, float]:
+        """Return of each image that was read the share that shows structure, by image_id."""
+        places = zip(images["image_id"], (str(Path(path)) for path in images["path"]), strict=True)
+        return {name: round(self.looks[at].structure, 4) for name, at in places if at in self.looks}
+
 
 _OF_SEVERAL = {
     "blank": "have blank areas, taken for background",
@@ -89,7 +95,7 @@ def sentences(adapted: Adapted, paths: pd.Series, magnified: np.ndarray) -> list
             "levels": done.words if done.level and not cut else "",
         }
         for what, how in (said | _fault(adapted, path, factor)).items():
-            found.setdefault(what, []).extend([f"{Path(path).name}: {how}"] * bool(how))
+            found.setdefault(what, []).extend([f"{without_white(Path(path).name)}: {how}"] * bool(how))
     several = {what: some for what, some in found.items() if some}
     return [
         f"{len(some)} of {len(paths)} images {_OF_SEVERAL[what]} ({some[0]})"

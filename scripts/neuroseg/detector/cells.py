@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from neuroseg.detector.appearance import MOST
+from neuroseg.detector.dataset import Load
+from neuroseg.readers.looks import look
+
 FEWEST = 10
 """Cells of an image without which its median width tells nothing."""
 
-FIGURES = ("width_px", "per_megapixel")
+FIGURES = ("width_px", "per_megapixel", "of_structure")
 
 
-def learnt(images: pd.DataFrame, instances: pd.DataFrame) -> dict[str, list[float]] | None:
-    """Return the lowest, the median and the highest among training images of two figures, in their pixels.
+def learnt(images: pd.DataFrame, instances: pd.DataFrame, load: Load) -> dict[str, list[float]] | None:
+    """Return the lowest, the median and the highest among training images of three figures, in their pixels.
 
     `width_px` is the median width of an image's cells, that of a disc of the same area, told by images of at
-    least ten; `per_megapixel` is the number of cells per million pixels.
+    least ten; `per_megapixel` is the number of cells per million pixels; `of_structure` is the area of all
+    cells as a share of the area that shows structure (`readers.looks.Look`), of at most 200 images.
 
     Args:
         images: Rows of the images table.
         instances: The instances learnt from.
+        load: Reads an image as the training sees it.
 
     Returns:
         None where no image has so many cells.
@@ -33,7 +40,12 @@ def learnt(images: pd.DataFrame, instances: pd.DataFrame) -> dict[str, list[floa
     widths = np.sqrt(4 / np.pi * areas.median()[areas.size() >= FEWEST].to_numpy())
     if not len(widths):
         return None
-    three = ([float(v) for v in np.quantile(each, (0, 0.5, 1))] for each in (widths, densities))
+    few = images.iloc[:: max(1, -(-len(images) // MOST))]
+    shown = np.array([look(load(Path(path))).structure for path in few["path"]])
+    covered = areas.sum().reindex(few["image_id"], fill_value=0).to_numpy() / (few["height"] * few["width"])
+    shares = covered.to_numpy()[shown > 0] / shown[shown > 0]
+    shares = shares if len(shares) else np.zeros(1)
+    three = ([float(v) for v in np.quantile(each, (0, 0.5, 1))] for each in (widths, densities, shares))
     return {name: [round(v, 4) for v in each] for name, each in zip(FIGURES, three, strict=True)}
 
 
@@ -49,7 +61,7 @@ def of_detector(content: Mapping[str, Any]) -> dict[str, list[float]] | None:
     sound = isinstance(told, dict) and set(told) == set(FIGURES)
     if not sound or not all(_ascend(told[name]) for name in FIGURES):
         raise ValueError(
-            f"{' and '.join(FIGURES)} must be three numbers each, lowest, median, highest, from 0 to 1e6"
+            f"{', '.join(FIGURES)} must be three numbers each, lowest, median, highest, from 0 to 1e6"
         )
     return {name: [float(v) for v in told[name]] for name in FIGURES}
 

@@ -37,8 +37,9 @@ def fingerprint(config: dict, images: pd.DataFrame, instances: pd.DataFrame, **s
     sha = hashlib.sha256(json.dumps([config, settings], sort_keys=True, default=str).encode())
     for image_id, path in zip(images["image_id"], images["path"], strict=True):
         sha.update(f"{image_id}\n".encode())
-        file, spec, inverted = located(path)
-        sha.update(digest(file).encode() + (repr(spec).encode() if spec else b"") + b"inverted" * inverted)
+        file, spec, white = located(path)
+        sha.update(digest(file).encode() + (repr(spec).encode() if spec else b""))
+        sha.update(b"" if white is None else f"inverted{white}".encode())
     for image_id, cell_type, counts in zip(
         *(instances[c] for c in ("image_id", "cell_type", "rle")), strict=True
     ):

@@ -41,6 +41,7 @@ class Prediction(NamedTuple):
     unlike: dict[str, dict[str, str]]  # what of an image is unlike those learnt from, by what it is
     cells: dict[str, list[float]] | None  # how wide and dense the cells are that were learnt
     magnified: dict[str, float]  # by how much an image was magnified for the detector, where it was
+    structure: dict[str, float]  # share of an image that shows structure
 
     def told(self) -> dict:
         """Return all but detections and coverage, as JSON holds it."""
@@ -116,8 +117,8 @@ def predict(
     for remark in (*told, *caps.sentences("proposals", first["proposals"], len(images))):
         say(f"note: {remark}")  # proposals are too many where a first head is sure of everything
     factors = {name: float(by) for name, by in zip(coverage.images, magnified, strict=True) if by != 1}
-    table, unlike = _table(parts, fitted["classes"]), remarks.unlike(seen_as)
-    return Prediction(table, coverage, told, unlike, cells.of_detector(fitted), factors)
+    seen_of = remarks.unlike(seen_as), cells.of_detector(fitted), factors, adapted.structure(images)
+    return Prediction(_table(parts, fitted["classes"]), coverage, told, *seen_of)
 
 
 class Predictor:

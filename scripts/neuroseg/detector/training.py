@@ -142,7 +142,7 @@ def train(
         "fold": fold,
         "pixel_size_um": scaling.learnt(images),
         "looks": appearance.learnt(images, load),
-        "cells": cells.learnt(images, instances),
+        "cells": cells.learnt(images, instances, load),
         "config": portable,
         "state_dict": fitted_weights(runner),
     }

@@ -13,7 +13,7 @@ import pandas as pd
 from neuroseg import readers, rle, tables
 from neuroseg.errors import DataError
 from neuroseg.readers.source import file_names, relative_files
-from neuroseg.readers.stacks import INVERTED
+from neuroseg.readers.stacks import without_white
 
 
 class Scene(NamedTuple):
@@ -68,7 +68,7 @@ def scene(image: Any, name: str, file: str, cells: pd.DataFrame) -> Scene:
     """Return the scene of a row (by `itertuples`) of the images table and its rows of the instances table."""
     size = None if pd.isna(image.pixel_size_um) else float(image.pixel_size_um)
     masks = rle.of_image(cells, image.image_id, image.height, image.width)
-    file = file.removesuffix(INVERTED)
+    file = without_white(file)
     return Scene(image.image_id, name, image.path, file, image.height, image.width, size, cells, masks)
 
 

@@ -60,10 +60,10 @@ def of_wells(cells: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
     Returns:
         One row for each plate, well, time, treatment and dose, plates and wells in their natural order (A2
         before A10), with the COLUMNS of wells. Where no well is known, a row is what plate, time, treatment
-        and dose have in common; images of which none of these is known are in no row. The pixel size is that
-        of all images, or null.
+        and dose have in common: one for all images of which nothing is known, where of others something is;
+        no row at all where it is of none. The pixel size is that of all images, or null.
     """
-    known = images[images[WELL].notna().any(axis=1)]
+    known = images if images[WELL].notna().any(axis=None) else images[:0]
     keys = pd.MultiIndex.from_frame(known[WELL].astype(object).where(known[WELL].notna(), None))
     number, places = pd.factorize(keys)
     order = sorted(range(len(places)), key=lambda at: [_natural(part) for part in places[at]])

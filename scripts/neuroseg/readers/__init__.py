@@ -49,4 +49,5 @@ def read(dataset: Dataset) -> Source:
     source = READERS[dataset.format](dataset)
     if not dataset.invert:
         return source
-    return source._replace(images=source.images.assign(path=source.images["path"] + INVERTED))
+    white = "" if dataset.invert is True else str(dataset.invert)
+    return source._replace(images=source.images.assign(path=source.images["path"] + INVERTED + white))

@@ -24,8 +24,9 @@ class _Section(BaseModel):
 class _Common(_Section):
     root: Path
     pixel_size_um: float | None = Field(None, ge=1e-3, le=1e3)
-    invert: bool = False
-    """Whether images are read with black and white exchanged: negative phase contrast, white stored as 0."""
+    invert: bool | int = False
+    """Whether images are read with black and white exchanged (negative phase contrast, white stored as 0), or
+    the value that is white: 4095 of a camera of 12 bit; true is the highest value of 8 or 16 bit."""
     pattern: str | None = None
     group: tuple[str, ...] = ("sample",)
     channel: str | None = None
@@ -46,6 +47,13 @@ class _Common(_Section):
         if isinstance(size, bool):
             raise ValueError("is no number of micrometres")
         return size
+
+    @field_validator("invert", mode="before")
+    @classmethod
+    def _white_is_a_value(cls, white: object) -> object:
+        if isinstance(white, bool) or (isinstance(white, int) and 1 < white <= 65535):
+            return white
+        raise ValueError("is neither true nor false nor the value of white, such as 255, 4095 or 65535")
 
     @field_validator("control", mode="before")
     @classmethod

@@ -100,6 +100,18 @@ def turned_over(image: np.ndarray, bits: int) -> np.ndarray:
     return (white - image.astype(np.int64)).astype(image.dtype)
 
 
+def inverted(image: np.ndarray, white: int) -> np.ndarray:
+    """Return a grey plane, uint8 or uint16, with black and white exchanged.
+
+    Args:
+        image: the plane.
+        white: what becomes 0, and values beyond it too; 0 for the highest that the type holds. It is not told
+            from the image: images of one camera would be measured on scales of their own.
+    """
+    white = white or int(np.iinfo(image.dtype).max)
+    return np.maximum(white - image.astype(np.int64), 0).astype(image.dtype)
+
+
 def from_inks(image: np.ndarray) -> np.ndarray:
     """Return red, green, blue of cyan, magenta, yellow, black, shape (height, width, 4), in the same type."""
     full = np.iinfo(image.dtype).max

@@ -11,11 +11,11 @@ import pandas as pd
 from tqdm import tqdm
 
 from neuroseg.errors import DataError
-from neuroseg.readers.grey import GreyError, grey, turned_over
+from neuroseg.readers.grey import GreyError, grey, inverted
 from neuroseg.readers.levels import shown, to_uint8, unlike
 from neuroseg.readers.planes import decode
 from neuroseg.readers.scale import Scale
-from neuroseg.readers.stacks import located
+from neuroseg.readers.stacks import located, without_white
 
 SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp", ".stk", ".btf", ".tf8", ".tf2")
 
@@ -24,7 +24,7 @@ class ImageError(DataError):
     """An image file that gives no grey plane; `check` is the name under which `quality` reports it."""
 
     def __init__(self, check: str, reason: str, path: str | Path) -> None:
-        super().__init__(f"{path}: the image {reason}.")
+        super().__init__(f"{without_white(str(path))}: the image {reason}.")
         self.check = check
         self.reason = reason
 
@@ -103,13 +103,13 @@ def _look(path: Path) -> dict[str, object]:
 
 def _decode(path: Path) -> tuple[np.ndarray, Scale]:
     """Return the grey plane and what the file says of its scale."""
-    file, spec, inverted = located(path)
+    file, spec, white = located(path)
     if not file.is_file():
         raise ImageError("image_missing", "is not there", path)
     try:
-        image, scale = decode(file, spec)
+        image, scale = decode(file, spec, inverted=white is not None)
         plane = grey(image)
-        return turned_over(plane, 8 * plane.itemsize) if inverted else plane, scale
+        return plane if white is None else inverted(plane, white), scale
     except GreyError as error:
         raise ImageError(error.check, error.reason, path) from None
     except Exception as error:  # decoders fail on broken bytes in many ways: OSError, struct.error, ...

@@ -23,7 +23,7 @@ _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _GRID = 16
 
 
-def decode(path: Path, spec: Spec | None = None) -> tuple[np.ndarray, Scale]:
+def decode(path: Path, spec: Spec | None = None, inverted: bool = False) -> tuple[np.ndarray, Scale]:
     """Return an image's samples as stored, (height, width[, channels]), and what is said of its scale.
 
     What a file is stands in its first bytes, whatever its ending.
@@ -31,6 +31,7 @@ def decode(path: Path, spec: Spec | None = None) -> tuple[np.ndarray, Scale]:
     Args:
         path: the file.
         spec: which of a TIFF's images it is; None where the file is one image.
+        inverted: whether the caller will turn the image over, see `stacks.plane`.
 
     Raises:
         GreyError: the file holds several images and `spec` is None, or no such image.
@@ -40,7 +41,7 @@ def decode(path: Path, spec: Spec | None = None) -> tuple[np.ndarray, Scale]:
     if not head:
         raise ValueError("it is empty: copy it anew")
     if head[:4] in _TIFF:
-        return _read_tiff(path, spec)
+        return _read_tiff(path, spec, inverted)
     # Pillow reads 16-bit colour as 8 bit
     deep_png = head[:4] == b"\x89PNG" and head[24:26] in (b"\x10\x02", b"\x10\x04", b"\x10\x06")
     return (imagecodecs.png_decode(path.read_bytes()) if deep_png else _read_pillow(path)), Scale(None, None)
@@ -106,7 +107,7 @@ def _part_of_a_set(file: tifffile.TiffFile, path: Path) -> list[Part]:
     return [Part(None, "", "", images[0].hours.get(places[0].time))]
 
 
-def _read_tiff(path: Path, spec: Spec | None) -> tuple[np.ndarray, Scale]:
+def _read_tiff(path: Path, spec: Spec | None, inverted: bool) -> tuple[np.ndarray, Scale]:
     with tifffile.TiffFile(path) as file:
         _refuse_cut_off(file)
         if spec is None:
@@ -114,7 +115,7 @@ def _read_tiff(path: Path, spec: Spec | None) -> tuple[np.ndarray, Scale]:
             page = found if isinstance(found, tifffile.TiffPage) else found.keyframe
             image, axes = found.asarray(), found.axes
         else:
-            image, page, axes = plane(file, path, spec)
+            image, page, axes = plane(file, path, spec, inverted)
         return _as_meant(image, axes, page), tiff_scale(file, path, spec.series if spec else 1)
 
 

@@ -2,7 +2,7 @@
 
 An image within a file is named by the file's path and what is after `::`: `a.tif::s2,t3,c1,zmax` is the third
 time point of the second series, its first channel, the highest value at all depths. Numbers count from 1, as
-Fiji shows. `::inverted` at the end says that black and white are exchanged.
+Fiji shows. `::inverted` at the end says that black and white are exchanged, `::inverted4095` what white is.
 """
 
 from __future__ import annotations
@@ -26,8 +26,10 @@ _MARK = re.compile(
 )
 
 
+_TURNED = re.compile(r"(?P<stored>.+)::inverted(?P<white>\d*)", re.DOTALL)
 INVERTED = "::inverted"
-"""The end of a path whose image is turned over when it is read, as the dataset file asks."""
+"""The end of a path whose image is turned over when it is read, as the dataset file asks; the value of white
+may follow."""
 
 
 class Spec(NamedTuple):
@@ -49,11 +51,18 @@ class Spec(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where an image is: its file, which of the file's images (None if the only one), if turned over."""
+    """Where an image is in which file, and whether it is turned over.
+
+    Attributes:
+        file: the file.
+        spec: which of its images, None if the only one.
+        white: the value that becomes 0 as the image is turned over, 0 for the highest that its type holds;
+            None if it is not.
+    """
 
     file: Path
     spec: Spec | None
-    inverted: bool = False
+    white: int | None = None
 
 
 class Part(NamedTuple):
@@ -83,14 +92,21 @@ def marked(file: Path, spec: Spec | None) -> str:
 
 def located(path: str | Path) -> Place:
     """Return where an image is, of the path that a table names it by."""
-    inverted = not Path(path).is_file() and str(path).endswith(INVERTED)
-    stored = Path(str(path).removesuffix(INVERTED) if inverted else path)
+    turned = None if Path(path).is_file() else _TURNED.fullmatch(str(path))
+    white = int(turned["white"] or 0) if turned else None
+    stored = Path(turned["stored"] if turned else path)
     match = None if stored.is_file() else _MARK.fullmatch(str(stored))
     if match is None:
-        return Place(stored, None, inverted)
+        return Place(stored, None, white)
     series, time, channel = (int(match[name]) for name in ("series", "time", "channel"))
     spec = Spec(series, time, channel, match["depth"], match["pages"] or "")
-    return Place(Path(match["file"]), spec, inverted)
+    return Place(Path(match["file"]), spec, white)
+
+
+def without_white(path: str) -> str:
+    """Return the path of an image without the word that it is turned over, as people know it."""
+    turned = None if Path(path).is_file() else _TURNED.fullmatch(path)
+    return turned["stored"] if turned else path
 
 
 def parts(file: tifffile.TiffFile, path: Path, choice: Choice) -> list[Part]:
@@ -118,8 +134,16 @@ def parts(file: tifffile.TiffFile, path: Path, choice: Choice) -> list[Part]:
     return found
 
 
-def plane(file: tifffile.TiffFile, path: Path, spec: Spec) -> tuple[np.ndarray, tifffile.TiffPage, str]:
+def plane(
+    file: tifffile.TiffFile, path: Path, spec: Spec, inverted: bool = False
+) -> tuple[np.ndarray, tifffile.TiffPage, str]:
     """Return the samples of one image of a file, a page that tells what they mean, and their axes.
+
+    Args:
+        file: The file, open.
+        path: Its path.
+        spec: Which of its images.
+        inverted: Whether the image will be turned over: the highest value at all depths is the lowest then.
 
     Raises:
         GreyError: the file holds no such image (any more).
@@ -132,7 +156,9 @@ def plane(file: tifffile.TiffFile, path: Path, spec: Spec) -> tuple[np.ndarray, 
     depths = [int(spec.depth) - 1] if spec.depth.isdecimal() else sorted(at)
     planes = [samples(file, series, at[depth]) for depth in depths]
     page = (series.whole.keyframe if series.whole else file.pages[at[depths[0]]]).aspage()
-    return _projected(planes, spec.depth), page, inner_axes(series.whole) if series.whole else page.axes
+    white_is_zero = page.photometric == tifffile.PHOTOMETRIC.MINISWHITE
+    how = "min" if spec.depth == "max" and white_is_zero != inverted else spec.depth
+    return _projected(planes, how), page, inner_axes(series.whole) if series.whole else page.axes
 
 
 def _fits(series: Series, spec: Spec) -> bool:
@@ -199,8 +225,8 @@ def _distinct(name: str, number: int, names: Sequence[str]) -> str:
 def _projected(samples: list[np.ndarray], how: str) -> np.ndarray:
     if len(samples) == 1:
         return samples[0]
-    if how == "max":
-        return np.maximum.reduce(samples)
+    if how in ("max", "min"):
+        return (np.maximum if how == "max" else np.minimum).reduce(samples)
     if how == "mean":
         mean = np.mean(samples, axis=0, dtype=np.float64)
         return (

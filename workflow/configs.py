@@ -55,18 +55,27 @@ def file(folder: str, name: str, suffix: str = ".yaml") -> str:
     Raises:
         WorkflowError: there is no such file.
     """
-    places = [Path("configs") / folder, *([OWN] if folder == "datasets" else []), ROOT / "configs" / folder]
-    places += [ROOT / "studies" / study / folder for study in _STUDY]
-    candidates = [Path.cwd() / place / f"{name}{suffix}" for place in places]
+    candidates = [Path.cwd() / place / f"{name}{suffix}" for place in _places(folder)]
     if folder == "ensembles":
         candidates.append(BUNDLED / name / "ensemble.yaml")
     for path in candidates:
         if path.is_file():
             return near(path)
-    known = sorted(
-        {path.stem for place in places for path in place.glob(f"*{suffix}") if path.stem != "_base_"}
-    )
-    raise WorkflowError(f"configs/{folder}/{name}{suffix} does not exist; there are: {', '.join(known)}.")
+    there = ", ".join(known(folder, suffix))
+    raise WorkflowError(f"configs/{folder}/{name}{suffix} does not exist; there are: {there}.")
+
+
+def known(folder: str, suffix: str = ".yaml") -> list[str]:
+    """Return the names of the files that `file` finds in a folder of `configs/`, or of the chosen study."""
+    found = {path.stem for place in _places(folder) for path in place.glob(f"*{suffix}")}
+    return sorted(found - {"_base_"})
+
+
+def _places(folder: str) -> list[Path]:
+    """Return where the files of a folder of `configs/` lie, the first to be looked at first."""
+    own = [OWN] if folder == "datasets" else []
+    studies = [ROOT / "studies" / study / folder for study in _STUDY]
+    return [Path("configs") / folder, *own, ROOT / "configs" / folder, *studies]
 
 
 @cache

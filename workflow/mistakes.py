@@ -2,7 +2,7 @@
 
 import copy
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import jsonschema
@@ -43,6 +43,8 @@ def wrong_keys(config: Mapping) -> Iterator[str]:
             for key in fault.instance.keys() - known:
                 whole = ".".join(filter(None, (place, str(key))))
                 yield f"the configuration has no key {whole}; {nearest(key, known)}"
+        elif fault.validator == "pattern":
+            yield f"{place}: {fault.instance!r} {fault.schema['errorMessage']}"
         else:
             yield f"{place or 'the configuration'}: {fault.message}."
 
@@ -60,11 +62,86 @@ def wrong_names(config: Mapping) -> Iterator[str]:
         configs.choose_study(config["study"])
         ensembles = plan.ensembles(config["dataset"], config["ensembles"])
         home = configs.detectors(config["dataset"])
-        for model in [] if configs.bundled(home) else plan.trained(plan.models(ensembles), students):
+        models = [] if configs.bundled(home) else plan.trained(plan.models(ensembles), students)
+        for model in models:
             configs.file("models", model, ".py")
+        yield from wrong_trainings(config["train"], config["dataset"], home, models)
         yield from missing_data(config["dataset"])
     except WorkflowError as error:
         yield str(error)
+
+
+def wrong_trainings(train: Mapping, dataset: str, home: str, models: list[str]) -> Iterator[str]:
+    """Yield a sentence for each wrong source in train.init_from, and wrong key there or in iterations.
+
+    Args:
+        train: the section of the configuration.
+        dataset: the run's own data set.
+        home: the data set whose detectors predict it.
+        models: the models trained on `home`; none where its detectors come with the workflow.
+    """
+    pending, pairs = [(home, model) for model in models], dict[tuple[str, str], None]()
+    wrong: dict[str, None] = {}
+    while pending:
+        pair = pending.pop(0)
+        if pair not in pairs:
+            pairs[pair] = None
+            key, source = plan.source_of(*pair, train["init_from"])
+            before = plan.training_before(source, pair[1])
+            pending += [before] if before else []
+            # What another data set's fitted detectors began with is no longer needed.
+            fitted = dataset != home and any(Path("results", pair[0], "train", pair[1]).glob("*/model.pth"))
+            fault = None if fitted else wrong_source(source, before)
+            wrong |= {f"train.init_from.{key}: {fault}": None} if fault else {}
+    yield from wrong
+    for section in ("iterations", "init_from"):
+        if isinstance(train[section], dict):
+            for sentence in wrong_training_keys(train[section], list(pairs) if dataset == home else []):
+                yield f"train.{section}.{sentence}"
+
+
+def wrong_source(source: str, before: tuple[str, str] | None) -> str | None:
+    """Return what is wrong with what a training starts from, as the end of a sentence; None if nothing is.
+
+    Args:
+        source: a data set, a checkpoint's path, or nothing.
+        before: data set and model of the training that makes it, if one does.
+    """
+    if before is None:
+        missing = source and not Path(source).is_file()
+        return (
+            f"there is no file {source}; put the checkpoint there, or correct its path." if missing else None
+        )
+    known = configs.known("datasets")
+    if before[0] not in known:
+        return f"there is no data set {before[0]}; {nearest(before[0], known)}"
+    try:
+        configs.read("datasets", before[0])
+        configs.file("models", before[1], ".py")
+    except WorkflowError as error:
+        return str(error)
+    return None
+
+
+def wrong_training_keys(keys: Iterable[object], trained: list[tuple[str, str]]) -> Iterator[str]:
+    """Yield a sentence for each key that is neither a data set nor a data set/model of the run's trainings.
+
+    Args:
+        keys: the keys as given.
+        trained: data set and model of each training. None where another data set's detectors predict: then
+            the configuration is that one's, and its keys must be of data sets and models that exist.
+    """
+    for key in map(str, keys):
+        if trained:
+            known = [*dict.fromkeys(name for name, _ in trained), *map("/".join, trained)]
+            what = "this run trains no such data set or model"
+        else:
+            models = configs.known("models", ".py") if "/" in key else []
+            names = configs.known("datasets")
+            known = [f"{name}/{model}" for name in names for model in models] or names
+            what = "there is no such data set or model"
+        if key not in known:
+            yield f"{key}: {what}; {nearest(key, known)}"
 
 
 def missing_data(dataset: str) -> Iterator[str]:

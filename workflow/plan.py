@@ -2,15 +2,16 @@
 
 import ast
 import os
+import re
 import shlex
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from snakemake.exceptions import WorkflowError
 from snakemake.io import expand
 
-from workflow.configs import bundled, detectors, file, read
+from workflow.configs import PLAIN, bundled, detectors, file, read
 from workflow.digests import code as code
 from workflow.digests import sources as sources
 from workflow.raw import SIMULATED as SIMULATED
@@ -113,11 +114,26 @@ def bases(model: str) -> list[str]:
     return found[1:]
 
 
+def source_of(dataset: str, model: str, init_from: Mapping[str, str]) -> tuple[str, str]:
+    """Return the key that says what a training starts from, and that: a data set, a checkpoint's path, ""."""
+    key = f"{dataset}/{model}" if f"{dataset}/{model}" in init_from else dataset
+    source = init_from.get(key, "")
+    return key, source.replace("{model}", model) if source.endswith(".pth") else source
+
+
+def training_before(source: str, model: str) -> tuple[str, str] | None:
+    """Return data set and model of the training that makes what `model` starts from, if one does."""
+    if not source.endswith(".pth"):
+        return (source, model) if source else None
+    made = re.fullmatch(rf"results/({PLAIN})/train/([a-z0-9_]+)/fold_(?:[0-9]+|all)/model\.pth", source)
+    return (made[1], made[2]) if made else None
+
+
 def initial(rules: Any, dataset: str, model: str, init_from: dict[str, str]) -> list[str]:
     """Return the checkpoint that a training starts from, none or one: a file, or another dataset's first."""
-    source = init_from.get(f"{dataset}/{model}", init_from.get(dataset, ""))
+    _, source = source_of(dataset, model, init_from)
     if source.endswith(".pth"):
-        return [source.replace("{model}", model)]
+        return [source]
     return expand(rules.train.output.checkpoint, dataset=source, model=model, fold=0) if source else []
 
 

@@ -1,0 +1,189 @@
+"""What is wrong with a configuration is said in sentences, before anything else."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from chain import snakemake
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+from workflow import configs, mistakes  # noqa: E402
+
+STARTER, LITE0 = "cascade_mask_rcnn_starter", "cascade_mask_rcnn_lite0"
+CONFIGS = [*ROOT.glob("configs/*.yaml"), *ROOT.glob("studies/*/run.yaml"), ROOT / "tests" / "quick.yaml"]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch) -> Path:
+    """A working folder with two annotated data sets, images of no truth, and an ensemble of two models."""
+    for name in ("data/sartorius", "data/t98g", "configs/datasets", "configs/ensembles"):
+        (tmp_path / name).mkdir(parents=True)
+    for name in ("etik1", "etik2"):
+        (tmp_path / f"configs/datasets/{name}.yaml").write_text("{format: labels, root: .}")
+    (tmp_path / "configs/datasets/plate.yaml").write_text("{format: folder, root: ., detectors: starter}")
+    (tmp_path / "configs/datasets/plate2.yaml").write_text("{format: folder, root: ., detectors: etik2}")
+    (tmp_path / "configs/ensembles/two.yaml").write_text(f"members: {{{STARTER}: 1, {LITE0}: 1}}")
+    monkeypatch.chdir(tmp_path)
+    configs.read.cache_clear()
+    yield tmp_path
+    configs.choose_study(None)
+
+
+def said(train: dict, dataset: str = "etik2", **more: object) -> str:
+    """All that is said of a configuration with this section `train`; nothing if it is sound."""
+    config = {"dataset": dataset, "ensembles": ["two"], "train": train, **more}
+    mistakes.complete(config)
+    try:
+        mistakes.stop_at_mistakes(config)
+    except SystemExit as stopped:
+        return str(stopped)
+    return ""
+
+
+UNTRAINED = "this run trains no such data set or model"
+PUT = "put the checkpoint there, or correct its path."
+ABSENT = "there is no such data set or model"
+
+
+@pytest.mark.parametrize(
+    ("train", "key", "end"),
+    [
+        ({"iterations": {f"etik2/{STARTER[:-2]}rt": 3}}, None, f"did you mean etik2/{STARTER}?"),
+        ({"iterations": {"etik22": 3}}, None, "did you mean etik2?"),
+        ({"iterations": {"etik1": 3}}, None, "did you mean etik2?"),
+        (
+            {"iterations": {"demo": 3, "etik2": 3}},
+            "demo",
+            f"there are: etik2, etik2/{STARTER}, etik2/{LITE0}.",
+        ),
+        ({"iterations": {"etik2": 3, f"etik1/{LITE0}": 3}}, f"etik1/{LITE0}", f"did you mean etik2/{LITE0}?"),
+        (
+            {"iterations": {f"etik1/{STARTER}": 3}, "init_from": {f"etik2/{LITE0}": "etik1"}},
+            f"etik1/{STARTER}",
+            f"did you mean etik2/{STARTER}?",
+        ),
+    ],
+)
+def test_a_key_of_iterations_that_is_of_no_training_is_named_with_the_nearest(folder, train, key, end):
+    key = key or next(iter(train["iterations"]))
+    assert said(train) == f"error: train.iterations.{key}: {UNTRAINED}; {end}"
+
+
+def test_a_key_of_init_from_that_is_of_no_training_is_named_with_the_nearest(folder):
+    Path("x.pth").touch()
+    expected = f"error: train.init_from.etik22: {UNTRAINED}; did you mean etik2?"
+    assert said({"init_from": {"etik22": "x.pth"}}) == expected
+
+
+def test_every_wrong_key_has_its_sentence(folder):
+    train = {"iterations": {f"etik2/{STARTER}r": 3}, "init_from": {"etik22": "x.pth"}}
+    assert said(train).splitlines() == [
+        f"error: train.iterations.etik2/{STARTER}r: {UNTRAINED}; did you mean etik2/{STARTER}?",
+        f"error: train.init_from.etik22: {UNTRAINED}; did you mean etik2?",
+    ]
+
+
+@pytest.mark.parametrize("key", ["etik2", f"etik2/{LITE0}"])
+def test_a_checkpoint_that_is_not_there_is_named_with_its_key_even_after_training(folder, key):
+    trained = Path(f"results/etik2/train/{LITE0}/fold_0/model.pth")
+    trained.parent.mkdir(parents=True)
+    trained.touch()
+    assert said({"init_from": {key: "x.pth"}}) == (
+        f"error: train.init_from.{key}: there is no file x.pth; {PUT}"
+    )
+    Path("x.pth").touch()
+    assert said({"init_from": {key: "x.pth"}}) == ""
+
+
+def test_a_checkpoint_is_looked_for_under_each_models_name(folder):
+    Path(f"{STARTER}.pth").touch()
+    train = {"init_from": {"etik2": "{model}.pth"}}
+    assert said(train) == (f"error: train.init_from.etik2: there is no file {LITE0}.pth; {PUT}")
+    Path(f"{LITE0}.pth").touch()
+    assert said(train) == ""
+
+
+def test_a_source_that_is_no_data_set_is_named_with_the_nearest(folder):
+    assert said({"init_from": {"etik2": "etik3"}}).startswith(
+        "error: train.init_from.etik2: there is no data set etik3; did you mean etik"
+    )
+    assert said({"init_from": {"etik2": "etik1", "etik1": "demu"}}) == (
+        "error: train.init_from.etik1: there is no data set demu; did you mean demo?"
+    )
+
+
+def test_a_checkpoint_that_the_run_trains_itself_need_not_be_there(folder):
+    made = f"results/etik1/train/{STARTER}/fold_0/model.pth"
+    train = {"init_from": {f"etik2/{LITE0}": made}, "iterations": {f"etik1/{STARTER}": 3, "etik1": 2}}
+    assert said(train) == ""
+    train["init_from"] = {"etik2": made.replace("etik1", "demu")}
+    train["iterations"] = 3
+    assert said(train).endswith("there is no data set demu; did you mean demo?")
+    train["init_from"] = {"etik2": made.replace("starter", "startr")}
+    assert f"configs/models/{STARTER[:-2]}r.py does not exist; there are: " in said(train)
+
+
+def test_pretrainings_in_a_circle_are_followed_once(folder):
+    assert said({"init_from": {"etik2": "etik1", "etik1": "etik2"}, "iterations": {"etik1": 3}}) == ""
+
+
+@pytest.mark.parametrize("dataset", ["plate", "plate2"])
+def test_images_that_anothers_detectors_predict_take_that_ones_configuration(folder, dataset):
+    for model in (STARTER, LITE0):
+        Path(f"results/etik2/train/{model}/fold_0").mkdir(parents=True)
+        Path(f"results/etik2/train/{model}/fold_0/model.pth").touch()
+    train = {"iterations": {"demo": 3, f"etik1/{LITE0}": 3}, "init_from": {"etik2": "x.pth", "t98g": "demo"}}
+    assert said(train, dataset) == ""
+    train = {"iterations": {"etik22": 3, f"etik2/{LITE0}r": 3}}
+    assert said(train, dataset).splitlines() == [
+        f"error: train.iterations.etik22: {ABSENT}; did you mean etik2?",
+        f"error: train.iterations.etik2/{LITE0}r: {ABSENT}; did you mean etik2/{LITE0}?",
+    ]
+
+
+def test_detectors_of_another_data_set_that_are_yet_to_be_trained_need_their_checkpoint(folder):
+    assert "train.init_from.etik2: there is no file x.pth;" in said(
+        {"init_from": {"etik2": "x.pth"}}, "plate2"
+    )
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: f"{path.parent.name}/{path.stem}")
+@pytest.mark.parametrize("dataset", [None, "plate"])
+def test_every_configuration_is_sound_for_its_own_images_and_for_those_it_predicts(folder, path, dataset):
+    config = configs.load(path)
+    config |= {"dataset": dataset} if dataset else {}
+    mistakes.complete(config)
+    mistakes.stop_at_mistakes(config)
+
+
+VIEWS = (
+    "is no view; there are none, hflip, vflip, hvflip, magnified by 0.25 to 4 (x1.5), or both (hflip_x1.5)."
+)
+
+
+def test_a_wrong_view_or_name_is_refused_with_those_there_are_and_no_regular_expression(folder):
+    assert said({}, predict={"views": ["none", "rot"]}) == f"error: predict.views.1: 'rot' {VIEWS}"
+    assert said({"pseudo_label": {"views": ["x5"]}}) == f"error: train.pseudo_label.views.0: 'x5' {VIEWS}"
+    refused = [
+        said({}, "../etik2"),
+        said({}, ensembles=["Two"]),
+        said({"pseudo_label": {"students": {"a": "B"}}}),
+    ]
+    assert [sentence.split(":")[1] for sentence in refused] == [
+        " dataset",
+        " ensembles.0",
+        " train.pseudo_label.students.a",
+    ]
+    assert all(" is no name: use " in sentence and "^" not in sentence for sentence in refused)
+
+
+def test_a_run_ends_with_the_sentence_and_no_traceback(tmp_path):
+    (tmp_path / "wrong.yaml").write_text("train: {init_from: {demo: 'nowhere/{model}.pth'}}")
+    done = snakemake("-n", "--cores", "1", "--configfile", str(tmp_path / "wrong.yaml"), check=False)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stdout + done.stderr
+    assert done.stderr.splitlines()[-1] == (
+        f"error: train.init_from.demo: there is no file nowhere/cascade_mask_rcnn_tiny.pth; {PUT}"
+    )
+    assert done.stderr.count("error: ") == 1

@@ -124,7 +124,9 @@ def wrong_source(source: str, before: tuple[str, str] | None) -> str | None:
 
 
 def wrong_training_keys(keys: Iterable[object], trained: list[tuple[str, str]]) -> Iterator[str]:
-    """Yield a sentence for each key that is neither a data set nor a data set/model of the run's trainings.
+    """Yield a sentence for each key that is neither a data set of the run's trainings nor that and a model.
+
+    The model need not be trained: a file of keys serves runs of fewer ensembles, too.
 
     Args:
         keys: the keys as given.
@@ -132,14 +134,12 @@ def wrong_training_keys(keys: Iterable[object], trained: list[tuple[str, str]]) 
             the configuration is that one's, and its keys must be of data sets and models that exist.
     """
     for key in map(str, keys):
-        if trained:
-            known = [*dict.fromkeys(name for name, _ in trained), *map("/".join, trained)]
-            what = "this run trains no such data set or model"
-        else:
-            models = configs.known("models", ".py") if "/" in key else []
-            names = configs.known("datasets")
-            known = [f"{name}/{model}" for name in names for model in models] or names
-            what = "there is no such data set or model"
+        models = configs.known("models", ".py") if "/" in key else []
+        names = list(dict.fromkeys(name for name, _ in trained)) or configs.known("datasets")
+        known = [f"{name}/{model}" for name in names for model in models] or names
+        what = (
+            "this run trains no such data set or model" if trained else "there is no such data set or model"
+        )
         if key not in known:
             yield f"{key}: {what}; {nearest(key, known)}"
 

@@ -79,7 +79,8 @@ def build(python: Path, requirement: str, target: Target, scratch: Path, log: Pa
 def unpack(archive: Path, folder: Path, arrange: Callable[[Path], None] = lambda root: None) -> Path:
     """Unpack the sources under `folder` and arrange them; gives the folder that holds setup.py."""
     with tarfile.open(archive) as tar:
-        tar.extractall(folder, filter="data")
+        tar.extraction_filter = getattr(tarfile, "data_filter", None)  # not in Debian's 3.11.2
+        tar.extractall(folder)
     root = next(folder.glob("*/setup.py")).parent
     arrange(root)
     return root

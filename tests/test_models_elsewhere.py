@@ -53,7 +53,8 @@ def detector(tmp_path_factory) -> SimpleNamespace:
         rows.append({"image_id": f"image{i}", "path": str(path), "height": 96, "width": 128} | known)
         runs = rle.from_masks(masks)
         for k, counts in enumerate(rle.to_coco(runs, 96, 128)):
-            cells.append({"image_id": f"image{i}", "instance_id": k, "cell_type": cell_type, "rle": counts})
+            cell = {"image_id": f"image{i}", "instance_id": k, "cell_type": cell_type, "area": 400}
+            cells.append(cell | {"rle": counts})
     images = pd.DataFrame(rows)
     folds = pd.DataFrame({"image_id": images["image_id"], "fold": [0, 1]})
     (folder / "model.py").write_text(MODEL)

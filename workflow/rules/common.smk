@@ -21,7 +21,9 @@ else:
         REPOSITORY.archive(archive := io.BytesIO(), COMMIT)
         archive.seek(0)
         unpacked = tempfile.mkdtemp(dir=CODE.parent)
-        tarfile.open(fileobj=archive).extractall(unpacked, filter="data")
+        with tarfile.open(fileobj=archive) as tar:
+            tar.extraction_filter = getattr(tarfile, "data_filter", None)  # not in Debian's Python 3.11.2
+            tar.extractall(unpacked)
         try:
             os.rename(unpacked, CODE)
         except OSError:  # another run was first

@@ -12,9 +12,7 @@ import pandas as pd
 from neuroseg.detector.appearance import MOST
 from neuroseg.detector.dataset import Load
 from neuroseg.readers.looks import look
-
-FEWEST = 10
-"""Cells of an image without which its median width tells nothing."""
+from neuroseg.tables import FEW_CELLS
 
 FIGURES = ("width_px", "per_megapixel", "of_structure")
 
@@ -37,7 +35,7 @@ def learnt(images: pd.DataFrame, instances: pd.DataFrame, load: Load) -> dict[st
     areas = instances.groupby("image_id")["area"]
     counts = areas.size().reindex(images["image_id"], fill_value=0).to_numpy()
     densities = counts / (images["height"].to_numpy() * images["width"].to_numpy() / 1e6)
-    widths = np.sqrt(4 / np.pi * areas.median()[areas.size() >= FEWEST].to_numpy())
+    widths = np.sqrt(4 / np.pi * areas.median()[areas.size() >= FEW_CELLS].to_numpy())
     if not len(widths):
         return None
     few = images.iloc[:: max(1, -(-len(images) // MOST))]

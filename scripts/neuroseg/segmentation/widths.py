@@ -7,10 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from neuroseg.tables import CELL_WIDTHS
-
-FEWEST = 10
-"""Cells without which nothing is said."""
+from neuroseg.tables import CELL_WIDTHS, FEW_CELLS
 
 
 class Doubt(NamedTuple):
@@ -43,7 +40,7 @@ def doubted(instances: pd.DataFrame, images: pd.DataFrame) -> list[Doubt]:
     told = []
     for size, listed in images.dropna(subset=["pixel_size_um"]).groupby("pixel_size_um"):
         area = instances.loc[instances["image_id"].isin(listed["image_id"]), "area"]
-        if len(area) < FEWEST:
+        if len(area) < FEW_CELLS:
             continue
         width = float(size) * float(np.sqrt(4 / np.pi * area.median()))
         if not CELL_WIDTHS[0] <= width <= CELL_WIDTHS[1]:

@@ -10,7 +10,7 @@ import pandas as pd
 from benchmarks import data, whole
 from benchmarks.measuring import Row, agree, once, ratio
 from neuroseg import metrics, segmentation, tables
-from neuroseg.tuning import Settings, choose, grid, tally
+from neuroseg.tuning import Collected, Settings, choose, grid, tally
 
 BATCH = 8
 
@@ -46,9 +46,8 @@ def search(found: pd.DataFrame, truth: pd.DataFrame, held: pd.DataFrame) -> tupl
         parts.append(metrics.gains(segmentation.sweep(some, held, grid(settings)), masks, held))
         tallies.append(tally(settings, held, parts[-1]))
     bare = held.assign(ap=metrics.per_image(tables.empty("instances"), truth, held)["ap"])
-    return choose(settings, bare, tallies, sorted(held["cell_type"].unique())), pd.concat(
-        parts, ignore_index=True
-    )
+    collected = Collected(bare, tallies, sorted(held["cell_type"].unique()))
+    return choose(settings, collected), pd.concat(parts, ignore_index=True)
 
 
 def rescored(

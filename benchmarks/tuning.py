@@ -10,7 +10,7 @@ import pandas as pd
 from benchmarks import data, whole
 from benchmarks.measuring import Row, agree, once, ratio
 from neuroseg import metrics, segmentation, tables
-from neuroseg.tuning import Collected, Settings, choose, grid, tally
+from neuroseg.tuning import Settings, choose, collect, grid
 
 BATCH = 8
 
@@ -20,14 +20,14 @@ def rows(images: int, rounds: int) -> Iterator[Row]:
     found = tables.read("detections", whole.fused(images))
     truth, held = data.truth(images), data.images(images).assign(fold=np.arange(images) % 5)
     search(found[found["image_id"] == held["image_id"][0]], truth, held[:1])  # compiled
-    taken, (chosen, gains) = once(lambda: search(found, truth, held))
+    taken, (chosen, tallies) = once(lambda: search(found, truth, held))
     candidates = len(grid(Settings())) * len(Settings().score)
     points = grid(Settings())
     scratch = 0.0
     for number, score in ((0, 0.3), (len(points) - 1, 0.25)):
         one, ap = once(lambda number=number, score=score: rescored(found, truth, held, points[number], score))
-        reached = (gains["point"] == number) & (gains["score"] >= np.float32(score))
-        agree(abs(gains["gain"][reached].sum() / images - ap) < 1e-9, "scores of a candidate")
+        reached = (tallies["point"] == number) & (tallies["step"] >= Settings().score.index(score))
+        agree(abs(tallies["gain"][reached].sum() / images - ap) < 1e-9, "scores of a candidate")
         scratch += one / 2
     what = f"tuning on {images} images x {data.SETS} sets"
     note = f"{candidates} candidates, {len(chosen)} choices; peer: 2 candidates, scaled"
@@ -36,18 +36,12 @@ def rows(images: int, rounds: int) -> Iterator[Row]:
 
 
 def search(found: pd.DataFrame, truth: pd.DataFrame, held: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Do what the stage `tune` does; return what it chose, and every gain."""
-    settings, tallies, parts = Settings(), [], []
-    of_image, true = dict(list(found.groupby("image_id", sort=False))), dict(list(truth.groupby("image_id")))
-    for begin in range(0, len(held), BATCH):
-        names = held["image_id"].iloc[begin : begin + BATCH]
-        some = pd.concat([of_image[name] for name in names], ignore_index=True)
-        masks = pd.concat([true[name] for name in names], ignore_index=True)
-        parts.append(metrics.gains(segmentation.sweep(some, held, grid(settings)), masks, held))
-        tallies.append(tally(settings, held, parts[-1]))
-    bare = held.assign(ap=metrics.per_image(tables.empty("instances"), truth, held)["ap"])
-    collected = Collected(bare, tallies, sorted(held["cell_type"].unique()))
-    return choose(settings, collected), pd.concat(parts, ignore_index=True)
+    """Do what the stage `tune` does; return what it chose, and the tallies of every candidate."""
+    settings, of_image = Settings(), dict(list(found.groupby("image_id", sort=False)))
+    names = (held["image_id"].iloc[begin : begin + BATCH] for begin in range(0, len(held), BATCH))
+    batches = (pd.concat([of_image[name] for name in some], ignore_index=True) for some in names)
+    collected = collect(settings, held, truth, 1, batches)
+    return choose(settings, collected), pd.concat(collected.tallies, ignore_index=True)
 
 
 def rescored(

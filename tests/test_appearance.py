@@ -27,14 +27,16 @@ PALE = looks.Learnt(
 def images(tmp_path) -> pd.DataFrame:
     for seed in range(3):
         np.save(tmp_path / f"{seed}.npy", stored(culture(seed=seed), 8))
-    return pd.DataFrame({"path": [str(tmp_path / f"{seed}.npy") for seed in range(3)]})
+    return pd.DataFrame(
+        {"image_id": list("012"), "path": [str(tmp_path / f"{seed}.npy") for seed in range(3)]}
+    )
 
 
 def test_what_a_detectors_images_look_like_is_kept_with_it(images):
-    kept = appearance.learnt(images, np.load)
-    assert appearance.of_detector({"looks": kept}) == looks.learnt_from(
-        np.load(path) for path in images["path"]
-    )
+    seen = appearance.of_some(images, np.load)
+    assert list(seen) == ["0", "1", "2"]
+    learnt = looks.learnt_from(looks.look(np.load(path)) for path in images["path"])
+    assert appearance.of_detector({"looks": looks.plain(looks.learnt_from(seen.values()))}) == learnt
 
 
 def test_a_detector_that_does_not_tell_has_learnt_the_ordinary():
@@ -48,7 +50,7 @@ def test_an_image_as_learnt_is_read_as_it_is_and_another_is_brought_to_it(tmp_pa
         "framed": padded(AS_IT_IS, 0),
     }.items():
         np.save(tmp_path / f"{name}.npy", image)
-    read = appearance.Adapted(np.load, looks.learnt_from([AS_IT_IS]))
+    read = appearance.Adapted(np.load, looks.learnt_from([looks.look(AS_IT_IS)]))
     assert (read(tmp_path / "same.npy") == AS_IT_IS).all()
     assert np.abs(read(tmp_path / "offset.npy").astype(float) - AS_IT_IS).mean() < 3
     assert (read(tmp_path / "framed.npy")[90:-90, 90:-90] == AS_IT_IS).all()
@@ -61,7 +63,7 @@ def test_an_image_as_learnt_is_read_as_it_is_and_another_is_brought_to_it(tmp_pa
 
 def test_levels_of_16_bit_are_told_without_powers_of_ten(tmp_path):
     np.save(tmp_path / "wide.npy", AS_IT_IS.astype(np.uint16) * 100 + 12000)
-    read = appearance.Adapted(np.load, looks.learnt_from([AS_IT_IS]))
+    read = appearance.Adapted(np.load, looks.learnt_from([looks.look(AS_IT_IS)]))
     read(tmp_path / "wide.npy")
     (said,) = appearance.sentences(read, pd.Series([str(tmp_path / "wide.npy")]), np.ones(1))
     assert "level 24800 made 128, contrast" in said
@@ -70,7 +72,7 @@ def test_levels_of_16_bit_are_told_without_powers_of_ten(tmp_path):
 def test_images_whose_background_was_cut_off_have_a_sentence_of_their_own(tmp_path):
     for name, image in {"dark": EXPORTS["dark 8 bit"], "cut": stored(AS_IT_IS - 128.0, 8)}.items():
         np.save(tmp_path / f"{name}.npy", image)
-    read = appearance.Adapted(np.load, looks.learnt_from([AS_IT_IS]))
+    read = appearance.Adapted(np.load, looks.learnt_from([looks.look(AS_IT_IS)]))
     paths = pd.Series([str(tmp_path / f"{name}.npy") for name in ("dark", "cut")])
     for path in paths:
         read(Path(path))
@@ -100,7 +102,7 @@ def test_images_whose_background_was_cut_off_have_a_sentence_of_their_own(tmp_pa
 )
 def test_an_image_unlike_those_learnt_from_is_named_with_why(tmp_path, change, magnified, words):
     np.save(tmp_path / "a.npy", change(CRISP))
-    read = appearance.Adapted(np.load, looks.learnt_from([CRISP]))
+    read = appearance.Adapted(np.load, looks.learnt_from([looks.look(CRISP)]))
     read(tmp_path / "a.npy")
     told = appearance.sentences(read, pd.Series([str(tmp_path / "a.npy")]), np.array([magnified]))
     assert any(words in sentence for sentence in told) if words else not told
@@ -109,7 +111,7 @@ def test_an_image_unlike_those_learnt_from_is_named_with_why(tmp_path, change, m
 def test_magnifying_is_no_reason_for_grain(tmp_path):
     path = str(tmp_path / "a.npy")
     np.save(path, CRISP)
-    read = appearance.Adapted(np.load, looks.learnt_from([CRISP]))
+    read = appearance.Adapted(np.load, looks.learnt_from([looks.look(CRISP)]))
     read(Path(path))
     read.looks[path] = read.looks[path]._replace(sharpness=9.0)
     grainy = appearance.unlike(read, path, 1.1)["grainy"]

@@ -13,7 +13,7 @@ SCRIPTS = ROOT / "scripts"
 LIBRARY = SCRIPTS / "neuroseg"
 
 FLOORS = (
-    {"errors", "files", "tables", "rle", "threads", "command"},
+    {"errors", "files", "tables", "rle", "cell_widths", "threads", "command"},
     {"folds", "cell_types", "settings"},
     {"readers", "simulation", "detector"},
     {"fusion", "segmentation"},

@@ -71,7 +71,7 @@ def test_dense_proposals_learn_the_same_twice_and_are_found_again(culture, tmp_p
     assert {"rpn_loss_cls", "rpn_loss_bbox", "rpn_loss_centerness"} <= set(first.scalars["losses"])
     for name, weight in first.detector["state_dict"].items():
         assert torch.equal(weight, second.detector["state_dict"][name]), name
-    assert first.detector["config"]["model"]["rpn_head"]["num_classes"] == 1
+    assert first.detector["config"]["model"]["rpn_head"].get("num_classes", 1) == 1
     save(first, tmp_path / "model.pth", tmp_path / "config.py", tmp_path / "scalars.json")
     found, *_ = predict(tmp_path / "model.pth", culture.images, load=np.load, source="m", min_score=0.0)
     assert set(found["image_id"]) == set(culture.images["image_id"])

@@ -40,7 +40,7 @@ def stored(values: np.ndarray, bits: int) -> np.ndarray:
 AS_IT_IS = stored(FIELD, 8)
 LOW, HIGH = np.percentile(FIELD, (0.35, 99.65))
 
-LEARNT = looks.learnt_from([AS_IT_IS])
+LEARNT = looks.learnt_from([looks.look(AS_IT_IS)])
 
 EXPORTS = {
     "16 bit": stored(FIELD * 70, 16),
@@ -164,7 +164,7 @@ def test_images_are_brought_to_what_a_detector_has_learnt_from():
 
 def test_what_was_learnt_from_survives_a_file_and_keeps_its_own_images_as_they_are():
     images = [stored(culture(seed=seed), 8) for seed in range(3)]
-    learnt = looks.learnt_from(images)
+    learnt = looks.learnt_from(map(looks.look, images))
     assert looks.from_plain(looks.plain(learnt)) == learnt
     assert all(readers.to_uint8(image, learnt) is image for image in images)
     assert learnt.level.low <= learnt.level.middle <= learnt.level.high

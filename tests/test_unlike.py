@@ -47,7 +47,7 @@ def listed(tmp_path) -> pd.DataFrame:
 
 def test_what_predict_finds_unlike_is_a_column_of_the_table_of_images(listed, step, root, tmp_path):
     starter = checkpoints.read_detector(root / "resources" / "detectors" / "starter" / "model.pth")
-    learnt = looks.plain(looks.learnt_from([CRISP]))
+    learnt = looks.plain(looks.learnt_from([looks.look(CRISP)]))
     checkpoints.write_detector(tmp_path / "model.pth", starter | {"looks": learnt, "cells": None})
     told = tmp_path / "remarks.json"
     step("predict").main(
@@ -155,13 +155,14 @@ def test_what_a_training_learns_of_cells_is_that_of_its_images():
     table = pd.DataFrame({"image_id": ["a"] * 20 + ["b"] * 3 + ["x"], "area": [100] * 20 + [9] * 3 + [7]})
     width = round(np.sqrt(400 / np.pi), 4)
     share = 2000 / 5e5 / looks.look(CRISP).structure
-    told = cells.learnt(images, table, lambda path: CRISP)
+    seen = appearance.of_some(images, lambda path: CRISP)
+    told = cells.learnt(images, table, seen)
     assert told == {
         "width_px": [width] * 3,
         "per_megapixel": [0.0, 6.0, 40.0],
         "of_structure": [0.0, round(share * 27 / 2000, 4), round(share, 4)],
     }
-    assert cells.learnt(images, table[20:], lambda path: CRISP) is None
+    assert cells.learnt(images, table[20:], seen) is None
 
 
 def test_remarks_of_an_older_version_are_refused_by_name(tmp_path):
@@ -173,7 +174,7 @@ def test_remarks_of_an_older_version_are_refused_by_name(tmp_path):
 def test_pixel_sizes_that_cannot_be_and_crowds_are_told_of_their_images(tmp_path):
     np.save(tmp_path / "a.npy", CRISP)
     images = images_of("a", "b", "c", "d", path=str(tmp_path / "a.npy"), pixel_size_um=[50.0, 8.7, 1.2, None])
-    read = appearance.Adapted(np.load, looks.learnt_from([CRISP]))
+    read = appearance.Adapted(np.load, looks.learnt_from([looks.look(CRISP)]))
     seen = remarks.Seen(images, np.ones(4), read, 1.24, {8.7: 104.2}, ["c"])
     assert remarks.unlike(seen) == {
         "a": {"pixel_size": "50 µm a pixel: learnt at 1.24, looked at as it is"},

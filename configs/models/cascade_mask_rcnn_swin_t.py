@@ -19,24 +19,10 @@ model = dict(
     rpn_head=dict(
         _delete_=True,
         type="DenseProposalHead",
-        num_classes=1,
         in_channels=256,
         stacked_convs=2,
         feat_channels=256,
         norm_cfg=dict(type="GN", num_groups=32, requires_grad=True),
-        anchor_generator=dict(
-            type="AnchorGenerator",
-            ratios=[1.0],
-            octave_base_scale=4,
-            scales_per_octave=1,
-            strides=[2, 4, 8, 16, 32],
-        ),
-        bbox_coder=dict(
-            type="DeltaXYWHBBoxCoder", target_means=[0.0, 0.0, 0.0, 0.0], target_stds=[0.1, 0.1, 0.2, 0.2]
-        ),
-        loss_cls=dict(type="FocalLoss", use_sigmoid=True, gamma=2.0, alpha=0.25, loss_weight=1.0),
-        loss_bbox=dict(type="GIoULoss", loss_weight=2.0),
-        loss_centerness=dict(type="CrossEntropyLoss", use_sigmoid=True, loss_weight=1.0),
     ),
     roi_head=dict(type="CellRoIHead"),
     train_cfg=dict(

@@ -32,12 +32,6 @@ FIELD = 704 * 520
 """Pixels of a field of view as the competition and LIVECell have it: caps on detections are stated for so
 large an image, and grow with the area of larger ones."""
 
-CELL_WIDTHS = (3.0, 90.0)
-"""Micrometres between which the median cell of an image is wide; beyond, the pixel size is doubted."""
-
-FEW_CELLS = 10
-"""Cells without which nothing is said of how wide they are."""
-
 NEVER_TRAINED = -1
 """Fold of the images on which no fold trains: tests, and everything without annotation."""
 

@@ -17,15 +17,16 @@ MOST = 200
 """Training images that are looked at, evenly spread."""
 
 
-def learnt(images: pd.DataFrame, load: Load) -> dict[str, list[float]]:
-    """Return what training images look like, for a detector file.
+def of_some(images: pd.DataFrame, load: Load) -> dict[str, looks.Look]:
+    """Return what training images look like, at most 200 of them, by image_id.
 
     Args:
         images: Rows of the images table.
         load: Reads an image as the training sees it.
     """
-    paths = images["path"].iloc[:: max(1, -(-len(images) // MOST))]
-    return looks.plain(looks.learnt_from(load(Path(path)) for path in paths))
+    some = images.iloc[:: max(1, -(-len(images) // MOST))]
+    paths = map(Path, some["path"])
+    return {name: looks.look(load(path)) for name, path in zip(some["image_id"], paths, strict=True)}
 
 
 def of_detector(content: Mapping[str, Any]) -> looks.Learnt:

@@ -3,31 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from neuroseg.detector.appearance import MOST
-from neuroseg.detector.dataset import Load
-from neuroseg.readers.looks import look
-from neuroseg.tables import FEW_CELLS
+from neuroseg import cell_widths
+from neuroseg.readers.looks import Look
 
 FIGURES = ("width_px", "per_megapixel", "of_structure")
 
 
-def learnt(images: pd.DataFrame, instances: pd.DataFrame, load: Load) -> dict[str, list[float]] | None:
+def learnt(
+    images: pd.DataFrame, instances: pd.DataFrame, seen: Mapping[str, Look]
+) -> dict[str, list[float]] | None:
     """Return the lowest, the median and the highest among training images of three figures, in their pixels.
 
     `width_px` is the median width of an image's cells, that of a disc of the same area, told by images of at
     least ten; `per_megapixel` is the number of cells per million pixels; `of_structure` is the area of all
-    cells as a share of the area that shows structure (`readers.looks.Look`), of at most 200 images.
+    cells as a share of the area that shows structure.
 
     Args:
         images: Rows of the images table.
         instances: The instances learnt from.
-        load: Reads an image as the training sees it.
+        seen: What some of the images look like, by image_id.
 
     Returns:
         None where no image has so many cells.
@@ -35,11 +34,11 @@ def learnt(images: pd.DataFrame, instances: pd.DataFrame, load: Load) -> dict[st
     areas = instances.groupby("image_id")["area"]
     counts = areas.size().reindex(images["image_id"], fill_value=0).to_numpy()
     densities = counts / (images["height"].to_numpy() * images["width"].to_numpy() / 1e6)
-    widths = np.sqrt(4 / np.pi * areas.median()[areas.size() >= FEW_CELLS].to_numpy())
+    widths = cell_widths.of_disc(areas.median()[areas.size() >= cell_widths.FEW].to_numpy())
     if not len(widths):
         return None
-    few = images.iloc[:: max(1, -(-len(images) // MOST))]
-    shown = np.array([look(load(Path(path))).structure for path in few["path"]])
+    few = images[images["image_id"].isin(seen)]
+    shown = np.array([seen[name].structure for name in few["image_id"]])
     covered = areas.sum().reindex(few["image_id"], fill_value=0).to_numpy() / (few["height"] * few["width"])
     shares = covered.to_numpy()[shown > 0] / shown[shown > 0]
     shares = shares if len(shares) else np.zeros(1)

@@ -24,6 +24,31 @@ from neuroseg.detector.openmmlab import (
     require_version,
 )
 
+_DENSE: dict[str, Any] = {
+    "num_classes": 1,
+    "anchor_generator": {
+        "type": "AnchorGenerator",
+        "ratios": [1.0],
+        "octave_base_scale": 4,
+        "scales_per_octave": 1,
+        "strides": [2, 4, 8, 16, 32],
+    },
+    "bbox_coder": {
+        "type": "DeltaXYWHBBoxCoder",
+        "target_means": [0.0, 0.0, 0.0, 0.0],
+        "target_stds": [0.1, 0.1, 0.2, 0.2],
+    },
+    "loss_cls": {
+        "type": "FocalLoss",
+        "use_sigmoid": True,
+        "gamma": 2.0,
+        "alpha": 0.25,
+        "loss_weight": 1.0,
+    },
+    "loss_bbox": {"type": "GIoULoss", "loss_weight": 2.0},
+    "loss_centerness": {"type": "CrossEntropyLoss", "use_sigmoid": True, "loss_weight": 1.0},
+}
+
 
 @MODELS.register_module()
 class DenseProposalHead(ATSSHead):
@@ -31,7 +56,14 @@ class DenseProposalHead(ATSSHead):
 
     Source: Zhang et al., "Bridging the gap between anchor-based and anchor-free detection via adaptive
     training sample selection", 2020.
+
+    Args:
+        settings: Those of `ATSSHead`. Anchors, box coder and losses are the source's, on maps from every
+            second pixel on, where they do not say otherwise.
     """
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**(_DENSE | settings))
 
     @property
     def num_anchors(self) -> int:

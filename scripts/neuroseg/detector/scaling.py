@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from neuroseg.cell_widths import PLAUSIBLE
 from neuroseg.detector.dataset import Load
 from neuroseg.detector.looking import Look
 from neuroseg.detector.tiling import Found
 from neuroseg.detector.views import View, show
-from neuroseg.tables import CELL_WIDTHS
 
 NEAR = 0.05
 """Pixel sizes that differ by no more than this share are one: the image is looked at as it is."""
@@ -128,7 +128,7 @@ def doubts(
         (scaled,) = predictor([show(part, View(False, False, row.scale), sharp=True)], [frame])
         widths, others = _widths(plain), _widths(scaled)
         width = float(np.median(widths)) * row.pixel_size_um if len(widths) else 0.0
-        if len(widths) >= max(_FEWEST, len(others)) and not CELL_WIDTHS[0] <= width <= CELL_WIDTHS[1]:
+        if len(widths) >= max(_FEWEST, len(others)) and not PLAUSIBLE[0] <= width <= PLAUSIBLE[1]:
             doubted[float(row.pixel_size_um)] = width
     return doubted
 

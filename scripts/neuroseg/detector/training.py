@@ -32,6 +32,7 @@ from neuroseg.detector.progress import say
 from neuroseg.errors import DataError
 from neuroseg.files import replacing, write_json
 from neuroseg.folds import Fold, pseudo_labelled, training
+from neuroseg.readers import looks
 
 
 class Trained(NamedTuple):
@@ -135,14 +136,15 @@ def train(
     processes.destroy()
     if processes.rank():
         return None
+    seen = appearance.of_some(images, load)
     detector = {
         "model": model.stem,
         "classes": classes,
         "meta": elsewhere.dataset_meta(classes),
         "fold": fold,
         "pixel_size_um": scaling.learnt(images),
-        "looks": appearance.learnt(images, load),
-        "cells": cells.learnt(images, instances, load),
+        "looks": looks.plain(looks.learnt_from(seen.values())),
+        "cells": cells.learnt(images, instances, seen),
         "config": portable,
         "state_dict": fitted_weights(runner),
     }

@@ -119,10 +119,9 @@ def look(image: np.ndarray) -> Look:
     return with_blank(image)[0]
 
 
-def learnt_from(images: Iterable[np.ndarray]) -> Learnt:
-    """Return what images look like, 8 bit as trained on; a figure that none tells is the ordinary one."""
-    looks = [look(image) for image in images]
-    ranges = []
+def learnt_from(seen: Iterable[Look]) -> Learnt:
+    """Return what images as trained on look like; a figure that none tells is the ordinary one."""
+    looks, ranges = list(seen), []
     for name, usual in zip(Learnt._fields, ORDINARY, strict=True):
         values = np.array([value for value in (getattr(each, name) for each in looks) if np.isfinite(value)])
         three = (values.min(), np.median(values), values.max()) if len(values) else usual

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 
-from neuroseg.tables import FEW_CELLS
+from neuroseg import cell_widths
 
 ROOM = 1.5
 """How far, as a factor, an image's cells may lie beyond all that were learnt before it is said."""
@@ -60,11 +59,11 @@ def unlike(learnt: Learnt, instances: pd.DataFrame, images: pd.DataFrame) -> dic
     for image in images.itertuples():
         count, middle, whole = sizes.loc[image.image_id] if image.image_id in sizes.index else (0, 0, 0)
         factor, told = learnt.magnified.get(image.image_id, 1.0), {}
-        width, frame = factor * float(np.sqrt(4 / np.pi * middle)), image.height * image.width
+        width, frame = factor * cell_widths.of_disc(float(middle)), image.height * image.width
         density = count / (factor**2 * frame / 1e6)
-        if count >= FEW_CELLS and not low / ROOM <= width <= high * ROOM:
+        if count >= cell_widths.FEW and not low / ROOM <= width <= high * ROOM:
             told["size"] = f"cells are {width:.3g} pixels wide, learnt {low:.3g} to {high:.3g}"
-        if count >= FEW_CELLS and density > densest * ROOM:
+        if count >= cell_widths.FEW and density > densest * ROOM:
             told["crowding"] = f"{density:.0f} cells per megapixel, learnt up to {densest:.0f}"
         shown = learnt.structure.get(image.image_id, 0.0)
         if shown >= SHOWN and whole / frame * MISSED < least * shown:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
 import pandas as pd
 
-from neuroseg.tables import CELL_WIDTHS, FEW_CELLS
+from neuroseg import cell_widths
 
 
 class Doubt(NamedTuple):
@@ -40,9 +39,9 @@ def doubted(instances: pd.DataFrame, images: pd.DataFrame) -> list[Doubt]:
     told = []
     for size, listed in images.dropna(subset=["pixel_size_um"]).groupby("pixel_size_um"):
         area = instances.loc[instances["image_id"].isin(listed["image_id"]), "area"]
-        if len(area) < FEW_CELLS:
+        if len(area) < cell_widths.FEW:
             continue
-        width = float(size) * float(np.sqrt(4 / np.pi * area.median()))
-        if not CELL_WIDTHS[0] <= width <= CELL_WIDTHS[1]:
+        width = float(size) * cell_widths.of_disc(float(area.median()))
+        if not cell_widths.PLAUSIBLE[0] <= width <= cell_widths.PLAUSIBLE[1]:
             told.append(Doubt(float(size), tuple(listed["image_id"]), len(area), width))
     return told

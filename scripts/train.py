@@ -19,6 +19,7 @@ def main(
     half: bool = False,
     init_from: Path | None = None,
     pseudo_instances: Path | None = None,
+    further: dict[Path, float] = {},  # noqa: B006  it is not changed
     work_dir: Path,
     checkpoint: Path,
     config_out: Path,
@@ -39,6 +40,7 @@ def main(
         half: Write the weights in half precision.
         init_from: Checkpoint of a detector to begin with, perhaps of another dataset.
         pseudo_instances: What `pseudo_label` found in images without annotation, to be learnt from as well.
+        further: Folders of data sets to learn from at the same time, each with its share of the samples.
         work_dir: Folder of the training's state, removed when it has ended well.
         checkpoint: Where the fitted detector goes, with its classes and config.
         config_out: Where its config goes as a Python file.
@@ -49,10 +51,9 @@ def main(
     detector.prepare_cpu()
     listed = (tables.read("images", images), tables.read("instances", instances), tables.read("folds", folds))
     pseudo = tables.read("instances", pseudo_instances) if pseudo_instances else None
-    fit = partial(detector.train, model, *listed, work_dir=work_dir, load=readers.read_uint8)
-    trained = fit(fold=fold, seed=seed, init_from=init_from, iterations=iterations, pseudo=pseudo)
-    if trained is not None:
-        detector.save(trained, checkpoint, config_out, scalars, work_dir, half)
+    fit = partial(detector.train, model, *listed, work_dir=work_dir, load=readers.read_uint8, pseudo=pseudo)
+    trained = fit(fold=fold, seed=seed, init_from=init_from, iterations=iterations, further=further)
+    detector.save(trained, checkpoint, config_out, scalars, work_dir, half)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from discs import Culture, discs
 
 from neuroseg import rle
 from neuroseg.detector import configuration
-from neuroseg.detector.dataset import CellDataset
+from neuroseg.detector.dataset import CellDataset, Mix
 from neuroseg.detector.masks import CellMasks
 from neuroseg.detector.openmmlab import TRANSFORMS, BitmapMasks, HorizontalBoxes
 from neuroseg.errors import DataError
@@ -214,6 +214,43 @@ def test_balanced_laps_show_every_type_equally_often_and_all_its_images(culture)
     shown = np.array([dataset[number]["labels"][0] for number in range(90)])
     assert set((shown.reshape(10, 9) == 0).sum(axis=1)) <= {4, 5}
     assert {dataset.order(lap)[i] for lap in range(10) for i in range(9)} == set(range(9))
+
+
+def test_a_further_data_set_makes_up_its_share_of_the_samples(culture):
+    images = pd.concat([culture.images.iloc[[0]]] * 10, ignore_index=True)
+    images["image_id"] = [f"copy{i}" for i in range(10)]
+    cells = culture.instances[culture.instances["image_id"] == "image0"].iloc[:1]
+    cells = pd.concat([cells] * 10, ignore_index=True).assign(image_id=images["image_id"])
+    sets = np.repeat([0, 1], [2, 8])
+    dataset = CellDataset(
+        images,
+        cells,
+        ["astro", "cort"],
+        pipeline=[],
+        seed=0,
+        load=np.load,
+        mix=Mix(sets, np.array([0.6, 0.4]), np.ones(10)),
+        type_balance=0.5,
+    )
+    for lap in range(5):
+        assert (sets[dataset.order(lap)] == 0).sum() == 6
+    assert {place for lap in range(20) for place in dataset.order(lap)} == set(range(10))
+
+
+@pytest.mark.parametrize(
+    ("zoom", "magnified", "side"), [((0.5, 0.501), 1.0, 64), (1.0, 2.0, 16), (2.0, 1.0, None)]
+)
+def test_windows_are_cut_by_the_magnification_of_model_and_image(culture, zoom, magnified, side):
+    crop, taken = TRANSFORMS.build({"type": "CropCells", "size": 32, "zoom": zoom}), []
+    data = CellDataset(
+        culture.images, culture.instances, ["astro", "cort"], pipeline=[], seed=0, load=np.load
+    )
+    for seed in range(30):
+        drawn = {"random": np.random.default_rng(seed), "magnified": magnified}
+        window = crop.transform(data[0] | drawn)
+        assert window["img"].shape == (32, 32)
+        taken.append(round(32 / window["gt_masks"].scale[0]))
+    assert set(taken) == {side} if side else (min(taken) < 20 and max(taken) > 50)
 
 
 def test_a_fold_holds_out_its_own_images_and_those_of_no_fold(culture):

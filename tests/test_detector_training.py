@@ -13,6 +13,7 @@ import pytest
 import torch
 from discs import MICRO, Culture, learn, same_weights
 
+from neuroseg import tables
 from neuroseg.detector import checkpoints, configuration, progress, save, train
 from neuroseg.errors import DataError
 from neuroseg.folds import selection
@@ -54,6 +55,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 import numpy as np, pandas as pd, torch
+from neuroseg import tables
 from neuroseg.detector import checkpoints, train
 write = torch.save
 def dying(state, path):
@@ -144,6 +146,22 @@ def test_a_training_begins_with_another_datasets_weights(culture, micro, checkpo
     anew = said.partition("initialised anew: ")[2].splitlines()[0].split(", ")
     assert anew
     assert all(name.endswith(("fc_cls", "conv_logits")) for name in anew)
+
+
+def test_a_training_learns_from_a_further_data_set_at_the_same_time(culture, micro, tmp_path, capsys):
+    other = Culture(tmp_path, count=3)
+    folder = tmp_path / "more" / "validate"
+    folder.mkdir(parents=True)
+    for name, table in (("images", other.images), ("instances", other.instances)):
+        columns = [column for column, *_ in tables.COLUMNS[name]]
+        tables.write(name, table.reindex(columns=columns), folder / f"{name}.parquet")
+    trained = learn(culture, micro, tmp_path, further={folder: 0.5}, iterations=2)
+    assert (
+        "5 images, 60 cells of astro, cort, on 1 cpu, 50% of the samples from more" in capsys.readouterr().err
+    )
+    assert trained.detector["cells"]["per_megapixel"][1] == pytest.approx(12e6 / (128 * 160))
+    alone = learn(culture, micro, tmp_path / "alone", iterations=2)
+    assert not same_weights(trained, alone)
 
 
 def test_weights_of_no_use_are_refused(culture, micro, tmp_path):

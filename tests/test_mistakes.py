@@ -127,6 +127,24 @@ def test_pretrainings_in_a_circle_are_followed_once(folder):
     assert said({"init_from": {"etik2": "etik1", "etik1": "etik2"}, "iterations": {"etik1": 3}}) == ""
 
 
+@pytest.mark.parametrize(
+    ("together", "words"),
+    [
+        ({"etik2": {"etik1": 0.5}}, ""),
+        ({f"etik2/{LITE0}": {"etik1": 0.3, "demo": 0.2}}, ""),
+        ({"etik2": {"demu": 0.5}}, "etik2: there is no data set demu; did you mean demo?"),
+        ({"etik2": {"etik2": 0.5}}, "etik2: etik2 is learnt from anyway; leave it out here."),
+        (
+            {"etik2": {"etik1": 0.5, "demo": 0.5}},
+            "etik2: the shares sum to 1; below 1, the rest is the data set's own.",
+        ),
+        ({"etik22": {"demo": 0.5}}, f"etik22: {UNTRAINED}; did you mean etik2?"),
+    ],
+)
+def test_what_is_wrong_with_data_sets_learnt_from_together_is_said(folder, together, words):
+    assert said({"together": together}) == (f"error: train.together.{words}" if words else "")
+
+
 @pytest.mark.parametrize("dataset", ["plate", "plate2"])
 def test_images_that_anothers_detectors_predict_take_that_ones_configuration(folder, dataset):
     for model in (STARTER, LITE0):

@@ -156,13 +156,13 @@ def test_what_a_training_learns_of_cells_is_that_of_its_images():
     width = round(np.sqrt(400 / np.pi), 4)
     share = 2000 / 5e5 / looks.look(CRISP).structure
     seen = appearance.of_some(images, lambda path: CRISP)
-    told = cells.learnt(images, table, seen)
+    told = cells.learnt(images, table, seen, np.ones(3))
     assert told == {
         "width_px": [width] * 3,
         "per_megapixel": [0.0, 6.0, 40.0],
         "of_structure": [0.0, round(share * 27 / 2000, 4), round(share, 4)],
     }
-    assert cells.learnt(images, table[20:], seen) is None
+    assert cells.learnt(images, table[20:], seen, np.ones(3)) is None
 
 
 def test_remarks_of_an_older_version_are_refused_by_name(tmp_path):

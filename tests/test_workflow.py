@@ -76,7 +76,8 @@ def test_a_chain_of_pretrainings_gives_each_data_set_its_own_iterations():
 
 def test_the_starters_chain_draws_cultures_learns_from_them_and_goes_on_with_real_cells(tmp_path):
     (tmp_path / "chain.yaml").write_text(
-        "train: {init_from: {sartorius: demo}, iterations: {demo: 7}, half: true}\n"
+        "train: {init_from: {sartorius: demo}, together: {sartorius: {demo: 0.25}},"
+        " iterations: {demo: 7}, half: true}\n"
     )
     there = (
         "--configfile",
@@ -91,12 +92,14 @@ def test_the_starters_chain_draws_cultures_learns_from_them_and_goes_on_with_rea
     commands = re.findall(
         r"scripts/train.py(.*?)2>&1", snakemake("-n", *there, folder=folder).stdout, re.DOTALL
     )
-    first = [text for text in commands if "results/demo/validate" in text]
+    first = [text for text in commands if "--images results/demo/validate" in text]
     assert len(first) == 1
     assert "--iterations 7" in first[0]
     assert all("--half" in text for text in commands)
     assert all(("--init-from results/demo" in text) != (text in first) for text in commands)
     assert all("--iterations" not in text for text in commands if text not in first)
+    beside = "--further results/demo/validate 0.25 "
+    assert all((beside in text) != (text in first) for text in commands)
 
 
 ROUNDS = {"second": "first", "first": "teacher"}

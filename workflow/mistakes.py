@@ -72,7 +72,7 @@ def wrong_names(config: Mapping) -> Iterator[str]:
 
 
 def wrong_trainings(train: Mapping, dataset: str, home: str, models: list[str]) -> Iterator[str]:
-    """Yield a sentence for each wrong source in train.init_from, and wrong key there or in iterations.
+    """Yield a sentence for each wrong source in train.init_from and train.together, and each wrong key.
 
     Args:
         train: the section of the configuration.
@@ -93,8 +93,10 @@ def wrong_trainings(train: Mapping, dataset: str, home: str, models: list[str]) 
             fitted = dataset != home and any(Path("results", pair[0], "train", pair[1]).glob("*/model.pth"))
             fault = None if fitted else wrong_source(source, before)
             wrong |= {f"train.init_from.{key}: {fault}": None} if fault else {}
+    for key, shares in train["together"].items():
+        wrong |= {f"train.together.{key}: {fault}": None for fault in wrong_shares(key, shares)}
     yield from wrong
-    for section in ("iterations", "init_from"):
+    for section in ("iterations", "init_from", "together"):
         if isinstance(train[section], dict):
             for sentence in wrong_training_keys(train[section], list(pairs) if dataset == home else []):
                 yield f"train.{section}.{sentence}"
@@ -121,6 +123,18 @@ def wrong_source(source: str, before: tuple[str, str] | None) -> str | None:
     except WorkflowError as error:
         return str(error)
     return None
+
+
+def wrong_shares(key: str, shares: Mapping[str, float]) -> Iterator[str]:
+    """Yield what is wrong with the data sets that are learnt from beside a training's own."""
+    known = configs.known("datasets")
+    for name in shares:
+        if name not in known:
+            yield f"there is no data set {name}; {nearest(name, known)}"
+        elif name == key.split("/")[0]:
+            yield f"{name} is learnt from anyway; leave it out here."
+    if sum(shares.values()) >= 1:
+        yield f"the shares sum to {sum(shares.values()):.3g}; below 1, the rest is the data set's own."
 
 
 def wrong_training_keys(keys: Iterable[object], trained: list[tuple[str, str]]) -> Iterator[str]:

@@ -137,6 +137,17 @@ def initial(rules: Any, dataset: str, model: str, init_from: dict[str, str]) -> 
     return expand(rules.train.output.checkpoint, dataset=source, model=model, fold=0) if source else []
 
 
+def further(wildcards: Any, together: Mapping[str, dict[str, float]]) -> dict[str, float]:
+    """Return the data sets that a training learns from beside its own, each with its share of the samples."""
+    return together.get(f"{wildcards.dataset}/{wildcards.model}", together.get(wildcards.dataset, {}))
+
+
+def further_flag(images: str, shares: Mapping[str, float]) -> str:
+    """Return the flag that names the folders of further data sets' tables, each with its share."""
+    folders = {Path(*expand(images, dataset=name)).parent.as_posix(): share for name, share in shares.items()}
+    return f"--further {pairs(folders)}" if folders else ""
+
+
 def iterations(dataset: str, model: str, given: int | dict[str, int] | None) -> int | None:
     """Return a training's length, given for all, by data set or data set/model; None for the model's own."""
     if isinstance(given, dict):
@@ -214,7 +225,7 @@ def flag(name: str, values: str | float | Iterable[str] | None) -> str:
     return f"{name} {shlex.join(map(str, listed))}" if any(listed) else ""
 
 
-def pairs(values: dict[str, object]) -> str:
+def pairs(values: Mapping[str, object]) -> str:
     """Return keys and values in turn, quoted for the shell, as a command takes a mapping."""
     return shlex.join(str(part) for pair in values.items() for part in pair)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TypeVar
 
 import numpy as np
+import pandas as pd
 
-Areas = TypeVar("Areas", float, np.ndarray)
+Areas = TypeVar("Areas", float, pd.Series)
 
 PLAUSIBLE = (3.0, 90.0)
 """Micrometres between which the median cell of an image is wide; beyond, the pixel size is doubted."""

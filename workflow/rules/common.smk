@@ -50,6 +50,7 @@ N_FOLDS = config["split"]["n_folds"]
 FOLDS = [*range(N_FOLDS), *(["all"] if config["train"]["full"] else [])]
 HOME = plan.detectors(DATASET)
 STUDENTS = config["train"]["pseudo_label"]["students"]
+TOGETHER = config["train"]["together"]
 PROCESSES = config["train"]["processes"]
 GPU = int(gpu.count() > 0) if config["gpus"] == "auto" else config["gpus"]
 # Detectors predict side by side, and each takes what cores are left for windows of an image: half a

@@ -12,6 +12,10 @@ rule train:
         init_from=lambda wildcards: plan.initial(
             rules, wildcards.dataset, wildcards.model, config["train"]["init_from"]
         ),
+        further=lambda wildcards: expand(
+            [rules.validate.output.images, rules.validate.output.instances],
+            dataset=list(plan.further(wildcards, TOGETHER)),
+        ),
         pseudo=lambda wildcards: (
             expand(rules.pseudo_label.output.instances, **wildcards)
             if plan.taught(wildcards.dataset, wildcards.model, STUDENTS, HOME)
@@ -46,6 +50,9 @@ rule train:
         half="--half" if config["train"]["half"] else "",
         init_from=lambda wildcards, input: plan.flag("--init-from", input.init_from),
         pseudo=lambda wildcards, input: plan.flag("--pseudo-instances", input.pseudo),
+        further=lambda wildcards: plan.further_flag(
+            rules.validate.output.images, plan.further(wildcards, TOGETHER)
+        ),
         work_dir="logs/{dataset}/train/{model}/fold_{fold}",
     shell:
         """
@@ -60,6 +67,7 @@ rule train:
             {params.half} \
             {params.init_from} \
             {params.pseudo} \
+            {params.further} \
             --work-dir {params.work_dir:q} \
             --checkpoint {output.checkpoint:q} \
             --config-out {output.config:q} \

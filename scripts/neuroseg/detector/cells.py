@@ -15,7 +15,7 @@ FIGURES = ("width_px", "per_megapixel", "of_structure")
 
 
 def learnt(
-    images: pd.DataFrame, instances: pd.DataFrame, seen: Mapping[str, Look]
+    images: pd.DataFrame, instances: pd.DataFrame, seen: Mapping[str, Look], magnified: np.ndarray
 ) -> dict[str, list[float]] | None:
     """Return the lowest, the median and the highest among training images of three figures, in their pixels.
 
@@ -27,21 +27,23 @@ def learnt(
         images: Rows of the images table.
         instances: The instances learnt from.
         seen: What some of the images look like, by image_id.
+        magnified: By how much each image was magnified for the detector.
 
     Returns:
         None where no image has so many cells.
     """
-    areas = instances.groupby("image_id")["area"]
-    counts = areas.size().reindex(images["image_id"], fill_value=0).to_numpy()
-    densities = counts / (images["height"].to_numpy() * images["width"].to_numpy() / 1e6)
-    widths = cell_widths.of_disc(areas.median()[areas.size() >= cell_widths.FEW].to_numpy())
-    if not len(widths):
+    names, areas = images["image_id"], instances.groupby("image_id")["area"]
+    frames = pd.Series((images["height"] * images["width"].astype(float)).to_numpy(), names)
+    factors = pd.Series(magnified, names)
+    densities = areas.size().reindex(names, fill_value=0) / (frames * factors**2 / 1e6)
+    middles = areas.median()[areas.size() >= cell_widths.FEW]
+    widths = (cell_widths.of_disc(middles) * factors).dropna()
+    if widths.empty:
         return None
-    few = images[images["image_id"].isin(seen)]
-    shown = np.array([seen[name].structure for name in few["image_id"]])
-    covered = areas.sum().reindex(few["image_id"], fill_value=0).to_numpy() / (few["height"] * few["width"])
-    shares = covered.to_numpy()[shown > 0] / shown[shown > 0]
-    shares = shares if len(shares) else np.zeros(1)
+    shown = pd.Series({name: look.structure for name, look in seen.items()}, dtype=float)
+    shown = shown[shown > 0]
+    shares = areas.sum().reindex(shown.index, fill_value=0) / frames[shown.index] / shown
+    shares = np.zeros(1) if shares.empty else shares
     three = ([float(v) for v in np.quantile(each, (0, 0.5, 1))] for each in (widths, densities, shares))
     return {name: [round(v, 4) for v in each] for name, each in zip(FIGURES, three, strict=True)}
 

@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,20 @@ Load = Callable[[Path], np.ndarray]
 
 CACHE = 256 * 2**20
 """Bytes of decoded images that a process keeps."""
+
+
+class Mix(NamedTuple):
+    """How the images of several data sets make one training.
+
+    Attributes:
+        sets: of each image, the number of its data set; 0 is the training's own.
+        shares: of each data set, its share of the samples.
+        magnified: by how much each image is magnified, to show cells at the pixel size of the training's own.
+    """
+
+    sets: np.ndarray
+    shares: np.ndarray
+    magnified: np.ndarray
 
 
 class CellDataset(BaseDetDataset):
@@ -40,6 +55,7 @@ class CellDataset(BaseDetDataset):
         type_balance: 0 shows every image once a lap; 1 shows each cell type equally often, the images of a
             rare one several times; between them, a type of share p is shown in proportion to p ** (1 -
             type_balance).
+        mix: Where the images are of several data sets, or are to be magnified.
     """
 
     def __init__(
@@ -52,8 +68,10 @@ class CellDataset(BaseDetDataset):
         seed: int,
         load: Load,
         type_balance: float = 0.0,
+        mix: Mix | None = None,
     ) -> None:
         self.images, self.instances, self.seed, self.type_balance = images, instances, seed, type_balance
+        self.mix = mix or Mix(np.zeros(len(images), int), np.ones(1), np.ones(len(images)))
         largest = int((images["height"].astype(int) * images["width"]).max())
         self.read = lru_cache(maxsize=max(1, CACHE // largest))(lambda path: load(Path(path)))
         self.order = lru_cache(maxsize=2)(self._order)
@@ -65,7 +83,8 @@ class CellDataset(BaseDetDataset):
         by_image = dict(tuple(self.instances.groupby("image_id", sort=False)))
         nothing = self.instances.iloc[:0]
         records = []
-        for image in self.images.itertuples():
+        rows = zip(self.images.itertuples(), self.mix.sets, self.mix.magnified, strict=True)
+        for image, number, factor in rows:
             cells = by_image.get(image.image_id, nothing)
             # broken masks end here, not in a worker
             rle.of_image(cells, image.image_id, image.height, image.width)
@@ -75,6 +94,8 @@ class CellDataset(BaseDetDataset):
                     "size": (int(image.height), int(image.width)),
                     "counts": [bytes(counts) for counts in cells["rle"]],
                     "labels": named(cells["cell_type"]).map(labels).to_numpy(np.int64),
+                    "set": int(number),
+                    "magnified": float(factor),
                 }
             )
         return records
@@ -82,10 +103,14 @@ class CellDataset(BaseDetDataset):
     def _order(self, lap: int) -> np.ndarray:
         """Return the places, in the list of images, of the samples of a lap."""
         generator, count = np.random.default_rng((self.seed, 0, lap)), len(self.data_list)
-        if self.type_balance == 0:
+        if self.type_balance == 0 and len(self.mix.shares) == 1:
             return generator.permutation(count)
         labels = np.array([np.bincount(record["labels"], minlength=1).argmax() for record in self.data_list])
-        weights = (1 / np.bincount(labels)[labels]) ** self.type_balance
+        weights = np.empty(count)
+        for number, share in enumerate(self.mix.shares):
+            own = self.mix.sets == number
+            some = (1 / np.bincount(labels[own])[labels[own]]) ** self.type_balance
+            weights[own] = some if len(self.mix.shares) == 1 else share * some / some.sum()
         # Evenly spaced marks on the line of weights: an image's turns differ from their expectation by less
         # than one.
         marks = (np.arange(count) + generator.random()) / count * weights.sum()
@@ -98,16 +123,17 @@ class CellDataset(BaseDetDataset):
         lap, place = divmod(int(number), len(self.data_list))
         random = np.random.default_rng((self.seed, 1, number))
         _reseed(self.seed, number)
+        record = self.data_list[self.order(lap)[place]]
 
         def other(label: int | None = None) -> dict:
             alike = [
-                one for one in self.data_list if len(one["labels"]) and label in (None, *one["labels"][:1])
+                one
+                for one in self.data_list
+                if one["set"] == record["set"] and len(one["labels"]) and label in (None, *one["labels"][:1])
             ]
             return self._shown(alike[random.integers(len(alike))])
 
-        return self.pipeline(
-            {**self._shown(self.data_list[self.order(lap)[place]]), "random": random, "other": other}
-        )
+        return self.pipeline({**self._shown(record), "random": random, "other": other})
 
     def _shown(self, record: dict) -> dict:
         runs = rle.from_coco(record["counts"], *record["size"])
@@ -117,6 +143,7 @@ class CellDataset(BaseDetDataset):
             "runs": runs,
             "cell_boxes": rle.boxes(runs, record["size"][1]),
             "labels": record["labels"],
+            "magnified": record["magnified"],
         }
 
 

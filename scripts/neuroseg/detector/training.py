@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shutil
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import pandas as pd
@@ -21,6 +22,7 @@ from neuroseg.detector import (  # noqa: F401
     elsewhere,
     foreign,
     heads,
+    joining,
     processes,
     scaling,
 )
@@ -56,6 +58,7 @@ def train(
     init_from: Path | None = None,
     iterations: int | None = None,
     pseudo: pd.DataFrame | None = None,
+    further: Mapping[Path, float] = MappingProxyType({}),
 ) -> Trained | None:
     """Train the model of a file on the annotated images of all folds but `fold`.
 
@@ -76,6 +79,8 @@ def train(
         iterations: Length of the training; None for the model file's own.
         pseudo: Instances that a detector of the same fold has found in images without annotation; they are
             learnt from as the true ones are.
+        further: Folders of data sets' tables (results/NAME/validate) that are learnt from at the same time,
+            each with its share of the samples.
 
     Returns:
         The fitted detector; None in all but the first of several processes.
@@ -92,6 +97,9 @@ def train(
         images, instances = (
             pd.concat(parts, ignore_index=True) for parts in ((images, added), (instances, pseudo))
         )
+    pixel_size = scaling.learnt(images)
+    others = [joining.read(folder, share) for folder, share in further.items()]
+    images, instances, mix = joining.join(images, instances, others)
     config = configuration.fit(configuration.read(model), classes, iterations)
     portable = foreign.without_sources(config.to_dict())
     foreign.check_config(portable, model)  # or predict would refuse what has been learnt
@@ -105,6 +113,7 @@ def train(
         device=device.type,
         processes=processes.count(),
         init_from=checkpoints.digest(init_from) if init_from else None,
+        further={each.name: each.share for each in others},
     )
     work_dir.mkdir(parents=True, exist_ok=True)
     state = checkpoints.newest_state(work_dir, fingerprint)
@@ -120,12 +129,14 @@ def train(
         seed=seed,
         load=load,
         type_balance=config.train_dataloader.type_balance,
+        mix=mix,
     )
     processes.initialise(device)
     runner = _runner(config, dataset, hooks, device, seed, work_dir)
     say(
         f"training {model.stem}, fold {fold}: {len(images)} images, {len(instances)} cells "
         f"of {', '.join(classes)}, on {processes.count()} {device.type}"
+        + "".join(f", {each.share:.0%} of the samples from {each.name}" for each in others)
         + (f", from iteration {state['iteration']}" if state else "")
     )
     if pseudo is not None:
@@ -142,9 +153,9 @@ def train(
         "classes": classes,
         "meta": elsewhere.dataset_meta(classes),
         "fold": fold,
-        "pixel_size_um": scaling.learnt(images),
+        "pixel_size_um": pixel_size,
         "looks": looks.plain(looks.learnt_from(seen.values())),
-        "cells": cells.learnt(images, instances, seen),
+        "cells": cells.learnt(images, instances, seen, mix.magnified),
         "config": portable,
         "state_dict": fitted_weights(runner),
     }
@@ -153,7 +164,7 @@ def train(
 
 
 def save(
-    trained: Trained,
+    trained: Trained | None,
     checkpoint: Path,
     config: Path,
     scalars: Path,
@@ -162,8 +173,11 @@ def save(
 ) -> None:
     """Write the detector, its config as text, and its curves as JSON; then remove the states in `work_dir`.
 
-    With `half`, weights are rounded to 16 bits, which a reader computes with in 32 again.
+    Of several processes those that get None from `train` write nothing. With `half`, weights are rounded to
+    16 bits, which a reader computes with in 32 again.
     """
+    if trained is None:
+        return
     checkpoints.write_detector(checkpoint, checkpoints.halved(trained.detector) if half else trained.detector)
     with replacing(config) as temporary:
         temporary.write_text(trained.config_text)

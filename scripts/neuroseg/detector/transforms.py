@@ -21,20 +21,30 @@ class CropCells(BaseTransform):
 
     Args:
         size: Side of the window in pixels; a smaller image is taken whole.
-        zoom: The largest magnification, and the inverse of the smallest; what is drawn between them, evenly
-            in its logarithm, decides how large a window is cut and then resized to `size`.
+        zoom: The smallest and the largest magnification, or the largest, of which the smallest is the
+            inverse; what is drawn between them, evenly in its logarithm, decides how large a window is cut
+            and then resized to `size`. It comes on top of the sample's own (`magnified`), if that has one.
         min_visible: Share of a cell's area that must lie within the window for it to count as a cell there.
         attempts: Windows tried until one shows a cell.
     """
 
-    def __init__(self, size: int, zoom: float = 1.0, min_visible: float = 0.1, attempts: int = 10) -> None:
-        self.size, self.zoom, self.min_visible, self.attempts = size, zoom, min_visible, attempts
+    def __init__(
+        self,
+        size: int,
+        zoom: float | tuple[float, float] = 1.0,
+        min_visible: float = 0.1,
+        attempts: int = 10,
+    ) -> None:
+        self.size, self.min_visible, self.attempts = size, min_visible, attempts
+        low, high = zoom if isinstance(zoom, list | tuple) else (1 / zoom, zoom)
+        self.zoom = np.log(low), np.log(high)
 
     def transform(self, results: dict) -> dict:
         """Turn `img` (H, W), `runs` and `cell_boxes` into the window and its `gt_*`."""
         height, width = results["img"].shape
-        drawn = results["random"].uniform(-1, 1) if self.zoom > 1 else 0.0
-        zoom = self.zoom**drawn
+        zoom = results.get("magnified", 1.0)
+        if self.zoom[0] < self.zoom[1]:
+            zoom *= float(np.exp(results["random"].uniform(*self.zoom)))
         cut = round(self.size / zoom)
         h, w = min(cut, height), min(cut, width)
         for _ in range(self.attempts):

@@ -1,4 +1,4 @@
-"""The model of the starter detector: Lite0, taught on cells of two thirds to one and a half times their size.
+"""The model of the starter detector: Lite0, taught on cells of two fifths to one and a half times their size.
 
 Somebody's own images come at other magnifications, exposures and focus than those it learns from: all three
 vary more here than where training and test images are of one microscope.
@@ -7,7 +7,7 @@ vary more here than where training and test images are of one microscope.
 _base_ = "./cascade_mask_rcnn_lite0.py"
 
 train_pipeline = [
-    dict(type="CropCells", size=256, zoom=1.5),
+    dict(type="CropCells", size=256, zoom=(0.4, 1.5)),
     dict(type="RandomQuarterTurn"),
     dict(type="RandomFlip", prob=[0.25, 0.25, 0.25], direction=["horizontal", "vertical", "diagonal"]),
     dict(type="Microscope", contrast=0.4, brightness=30, slant=10, defocus=0.8, noise=2.0),

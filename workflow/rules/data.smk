@@ -17,6 +17,7 @@ rule simulate:
         seed=config["seed"],
         train_images=config["simulate"]["train_images"],
         test_images=config["simulate"]["test_images"],
+        density=config["simulate"]["density"],
         code=plan.code("simulate"),
     shell:
         """
@@ -24,6 +25,7 @@ rule simulate:
             --seed {params.seed} \
             --train-images {params.train_images} \
             --test-images {params.test_images} \
+            --density {params.density} \
             --out {output.raw:q} \
             2>&1 | tee {log:q}
         """

@@ -140,6 +140,8 @@ def test_every_command_of_the_page_does_what_it_says(clone):
     assert {path.name for path in exported.glob("[!.]*")} == {"labels", "overlays", "ome_zarr", "files.csv"}
 
     assert "rule train" in typed(clone, next(bash), dry=True)  # 6: other detectors
+    said = typed(clone, next(bash), dry=True)
+    assert re.search(r"--views none +--batch-size", said)
 
     typed(clone, next(bash))  # 7: correct and train
     assert {path.name for path in (clone / "My corrections").iterdir()} == {

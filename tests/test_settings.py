@@ -228,3 +228,13 @@ def test_a_flipped_bit_in_a_text_is_refused_or_changes_nothing(tmp_path, byte):
         flipped[byte] ^= 1 << bit
         complaints = sentences(lambda path, data=bytes(flipped): read(path, data), path)
         assert len(complaints) == 1 or read(path, bytes(flipped)) == whole
+
+
+@pytest.mark.parametrize(
+    ("written", "taken"),
+    [("no", "a yes or no"), ("10", "a number"), ("1.5", "a number"), ("2024-05-01", "a date")],
+)
+def test_text_that_yaml_takes_for_something_else_is_to_be_quoted(tmp_path, written, taken):
+    said = complaint(tmp_path / "a.yaml", f"fusion: {{method: {written}}}")
+    assert said.endswith(f"fusion.method: must be text; put it in quotes, or YAML takes it for {taken}.")
+    assert read(tmp_path / "a.yaml", f"fusion: {{method: '{written}'}}").fusion.method == written

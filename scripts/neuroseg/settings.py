@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Sequence
+from datetime import date, datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -33,6 +34,9 @@ _WORDS = {
     "int_parsing": "must be a whole number, such as 3",
 }
 """What pydantic calls a fault, and what it does not say in a user's words."""
+
+_UNQUOTED = {bool: "a yes or no", int: "a number", float: "a number", date: "a date", datetime: "a time"}
+"""What YAML makes of text without quotes."""
 
 T = TypeVar("T")
 
@@ -140,6 +144,8 @@ def _complaint(schema: dict, place: Sequence[str], fault: dict) -> str:
     named, known = _walk(schema, fault["loc"][:-1] if strange else fault["loc"])
     said = fault["msg"].removeprefix("Value error, ").replace("Input should be", "must be").rstrip(".")
     message = _WORDS.get(fault["type"], said)
+    if fault["type"] == "string_type" and type(fault["input"]) in _UNQUOTED:
+        message = f"must be text; put it in quotes, or YAML takes it for {_UNQUOTED[type(fault['input'])]}"
     if strange:
         named.append(str(fault["loc"][-1]))
         near = difflib.get_close_matches(named[-1], known, n=1)

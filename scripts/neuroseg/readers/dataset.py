@@ -58,7 +58,7 @@ class _Common(_Section):
     @field_validator("control", mode="before")
     @classmethod
     def _one_control_needs_no_list(cls, names: object) -> object:
-        return [names] if isinstance(names, str) else names
+        return names if isinstance(names, list | tuple | dict | None) else [names]
 
     @field_validator("channel", mode="before")
     @classmethod

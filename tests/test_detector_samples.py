@@ -238,7 +238,7 @@ def test_a_further_data_set_makes_up_its_share_of_the_samples(culture):
 
 
 @pytest.mark.parametrize(
-    ("zoom", "magnified", "side"), [((0.5, 0.501), 1.0, 64), (1.0, 2.0, 16), (2.0, 1.0, None)]
+    ("zoom", "magnified", "side"), [((0.5, 0.5), 1.0, 64), (1.0, 2.0, 16), (2.0, 1.0, None)]
 )
 def test_windows_are_cut_by_the_magnification_of_model_and_image(culture, zoom, magnified, side):
     crop, taken = TRANSFORMS.build({"type": "CropCells", "size": 32, "zoom": zoom}), []
@@ -251,6 +251,12 @@ def test_windows_are_cut_by_the_magnification_of_model_and_image(culture, zoom, 
         assert window["img"].shape == (32, 32)
         taken.append(round(32 / window["gt_masks"].scale[0]))
     assert set(taken) == {side} if side else (min(taken) < 20 and max(taken) > 50)
+
+
+@pytest.mark.parametrize("zoom", [0, 0.5, -1, (1.5, 0.4), (0.5, 1, 2), (0, 1), float("nan")])
+def test_a_zoom_that_is_none_is_refused_in_a_sentence(zoom):
+    with pytest.raises(DataError, match="must be 1 or more, or two numbers above 0, the smaller first"):
+        TRANSFORMS.build({"type": "CropCells", "size": 32, "zoom": zoom})
 
 
 def test_a_fold_holds_out_its_own_images_and_those_of_no_fold(culture):

@@ -149,17 +149,17 @@ def test_a_training_begins_with_another_datasets_weights(culture, micro, checkpo
 
 
 def test_a_training_learns_from_a_further_data_set_at_the_same_time(culture, micro, tmp_path, capsys):
-    other = Culture(tmp_path, count=3)
+    other = Culture(tmp_path, count=3, cells=12, size=(96, 128))
     folder = tmp_path / "more" / "validate"
     folder.mkdir(parents=True)
     for name, table in (("images", other.images), ("instances", other.instances)):
         columns = [column for column, *_ in tables.COLUMNS[name]]
         tables.write(name, table.reindex(columns=columns), folder / f"{name}.parquet")
     trained = learn(culture, micro, tmp_path, further={folder: 0.5}, iterations=2)
-    assert (
-        "5 images, 60 cells of astro, cort, on 1 cpu, 50% of the samples from more" in capsys.readouterr().err
-    )
-    assert trained.detector["cells"]["per_megapixel"][1] == pytest.approx(12e6 / (128 * 160))
+    said = capsys.readouterr().err
+    assert "50% of the samples from more, 3 images, as they are where a pixel size is unknown" in said
+    assert "5 images, 60 cells of astro, cort, on 1 cpu" in said
+    assert trained.detector["cells"]["per_megapixel"][1] == pytest.approx(12e6 / (96 * 128))
     alone = learn(culture, micro, tmp_path / "alone", iterations=2)
     assert not same_weights(trained, alone)
 

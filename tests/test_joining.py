@@ -4,16 +4,22 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from neuroseg.detector.joining import Further, join
+from neuroseg.detector import joining
+from neuroseg.detector.joining import Further
 from neuroseg.errors import DataError
 
 
 def listed(*names: str, **columns: object) -> pd.DataFrame:
-    return pd.DataFrame({"image_id": names, "annotated": True, "pixel_size_um": 1.0} | columns)
+    known = {"image_id": names, "annotated": True, "pixel_size_um": 1.0, "path": __file__}
+    return pd.DataFrame(known | columns)
 
 
 def cells(image_id: str, *types: str | None) -> pd.DataFrame:
     return pd.DataFrame({"image_id": image_id, "cell_type": pd.Series(types, dtype=object)})
+
+
+def join(images: pd.DataFrame, instances: pd.DataFrame, others: list[Further]):
+    return joining.join(images, instances, others, images)
 
 
 OWN = listed("a", "b"), pd.concat([cells("a", "astro"), cells("b", "cort")])
@@ -67,3 +73,27 @@ def test_where_one_type_is_known_every_cell_is_of_it(own):
 def test_data_sets_that_cannot_be_learnt_from_together_are_refused(further, words):
     with pytest.raises(DataError, match=words):
         join(*OWN, further)
+
+
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [
+        (1.0, "50% of the samples from more, 1 images\n"),
+        (0.5, "1 images, magnified 0.5 times\n"),
+        (np.nan, "1 images, as they are where a pixel size is unknown\n"),
+        (0.01, "1 images, as they are where pixel sizes are too far apart to be right\n"),
+    ],
+)
+def test_it_is_said_at_what_scale_further_images_are_shown(capsys, size, words):
+    join(*OWN, [Further("more", listed("c", pixel_size_um=size), cells("c", "astro"), 0.5)])
+    assert capsys.readouterr().err.endswith(words)
+
+
+def test_an_image_that_is_held_out_is_not_learnt_from_under_another_name(tmp_path):
+    for name, content in (("a", b"1"), ("b", b"2"), ("c", b"2")):
+        (tmp_path / name).write_bytes(content)
+    own = listed("a", "b", path=[str(tmp_path / name) for name in "ab"])
+    other = Further("more", listed("c", path=str(tmp_path / "c")), cells("c", "astro"), 0.5)
+    with pytest.raises(DataError, match=r"image c of data set more is b, which is held out .*\(1 such"):
+        joining.join(own[:1], cells("a", "astro"), [other], own)
+    assert len(joining.join(own[1:], cells("b", "astro"), [other], own)[0]) == 2

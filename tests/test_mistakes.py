@@ -139,10 +139,30 @@ def test_pretrainings_in_a_circle_are_followed_once(folder):
             "etik2: the shares sum to 1; below 1, the rest is the data set's own.",
         ),
         ({"etik22": {"demo": 0.5}}, f"etik22: {UNTRAINED}; did you mean etik2?"),
+        (
+            {"etik2": {"demo": float("nan")}},
+            "etik2: the share of demo is nan; it must be above 0 and below 1.",
+        ),
+        ({"etik2": {"plate": 0.5}}, "etik2: the images of plate have no annotations to learn from."),
     ],
 )
 def test_what_is_wrong_with_data_sets_learnt_from_together_is_said(folder, together, words):
     assert said({"together": together}) == (f"error: train.together.{words}" if words else "")
+
+
+def test_data_learnt_from_together_that_are_not_there_are_missed_before_anything_runs(folder):
+    assert said({"together": {"etik2": {"livecell": 0.5}}}).startswith(
+        "error: data/livecell does not exist: "
+    )
+
+
+@pytest.mark.parametrize(
+    ("train", "place"),
+    [({"together": {2024: {"demo": 0.5}}}, "2024"), ({"together": {"etik2": {2024: 0.5}}}, "etik2.2024")],
+)
+def test_keys_that_yaml_takes_for_numbers_are_to_be_quoted(folder, train, place):
+    quote = "YAML takes this key for a number or a yes or no; put it in quotes."
+    assert said(train) == f"error: train.together.{place}: {quote}"
 
 
 @pytest.mark.parametrize("dataset", ["plate", "plate2"])

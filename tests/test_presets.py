@@ -1,5 +1,7 @@
 """Names as microscopes write them: found by themselves, with wells, fields, times and channels."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tifffile
@@ -46,6 +48,18 @@ def test_names_of_which_one_does_not_fit_are_left_alone(tmp_path):
     source = read(tmp_path, [NAMES["evos"][0], "mine.tif"])
     assert source.images["well"].isna().all()
     assert source.notes.empty
+
+
+def test_the_name_that_keeps_the_others_from_being_read_is_reported(tmp_path):
+    evos = NAMES["evos"][0]
+    source = read(tmp_path, [evos, evos.replace("C05", "C06"), "mine.tif"])
+    assert source.images["well"].isna().all()
+    (note,) = source.notes.itertuples()
+    assert (note.check, Path(note.where).name) == ("pattern_mismatch", "mine.tif")
+    assert note.message == (
+        "2 of 3 names are as evos writes them, but not 'mine': "
+        "no name tells a well or time, unless `pattern: evos` is set"
+    )
 
 
 def test_a_preset_may_be_named(tmp_path):

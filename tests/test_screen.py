@@ -67,6 +67,14 @@ def test_a_failed_steps_sentence_is_its_error_else_its_last_line(tmp_path):
     assert screen.last_sentence(str(log)) == "MemoryError: 3 GB"
 
 
+@pytest.mark.parametrize("last", ["iteration 13/200, 11 min left", "initialised anew: neck.a, neck.b"])
+def test_a_step_that_was_killed_is_said_to_have_been_stopped(tmp_path, last):
+    log = tmp_path / "step.log"
+    log.write_text(f"reading\n{last}\n")
+    stopped = f"it was stopped from outside, or ran out of memory, after: {last}"
+    assert screen.last_sentence(str(log)) == stopped
+
+
 def test_what_the_cluster_says_of_a_failed_job_stands_beside_the_steps_own_words(tmp_path):
     log = tmp_path / "train.log"
     log.write_text("iteration 4/40, loss 1.000, 9 s left\n")

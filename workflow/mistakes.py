@@ -35,6 +35,9 @@ def stop_at_mistakes(config: Mapping) -> None:
 
 def wrong_keys(config: Mapping) -> Iterator[str]:
     """Yield a sentence for each key or value that the schema refuses."""
+    for place in unquoted(config):
+        yield f"{place}: YAML takes this key for a number or a yes or no; put it in quotes."
+        return
     validator = jsonschema.Draft202012Validator(configs.load(SCHEMA))
     for fault in sorted(validator.iter_errors(dict(config)), key=lambda fault: list(map(str, fault.path))):
         place = ".".join(map(str, fault.path))
@@ -47,6 +50,16 @@ def wrong_keys(config: Mapping) -> Iterator[str]:
             yield f"{place}: {fault.instance!r} {fault.schema['errorMessage']}"
         else:
             yield f"{place or 'the configuration'}: {fault.message}."
+
+
+def unquoted(config: Mapping, *above: str) -> Iterator[str]:
+    """Yield the keys of a configuration, and of the mappings in it, that are no text."""
+    for key, value in config.items():
+        place = (*above, str(key))
+        if not isinstance(key, str):
+            yield ".".join(place)
+        elif isinstance(value, Mapping):
+            yield from unquoted(value, *place)
 
 
 def nearest(word: object, known: list[str]) -> str:
@@ -95,6 +108,9 @@ def wrong_trainings(train: Mapping, dataset: str, home: str, models: list[str]) 
             wrong |= {f"train.init_from.{key}: {fault}": None} if fault else {}
     for key, shares in train["together"].items():
         wrong |= {f"train.together.{key}: {fault}": None for fault in wrong_shares(key, shares)}
+    if not wrong and dataset == home:
+        beside = {name for pair in pairs for name in plan.further(*pair, train["together"])}
+        wrong |= {fault: None for name in sorted(beside) for fault in missing_data(name)}
     yield from wrong
     for section in ("iterations", "init_from", "together"):
         if isinstance(train[section], dict):
@@ -128,11 +144,15 @@ def wrong_source(source: str, before: tuple[str, str] | None) -> str | None:
 def wrong_shares(key: str, shares: Mapping[str, float]) -> Iterator[str]:
     """Yield what is wrong with the data sets that are learnt from beside a training's own."""
     known = configs.known("datasets")
-    for name in shares:
+    for name, share in shares.items():
         if name not in known:
             yield f"there is no data set {name}; {nearest(name, known)}"
         elif name == key.split("/")[0]:
             yield f"{name} is learnt from anyway; leave it out here."
+        elif configs.read("datasets", name)["format"] == "folder":
+            yield f"the images of {name} have no annotations to learn from."
+        elif not 0 < share < 1:
+            yield f"the share of {name} is {share}; it must be above 0 and below 1."
     if sum(shares.values()) >= 1:
         yield f"the shares sum to {sum(shares.values()):.3g}; below 1, the rest is the data set's own."
 

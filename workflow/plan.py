@@ -137,9 +137,9 @@ def initial(rules: Any, dataset: str, model: str, init_from: dict[str, str]) -> 
     return expand(rules.train.output.checkpoint, dataset=source, model=model, fold=0) if source else []
 
 
-def further(wildcards: Any, together: Mapping[str, dict[str, float]]) -> dict[str, float]:
+def further(dataset: str, model: str, together: Mapping[str, dict[str, float]]) -> dict[str, float]:
     """Return the data sets that a training learns from beside its own, each with its share of the samples."""
-    return together.get(f"{wildcards.dataset}/{wildcards.model}", together.get(wildcards.dataset, {}))
+    return together.get(f"{dataset}/{model}", together.get(dataset, {}))
 
 
 def further_flag(images: str, shares: Mapping[str, float]) -> str:

@@ -22,6 +22,9 @@ PAUSE = 30
 TAIL = 4096
 """Bytes of a log's end in which its last lines are looked for."""
 
+USUAL = re.compile(r" left$|^(initialised anew|weights from|training )")
+"""Last lines of a log whose step was well until then."""
+
 HIDDEN = {
     LogEvent.WORKFLOW_STARTED,
     LogEvent.RESOURCES_INFO,
@@ -151,4 +154,7 @@ def last_sentence(log: str) -> str:
     """Return what a failed step said last: its own sentence for the user, else its last line."""
     lines = tail(log)
     own = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
-    return own[-1] if own else lines[-1] if lines else ""
+    if own or not lines:
+        return own[-1] if own else ""
+    stopped = "it was stopped from outside, or ran out of memory, after: "
+    return stopped + lines[-1][:80] if USUAL.search(lines[-1]) else lines[-1]

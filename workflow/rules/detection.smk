@@ -14,7 +14,7 @@ rule train:
         ),
         further=lambda wildcards: expand(
             [rules.validate.output.images, rules.validate.output.instances],
-            dataset=list(plan.further(wildcards, TOGETHER)),
+            dataset=list(plan.further(wildcards.dataset, wildcards.model, TOGETHER)),
         ),
         pseudo=lambda wildcards: (
             expand(rules.pseudo_label.output.instances, **wildcards)
@@ -51,7 +51,7 @@ rule train:
         init_from=lambda wildcards, input: plan.flag("--init-from", input.init_from),
         pseudo=lambda wildcards, input: plan.flag("--pseudo-instances", input.pseudo),
         further=lambda wildcards: plan.further_flag(
-            rules.validate.output.images, plan.further(wildcards, TOGETHER)
+            rules.validate.output.images, plan.further(wildcards.dataset, wildcards.model, TOGETHER)
         ),
         work_dir="logs/{dataset}/train/{model}/fold_{fold}",
     shell:

@@ -99,7 +99,7 @@ def train(
         )
     pixel_size = scaling.learnt(images)
     others = [joining.read(folder, share) for folder, share in further.items()]
-    images, instances, mix = joining.join(images, instances, others)
+    images, instances, mix = joining.join(images, instances, others, listed)
     config = configuration.fit(configuration.read(model), classes, iterations)
     portable = foreign.without_sources(config.to_dict())
     foreign.check_config(portable, model)  # or predict would refuse what has been learnt
@@ -136,7 +136,6 @@ def train(
     say(
         f"training {model.stem}, fold {fold}: {len(images)} images, {len(instances)} cells "
         f"of {', '.join(classes)}, on {processes.count()} {device.type}"
-        + "".join(f", {each.share:.0%} of the samples from {each.name}" for each in others)
         + (f", from iteration {state['iteration']}" if state else "")
     )
     if pseudo is not None:

@@ -13,6 +13,7 @@ import numpy as np
 from neuroseg import rle
 from neuroseg.detector.masks import CellMasks
 from neuroseg.detector.openmmlab import TRANSFORMS, BaseTransform, HorizontalBoxes, PackDetInputs
+from neuroseg.errors import DataError
 
 
 @TRANSFORMS.register_module()
@@ -36,15 +37,19 @@ class CropCells(BaseTransform):
         attempts: int = 10,
     ) -> None:
         self.size, self.min_visible, self.attempts = size, min_visible, attempts
-        low, high = zoom if isinstance(zoom, list | tuple) else (1 / zoom, zoom)
-        self.zoom = np.log(low), np.log(high)
+        bounds = tuple(zoom) if isinstance(zoom, list | tuple) else (1 / zoom, zoom) if zoom else ()
+        if len(bounds) != 2 or not 0 < bounds[0] <= bounds[1] < np.inf:
+            raise DataError(
+                f"CropCells: zoom {zoom} must be 1 or more, or two numbers above 0, the smaller first."
+            )
+        self.zoom = bounds
 
     def transform(self, results: dict) -> dict:
         """Turn `img` (H, W), `runs` and `cell_boxes` into the window and its `gt_*`."""
         height, width = results["img"].shape
         zoom = results.get("magnified", 1.0)
-        if self.zoom[0] < self.zoom[1]:
-            zoom *= float(np.exp(results["random"].uniform(*self.zoom)))
+        if self.zoom != (1, 1):
+            zoom *= float(np.exp(results["random"].uniform(*np.log(self.zoom))))
         cut = round(self.size / zoom)
         h, w = min(cut, height), min(cut, width)
         for _ in range(self.attempts):

@@ -63,7 +63,7 @@ class _Common(_Section):
     @field_validator("channel", mode="before")
     @classmethod
     def _a_channel_may_be_a_number(cls, name: object) -> object:
-        return str(name) if isinstance(name, int) else name
+        return str(name) if isinstance(name, int) and not isinstance(name, bool) else name
 
     @field_validator("pattern")
     @classmethod

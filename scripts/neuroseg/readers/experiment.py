@@ -11,7 +11,7 @@ import pandas as pd
 from neuroseg.errors import DataError
 from neuroseg.readers.dataset import FIELDS, Dataset
 from neuroseg.readers.platemap import PlateMap, read_plate_map
-from neuroseg.readers.presets import PHASE, PRESETS, preset_of
+from neuroseg.readers.presets import PHASE, PRESETS, nearly, preset_of
 from neuroseg.readers.source import Note
 from neuroseg.readers.wells import well_name
 
@@ -69,6 +69,8 @@ def describe(
         fields["group"] = "/".join(map(str, parts)) if None not in parts else fields["sample"]
         rows.append(fields)
         notes += [Note(check, at, -1, row["where"], message) for check, message in faults]
+    if pattern is None and dataset.format == "folder":
+        notes += _odd_names(texts, images["where"])
     _refuse_misfits(rows, notes, wells, dataset)
     _date(rows)
     channels = _other_channels(rows, images["where"], dataset)
@@ -93,6 +95,22 @@ def _pattern(texts: Sequence[Sequence[str]], dataset: Dataset) -> re.Pattern | N
             f"{dataset.root}: names do not tell the {unknown[0]} by themselves; say how with `pattern`."
         )
     return re.compile(PRESETS[found]) if found else None
+
+
+def _odd_names(texts: Sequence[Sequence[str]], where: pd.Series) -> list[Note]:
+    """Return notes of the images whose names keep a microscope's way of naming from being recognised."""
+    preset, odd = nearly(texts) or ("", [])
+    return [
+        Note(
+            "pattern_mismatch",
+            at,
+            -1,
+            where.iloc[at],
+            f"{len(texts) - len(odd)} of {len(texts)} names are as {preset} writes them, but not "
+            f"'{texts[at][-1]}': no name tells a well or time, unless `pattern: {preset}` is set",
+        )
+        for at in odd
+    ]
 
 
 def _date(rows: list[dict[str, object]]) -> None:

@@ -35,8 +35,15 @@ PHASE = ("ph", "phase", "phasecontrast", "pc", "bf", "brightfield", "trans", "tl
 
 def preset_of(texts: Sequence[Sequence[str]]) -> str | None:
     """Return the preset that fits every image, by name, or None; `texts` are what a pattern is tried on."""
-    for name, pattern in PRESETS.items():
-        compiled = re.compile(pattern)
-        if texts and all(any(compiled.match(text) for text in said) for said in texts):
-            return name
-    return None
+    return next((name for name in PRESETS if texts and not _misfits(name, texts)), None)
+
+
+def nearly(texts: Sequence[Sequence[str]]) -> tuple[str, list[int]] | None:
+    """Return the preset that fits more than half of the images but not all, and the places of the others."""
+    missed = {name: _misfits(name, texts) for name in PRESETS}
+    return next(((name, at) for name, at in missed.items() if at and 2 * len(at) < len(texts)), None)
+
+
+def _misfits(preset: str, texts: Sequence[Sequence[str]]) -> list[int]:
+    compiled = re.compile(PRESETS[preset])
+    return [at for at, said in enumerate(texts) if not any(compiled.match(text) for text in said)]

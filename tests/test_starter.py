@@ -65,7 +65,8 @@ def test_the_starter_that_the_repository_carries_is_small_sound_and_in_half_prec
     assert fitted["classes"] == ["cell"]
     assert {weight.dtype for weight in fitted["state_dict"].values()} == {torch.float16, torch.int64}
     assert "/" + "home" not in str(fitted["config"])
-    assert 30 < fitted["cells"]["width_px"][0] < fitted["cells"]["width_px"][2] < 80  # as the card says
+    widths = fitted["cells"]["width_px"]
+    assert f"cells of {widths[0]:.0f} to {widths[2]:.0f} pixels across" in (STARTER / "README.md").read_text()
 
 
 def test_the_starter_brings_its_ensemble_and_the_thresholds_for_images_of_no_fold():

@@ -15,7 +15,7 @@ ROOM = 1.5
 MISSED = 4.0
 """How many times less of what shows structure cells may cover than in all images learnt: most are missed.
 
-The starter finds a fifth of the cells in the worst of the images held out from it, half in others.
+The starter finds two fifths of the cells in the worst of the images held out from it.
 """
 
 SHOWN = 0.05

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 import yaml
 from chain import copy, snakemake
+from PIL import Image
 from snakemake.exceptions import WorkflowError
 
 ROOT = Path(__file__).parents[1]
@@ -72,6 +73,26 @@ def test_a_chain_of_pretrainings_gives_each_data_set_its_own_iterations():
     assert [plan.iterations(*pair, given) for pair in asked] == [15000, 8000, 12000, None]
     assert plan.iterations("demo", "small", 160) == 160
     assert plan.iterations("demo", "small", None) is None
+
+
+def test_a_run_takes_anothers_fitted_detectors_as_they_are_whatever_its_configuration_says(tmp_path):
+    folder = copy(tmp_path)
+    (folder / "plate").mkdir()
+    Image.new("L", (64, 64), 128).save(folder / "plate" / "a.png")
+    (folder / "configs/datasets/plate.yaml").write_text("{format: folder, root: plate, detectors: demo}")
+    fitted = [f"results/demo/train/cascade_mask_rcnn_tiny/fold_{fold}/model.pth" for fold in (0, 1)]
+    for path in (*fitted, "results/demo/tune/tiny_single.yaml"):
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).touch()
+    (folder / "plate.yaml").write_text("{dataset: plate, ensembles: [tiny_single], train: {iterations: 7}}")
+    asked = ("-n", "--configfile", "plate.yaml")
+    said = snakemake(*asked, folder=folder).stdout
+    assert "rule predict:" in said
+    assert not re.search(r"rule (train|tune):", said)
+    (folder / fitted[1]).unlink()
+    said = snakemake(*asked, folder=folder).stdout
+    assert re.findall(r"results/demo/train/\w+/fold_\d/model.pth,", said).count(f"{fitted[1]},") > 0
+    assert said.count("rule train:") == 1
 
 
 def test_the_starters_chain_draws_cultures_learns_from_them_and_goes_on_with_real_cells(tmp_path):

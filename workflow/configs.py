@@ -215,3 +215,18 @@ def thresholds(dataset: str, ensemble: str) -> str:
     if bundled(home):
         return near(BUNDLED / home / "thresholds.yaml")
     return f"results/{home}/tune/{ensemble}.yaml"
+
+
+def unfitted(dataset: str) -> str:
+    """Return the pattern of data sets' names, but for what another data set's run takes as it is.
+
+    A run that predicts its images by the detectors of another uses those that are there, and their
+    thresholds, whatever its own configuration says of training.
+    """
+    home, taken = detectors(dataset), []
+    if dataset != home:
+        place = Path("results", home)
+        taken += [path.parent.as_posix() for path in place.glob("train/*/*/model.pth")]
+        taken += [path.as_posix() for path in place.glob("tune/*.yaml")]
+    others = "|".join(re.escape(path.removeprefix("results/")) for path in sorted(taken))
+    return (rf"(?!(?:{others})(?:/|$))" if taken else "") + PLAIN

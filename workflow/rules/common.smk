@@ -50,6 +50,7 @@ N_FOLDS = config["split"]["n_folds"]
 FOLDS = [*range(N_FOLDS), *(["all"] if config["train"]["full"] else [])]
 HOME = plan.detectors(DATASET)
 STUDENTS = config["train"]["pseudo_label"]["students"]
+UNFITTED = configs.unfitted(DATASET)
 TOGETHER = config["train"]["together"]
 PROCESSES = config["train"]["processes"]
 GPU = int(gpu.count() > 0) if config["gpus"] == "auto" else config["gpus"]
@@ -60,7 +61,7 @@ CORES = max(1, min(8, (workflow.resource_settings.cores or 1) // PREDICTIONS))
 
 
 wildcard_constraints:
-    dataset="[A-Za-z0-9][A-Za-z0-9_.-]*",
+    dataset=configs.PLAIN,
     model="[a-z0-9_]+",
     ensemble="[a-z0-9_]+",
     fold="[0-9]+|all",

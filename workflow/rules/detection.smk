@@ -29,6 +29,8 @@ rule train:
         "logs/{dataset}/train/{model}_fold_{fold}.log",
     benchmark:
         "logs/{dataset}/train/{model}_fold_{fold}.tsv"
+    wildcard_constraints:
+        dataset=UNFITTED,
     retries: 2
     conda:
         "../../envs/mmdet.yaml"

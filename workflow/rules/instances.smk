@@ -13,6 +13,8 @@ rule tune:
         thresholds="results/{dataset}/tune/{ensemble}.yaml",
     log:
         "logs/{dataset}/tune/{ensemble}.log",
+    wildcard_constraints:
+        dataset=UNFITTED,
     conda:
         "../../envs/analysis.yaml"
     threads: 4

@@ -35,7 +35,8 @@ def stop_at_mistakes(config: Mapping) -> None:
 
 def wrong_keys(config: Mapping) -> Iterator[str]:
     """Yield a sentence for each key or value that the schema refuses."""
-    for place in unquoted(config):
+    place = next(unquoted(config), None)
+    if place is not None:
         yield f"{place}: YAML takes this key for a number or a yes or no; put it in quotes."
         return
     validator = jsonschema.Draft202012Validator(configs.load(SCHEMA))

@@ -116,7 +116,7 @@ def bases(model: str) -> list[str]:
 
 def source_of(dataset: str, model: str, init_from: Mapping[str, str]) -> tuple[str, str]:
     """Return the key that says what a training starts from, and that: a data set, a checkpoint's path, ""."""
-    key = f"{dataset}/{model}" if f"{dataset}/{model}" in init_from else dataset
+    key = _key(dataset, model, init_from)
     source = init_from.get(key, "")
     return key, source.replace("{model}", model) if source.endswith(".pth") else source
 
@@ -139,7 +139,7 @@ def initial(rules: Any, dataset: str, model: str, init_from: dict[str, str]) -> 
 
 def further(dataset: str, model: str, together: Mapping[str, dict[str, float]]) -> dict[str, float]:
     """Return the data sets that a training learns from beside its own, each with its share of the samples."""
-    return together.get(f"{dataset}/{model}", together.get(dataset, {}))
+    return together.get(_key(dataset, model, together), {})
 
 
 def further_flag(images: str, shares: Mapping[str, float]) -> str:
@@ -151,8 +151,14 @@ def further_flag(images: str, shares: Mapping[str, float]) -> str:
 def iterations(dataset: str, model: str, given: int | dict[str, int] | None) -> int | None:
     """Return a training's length, given for all, by data set or data set/model; None for the model's own."""
     if isinstance(given, dict):
-        return given.get(f"{dataset}/{model}", given.get(dataset))
+        return given.get(_key(dataset, model, given))
     return given
+
+
+def _key(dataset: str, model: str, given: Mapping[str, object]) -> str:
+    """Return the key that speaks of a training: that of the data set and the model, else of the data set."""
+    both = f"{dataset}/{model}"
+    return both if both in given else dataset
 
 
 def teachers(model: str, students: dict[str, str]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -59,13 +59,14 @@ def join(
         )
     classes, size = sorted(named(instances["cell_type"]).unique()), scaling.learnt(images)
     held = listed[listed["annotated"].astype(bool) & ~listed["image_id"].isin(images["image_id"])]
+    contents = dict(zip(map(_content, held["path"]), held["image_id"], strict=True)) if others else {}
     tables_of, cells = [images], [instances]
     for each in others:
         tables_of.append(each.images[each.images["annotated"].astype(bool)])
         cells.append(each.instances.assign(cell_type=_types(each, classes)))
         if cells[-1].empty:
             raise DataError(f"data set {each.name} has no annotated cell to learn from.")
-        _refuse_held_out(each.name, tables_of[-1], held)
+        _refuse_held_out(each.name, tables_of[-1], contents)
     for number, each in enumerate(others, 1):
         for parts in (tables_of, cells):
             parts[number] = parts[number].assign(image_id=each.name + ":" + parts[number]["image_id"])
@@ -77,11 +78,10 @@ def join(
     return pd.concat(tables_of, ignore_index=True), pd.concat(cells, ignore_index=True), mix
 
 
-def _refuse_held_out(name: str, images: pd.DataFrame, held: pd.DataFrame) -> None:
-    """Raise where a file of further images is one that is held out, byte for byte."""
-    known = dict(zip(map(_content, held["path"]), held["image_id"], strict=True))
+def _refuse_held_out(name: str, images: pd.DataFrame, held: Mapping[tuple[str, str], str]) -> None:
+    """Raise where a file of further images is one that is held out, byte for byte, named by its content."""
     contents = zip(images["image_id"], map(_content, images["path"]), strict=True)
-    twice = [(image, known[content]) for image, content in contents if content in known]
+    twice = [(image, held[content]) for image, content in contents if content in held]
     if twice:
         raise DataError(
             f"image {twice[0][0]} of data set {name} is {twice[0][1]}, which is held out to be scored "

@@ -215,6 +215,28 @@ def test_a_wrong_view_or_name_is_refused_with_those_there_are_and_no_regular_exp
     assert all(" is no name: use " in sentence and "^" not in sentence for sentence in refused)
 
 
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"dataset": 2024}, "dataset: must be text, not 2024; in quotes it is text."),
+        ({"ensembles": "tiny"}, 'ensembles: must be a list, such as [a, b], not "tiny".'),
+        ({"ensembles": None}, "ensembles: must be a list, such as [a, b], not null."),
+        ({"seed": "one"}, 'seed: must be a whole number, not "one".'),
+        ({"seed": True}, "seed: must be a whole number, not true."),
+        ({"seed": -1}, "seed: must be at least 0, not -1."),
+        ({"gpus": 2}, "gpus: must be auto or 0 or 1, not 2."),
+        ({"study": 3}, "study: must be text or null, not 3."),
+        ({"train": 3000}, "train: must be keys with values, not 3000."),
+        ({"train": {"full": "yes"}}, 'train.full: must be true or false, not "yes".'),
+        ({"split": {"same_field": 0}}, "split.same_field: must be above 0, not 0."),
+    ],
+)
+def test_a_value_of_a_wrong_kind_is_refused_in_words(folder, given, words):
+    config = {"dataset": "etik2", **given}
+    mistakes.complete(config)
+    assert list(mistakes.wrong_keys(config)) == [words]
+
+
 def test_a_run_ends_with_the_sentence_and_no_traceback(tmp_path):
     (tmp_path / "wrong.yaml").write_text("train: {init_from: {demo: 'nowhere/{model}.pth'}}")
     done = snakemake("-n", "--cores", "1", "--configfile", str(tmp_path / "wrong.yaml"), check=False)

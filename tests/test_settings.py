@@ -238,3 +238,25 @@ def test_text_that_yaml_takes_for_something_else_is_to_be_quoted(tmp_path, writt
     said = complaint(tmp_path / "a.yaml", f"fusion: {{method: {written}}}")
     assert said.endswith(f"fusion.method: must be text; put it in quotes, or YAML takes it for {taken}.")
     assert read(tmp_path / "a.yaml", f"fusion: {{method: '{written}'}}").fusion.method == written
+
+
+@pytest.mark.parametrize(
+    ("reader", "content", "key"),
+    [
+        (readers.read_dataset, "limits: {hollow_share: no}", "limits.hollow_share"),
+        (readers.read_dataset, "pixel_size_um: yes", "pixel_size_um"),
+        (fusion.read_recipe, "members: {a: yes}", "members.a"),
+        (fusion.read_recipe, "members: {a: [1, yes]}", "members.a.1"),
+        (fusion.read_recipe, "members: {a: 1}\nfusion: {iou: yes}", "fusion.iou"),
+        (fusion.read_recipe, "members: {a: 1}\nfusion: {max_detections: yes}", "fusion.max_detections"),
+        (tuning.read_settings, "thresholds: {min_images: yes}", "thresholds.min_images"),
+        (tuning.read_settings, "thresholds: {mask: [yes]}", "thresholds.mask.0"),
+    ],
+)
+def test_a_yes_or_no_is_no_number(tmp_path, reader, content, key):
+    path = tmp_path / "a.yaml"
+    start = "format: folder\nroot: .\n" if reader is readers.read_dataset else ""
+    path.write_text(start + content)
+    with pytest.raises(DataError) as refused:
+        reader(path)
+    assert refused.value.sentences == (f"{path}: {key}: must be a number, not a yes or no.",)

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from neuroseg import readers, report, tables
-from neuroseg.report import arms, counts, doses, evidence
+from neuroseg.report import arms, counts, doses, evidence, ratios
 from neuroseg.report.view import view
 
 NAMES = ["None", "NA", "null", "001", "nan", "N/A"]
@@ -131,9 +131,48 @@ def test_folds_weigh_as_mantel_and_haenszel_do():
     assert row["mean, control"] == pytest.approx(10)
 
 
+def measured(values, folds=None):
+    return pd.DataFrame({"fold": 0 if folds is None else folds, "count": np.array(values, float)})
+
+
+def test_a_ratio_has_an_interval_from_three_wells_an_arm_on():
+    control = measured([100, 90, 110])
+    found = ratios.compare(measured([50, 45, 55]), control, "count")
+    # By hand: both means have a standard error of 10 % / sqrt(3), so 4 degrees of freedom: t = 2.776.
+    half = 2.7764451 * np.sqrt(2 * 0.1**2 / 3)
+    assert found.ratio == 0.5
+    assert [found.low, found.high] == pytest.approx([0.5 * np.exp(-half), 0.5 * np.exp(half)])
+    assert found.interval == "0.40 to 0.63"
+    assert ratios.compare(measured([50, 55]), control, "count").interval is None
+    assert ratios.compare(measured([0, 0, 0]), control, "count").interval is None
+
+
+def test_an_interval_knows_how_wells_differ_within_their_fold_only():
+    wells, folds = np.array([100, 90, 110, 95, 105, 100]), [0] * 6
+    one = ratios.compare(measured(wells, folds), measured(wells * 2, folds), "count")
+    shifted, folds = np.r_[wells, wells * 10], [0] * 6 + [1] * 6
+    two = ratios.compare(measured(shifted, folds), measured(shifted * 2, folds), "count")
+    assert two.ratio == one.ratio == 0.5
+    assert two.wells == (12, 12)
+    assert two.high - two.low < 1.2 * (one.high - one.low)
+
+
+@pytest.mark.parametrize("sizes", [(3, 3), (3, 6), (6, 6), (4, 12)])
+@pytest.mark.parametrize("effect", [1.0, 0.5])
+def test_intervals_hold_the_true_ratio_as_often_as_they_say(sizes, effect):
+    draw, held, times = np.random.default_rng(0), 0, 1000
+    for _ in range(times):
+        treated, control = (
+            mean * draw.lognormal(0, 0.25, size) for mean, size in zip((effect, 1), sizes, strict=True)
+        )
+        found = ratios.compare(measured(treated), measured(control), "count")
+        held += found.low <= effect <= found.high
+    assert 0.93 <= held / times <= 0.985
+
+
 def test_the_page_says_what_the_numbers_are():
     page = words(report.render(seen(plate(["none", "acid"]), [1, 3]).evidence, readers.read_image))
-    assert "it has no interval and no test" in page
+    assert "from three wells an arm on" in page
     assert "several detectors" not in page
 
 

@@ -2,6 +2,7 @@
 
 import copy
 import difflib
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -13,6 +14,22 @@ from workflow import configs, plan
 
 SCHEMA = configs.ROOT / "workflow" / "schemas" / "pipeline.schema.yaml"
 DEFAULTS = configs.ROOT / "configs" / "pipeline.yaml"
+KINDS = {
+    "string": "text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "array": "a list, such as [a, b]",
+    "object": "keys with values",
+    "null": "null",
+}
+"""What the schema's types are in words."""
+BOUNDS = {
+    "minimum": "at least",
+    "maximum": "at most",
+    "exclusiveMinimum": "above",
+    "exclusiveMaximum": "below",
+}
 
 
 def complete(config: dict) -> None:
@@ -47,10 +64,24 @@ def wrong_keys(config: Mapping) -> Iterator[str]:
             for key in fault.instance.keys() - known:
                 whole = ".".join(filter(None, (place, str(key))))
                 yield f"the configuration has no key {whole}; {nearest(key, known)}"
-        elif fault.validator == "pattern":
-            yield f"{place}: {fault.instance!r} {fault.schema['errorMessage']}"
         else:
-            yield f"{place or 'the configuration'}: {fault.message}."
+            yield f"{place or 'the configuration'}: {worded(fault)}"
+
+
+def worded(fault: jsonschema.ValidationError) -> str:
+    """Return what the schema refuses as the end of a sentence."""
+    limit, given = fault.validator_value, json.dumps(fault.instance, ensure_ascii=False, default=str)
+    if fault.validator == "pattern":
+        return f"{fault.instance!r} {fault.schema['errorMessage']}"
+    if fault.validator == "type":
+        wanted = " or ".join(KINDS[kind] for kind in ([limit] if isinstance(limit, str) else limit))
+        quoted = "; in quotes it is text" if limit == "string" and fault.instance is not None else ""
+        return f"must be {wanted}, not {given}{quoted}."
+    if fault.validator == "enum":
+        return f"must be {' or '.join(map(str, limit))}, not {given}."
+    if fault.validator in BOUNDS:
+        return f"must be {BOUNDS[fault.validator]} {limit}, not {given}."
+    return fault.message + "."
 
 
 def unquoted(config: Mapping, *above: str) -> Iterator[str]:

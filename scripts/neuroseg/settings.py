@@ -10,10 +10,10 @@ import difflib
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import yaml
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BeforeValidator, TypeAdapter, ValidationError
 
 from neuroseg.errors import DataError
 from neuroseg.files import verify
@@ -41,6 +41,17 @@ _UNQUOTED = {bool: "a yes or no", int: "a number", float: "a number", date: "a d
 T = TypeVar("T")
 
 
+def _no_yes_or_no(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("must be a number, not a yes or no")
+    return value
+
+
+Number = Annotated[float, BeforeValidator(_no_yes_or_no)]
+Whole = Annotated[int, BeforeValidator(_no_yes_or_no)]
+"""Numbers of settings: pydantic alone takes `no` for 0."""
+
+
 def read(
     path: str | Path, model: type[T] | TypeAdapter[T], what: str, cure: str, *, section: str | None = None
 ) -> T:
@@ -65,9 +76,10 @@ def read(
         return adapter.validate_python(content)
     except ValidationError as error:
         schema = adapter.json_schema()
-        raise DataError(
-            *(f"{path}: {_complaint(schema, place, dict(fault))}." for fault in error.errors())
-        ) from error
+        faults = [dict(fault) for fault in error.errors()]
+        # A list whose only entry is wrong counts as empty besides.
+        faults = [fault for fault in faults if fault["type"] != "too_short" or not _inside(fault, faults)]
+        raise DataError(*(f"{path}: {_complaint(schema, place, fault)}." for fault in faults)) from error
 
 
 def read_yaml(path: str | Path, what: str, cure: str) -> dict:
@@ -136,6 +148,12 @@ def _parts(node: yaml.Node) -> list[yaml.Node]:
                 raise ValueError(f"line {key.start_mark.line + 1}: the key {key.value} stands twice")
             met.add((key.tag, key.value))
     return [part for pair in node.value for part in pair]
+
+
+def _inside(outer: dict, faults: Sequence[dict]) -> bool:
+    """Tell whether one of pydantic's complaints is of a part of what another is of."""
+    depth = len(outer["loc"])
+    return any(len(fault["loc"]) > depth and fault["loc"][:depth] == outer["loc"] for fault in faults)
 
 
 def _complaint(schema: dict, place: Sequence[str], fault: dict) -> str:

@@ -11,11 +11,12 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_val
 
 from neuroseg import settings
 from neuroseg.fusion.options import Fusion
+from neuroseg.settings import Number
 
 COMBINATIONS = 64
 """Combinations of weights tried at most: each costs as much as fusing and tuning without a choice."""
 
-Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Weight = Annotated[Number, Field(gt=0, allow_inf_nan=False)]
 Weights = Annotated[
     Annotated[Weight, Tag("one weight")]
     | Annotated[tuple[Weight, ...], Field(min_length=1), Tag("candidates")],

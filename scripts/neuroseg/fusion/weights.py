@@ -15,6 +15,7 @@ from neuroseg.errors import DataError
 from neuroseg.files import replacing, sealed
 from neuroseg.fusion.members import Member, weigh
 from neuroseg.fusion.recipe import Recipe, Weight, combinations
+from neuroseg.settings import Whole
 from neuroseg.tables import NEVER_TRAINED
 
 Chosen = dict[int, dict[str, float]]
@@ -30,7 +31,7 @@ _HEADER = """\
 class _File(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    folds: dict[Annotated[int, Field(ge=0)], dict[str, Weight]] = {}
+    folds: dict[Annotated[Whole, Field(ge=0)], dict[str, Weight]] = {}
     all: dict[str, Weight]
 
 

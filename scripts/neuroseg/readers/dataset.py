@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_validator,
 
 from neuroseg import settings
 from neuroseg.readers.presets import PRESETS
+from neuroseg.settings import Number
 
 FIELDS = ("sample", "cell_type", "plate", "well", "field", "time", "stamp", "channel", "treatment", "dose")
 """What a pattern may name, and of these any but time and stamp may make the group."""
@@ -23,7 +24,7 @@ class _Section(BaseModel):
 
 class _Common(_Section):
     root: Path
-    pixel_size_um: float | None = Field(None, ge=1e-3, le=1e3)
+    pixel_size_um: Number | None = Field(None, ge=1e-3, le=1e3)
     invert: bool | int = False
     """Whether images are read with black and white exchanged (negative phase contrast, white stored as 0), or
     the value that is white: 4095 of a camera of 12 bit; true is the highest value of 8 or 16 bit."""
@@ -34,19 +35,12 @@ class _Common(_Section):
     control: tuple[str, ...] = ()
     cell_types: tuple[str, ...] = ()
     policies: dict[str, Policy] = {}
-    limits: dict[str, float] = {}
+    limits: dict[str, Number] = {}
     detectors: str | None = None
     title: str | None = None
     """What the report calls the data set, where its name is not what a person would write."""
     source: str | None = None
     """Where to get the raw data, as the end of the sentence that says they are missing."""
-
-    @field_validator("pixel_size_um", mode="before")
-    @classmethod
-    def _yes_is_no_size(cls, size: object) -> object:
-        if isinstance(size, bool):
-            raise ValueError("is no number of micrometres")
-        return size
 
     @field_validator("invert", mode="before")
     @classmethod

@@ -14,6 +14,7 @@ from neuroseg import rle
 from neuroseg.report import controls
 from neuroseg.report.doses import arm_name, ordered
 from neuroseg.report.drawing import INK, colours, panel, spread
+from neuroseg.report.ratios import compare
 from neuroseg.report.sheets import sheet
 from neuroseg.report.view import View
 
@@ -139,9 +140,8 @@ def arms_charts(wells: pd.DataFrame, control: Sequence[str]) -> list[Markup]:
 def effects(wells: pd.DataFrame, control: Sequence[str]) -> pd.DataFrame:
     """Return for each cell type, arm and measure the ratio to the control, as predicted and in truth.
 
-    A well is compared with control wells of its own fold only, since other folds have other detectors. Means
-    and ratio weigh folds as Mantel and Haenszel do (J. Natl. Cancer Inst. 22, 1959): by t c / (t + c) of t
-    treated and c control wells. Without a control, no row.
+    A well is compared with control wells of its own fold only, since other folds have other detectors. See
+    `ratios.compare`. Without a control, no row.
     """
     rows = []
     base = wells["treatment"].isin(control)
@@ -151,39 +151,26 @@ def effects(wells: pd.DataFrame, control: Sequence[str]) -> pd.DataFrame:
             untreated = mine[base.loc[mine.index]]
             treated = mine[~base.loc[mine.index] & (mine["arm"] == arm)]
             for measure, name in shown_measures(wells).items():
-                counts, means = _compared(treated, untreated, measure)
-                if not all(counts):
+                found = compare(treated, untreated, measure)
+                if found is None:
                     continue
                 row = {"cell type": kind, "comparison": f"{arm} / {' + '.join(control)}", "measure": name}
-                row |= {"wells": f"{counts[0]} / {counts[1]}"}
-                row |= {"mean, control": means[1], "mean, treated": means[0], "ratio": _ratio(means)}
-                row["ratio in truth"] = _ratio(_compared(treated, untreated, f"true_{measure}")[1])
+                row |= {"wells": f"{found.wells[0]} / {found.wells[1]}"}
+                row |= {"mean, control": found.means[1], "mean, treated": found.means[0]}
+                row |= {"ratio": found.ratio, "95 % interval": found.interval}
+                truth = compare(treated, untreated, f"true_{measure}")
+                row["ratio in truth"] = truth.ratio if truth else np.nan
                 rows.append(row)
     table = pd.DataFrame(rows)
-    if len(table) and table["ratio in truth"].isna().all():
-        table = table.drop(columns="ratio in truth")
+    if len(table):
+        known = table[["95 % interval", "ratio in truth"]].notna().any()
+        table = table.drop(columns=known.index[~known])
     return table.drop(columns="cell type") if len(table) and (table["cell type"] == ALL).all() else table
 
 
 def _folds(view: View) -> pd.Series | None:
     scored = view.evidence.per_image.get(view.leader)
     return None if scored is None else scored.drop_duplicates("image_id").set_index("image_id")["fold"]
-
-
-def _compared(
-    treated: pd.DataFrame, control: pd.DataFrame, column: str
-) -> tuple[tuple[int, int], tuple[float, float]]:
-    """Return how many treated and control wells are compared, and their means, weighted by fold."""
-    parts = [
-        part.dropna(subset=[column]).groupby("fold")[column].agg(["size", "mean"])
-        for part in (treated, control)
-    ]
-    both = pd.concat([parts[0].add_suffix("_t"), parts[1].add_suffix("_c")], axis=1, join="inner")
-    if both.empty:
-        return (0, 0), (np.nan, np.nan)
-    weight = both["size_t"] * both["size_c"] / (both["size_t"] + both["size_c"])
-    treated_mean, control_mean = (float((weight * both[f"mean_{of}"]).sum() / weight.sum()) for of in "tc")
-    return (int(both["size_t"].sum()), int(both["size_c"].sum())), (treated_mean, control_mean)
 
 
 def _arm_dots(
@@ -221,7 +208,3 @@ def _arm_dots(
 def _true_confluence(images: pd.DataFrame, truth: pd.DataFrame) -> pd.Series:
     annotated = images[images["annotated"]]
     return pd.Series(rle.confluence(truth, annotated), annotated["image_id"], dtype=float)
-
-
-def _ratio(means: tuple[float, float]) -> float:
-    return means[0] / means[1] if means[1] > 0 else np.nan

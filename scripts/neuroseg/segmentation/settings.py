@@ -11,11 +11,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from neuroseg import settings
 from neuroseg.files import replacing, sealed
+from neuroseg.settings import Number, Whole
 from neuroseg.tables import NEVER_TRAINED
 
-Score = Annotated[float, Field(ge=0)]
-Mask = Annotated[float, Field(gt=0, le=1)]
-Area = Annotated[int, Field(ge=0)]
+Score = Annotated[Number, Field(ge=0)]
+Mask = Annotated[Number, Field(gt=0, le=1)]
+Area = Annotated[Whole, Field(ge=0)]
 
 _HEADER = """\
 # What a cell must reach to be counted, by cell type, as chosen on held-out images by the competition's score.
@@ -37,14 +38,14 @@ class Thresholds(BaseModel):
     """Fewest pixels, after overlaps are resolved."""
     rescore: bool
     """Whether the score is multiplied by the mean probability over the cell's pixels."""
-    vote: Annotated[float, Field(gt=0)] = 1.0
+    vote: Annotated[Number, Field(gt=0)] = 1.0
     """What this type's ballots weigh where an image's detections vote on its type, see `cell_types.vote`."""
 
 
 class _File(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    folds: dict[Annotated[int, Field(ge=0)], dict[str, Thresholds]]
+    folds: dict[Annotated[Whole, Field(ge=0)], dict[str, Thresholds]]
     all: dict[str, Thresholds]
 
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from neuroseg import settings
 from neuroseg.segmentation.settings import Area, Mask, Score, Thresholds
+from neuroseg.settings import Whole
 
 _SWEPT = tuple(step / 1000 for step in range(1001))
 
@@ -39,7 +40,7 @@ class Settings(BaseModel):
     """Fewest pixels of a cell: one list, or one by cell type; a type without one tries all that are named."""
     rescore: Annotated[tuple[bool, ...], Field(min_length=1)] = (False, True)
     """Whether the score is multiplied by the mean probability over the cell's pixels."""
-    min_images: Annotated[int, Field(ge=1)] = 1
+    min_images: Annotated[Whole, Field(ge=1)] = 1
     """A type for which fewer images vote takes the thresholds that are best for all types together."""
 
     @model_validator(mode="after")

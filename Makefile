@@ -25,8 +25,15 @@ print("report: results/demo/report/report.html")
 endef
 export SHOW_DEMO
 
+define WRITE_PATH
+import pathlib, sys, sysconfig
+(folder,) = pathlib.Path(sys.argv[1]).glob("lib/python*/site-packages")
+(folder / "neuroseg.pth").write_text(sysconfig.get_path("purelib"))
+endef
+export WRITE_PATH
+
 .DEFAULT_GOAL := help
-.PHONY: help setup demo record sync tags verify reproduce test coverage benchmark learning predict measures accuracy lint format conda-files clean clean-venv
+.PHONY: help setup demo record sync tags verify reproduce test test-viewers coverage benchmark learning predict measures accuracy lint format conda-files clean clean-venv
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -61,6 +68,14 @@ test: setup ## run the tests (WORKERS=2 side by side; PYTEST_ARGS="-k rle" choos
 
 coverage: setup ## run the tests and tell which lines of the library none of them reaches
 	OMP_NUM_THREADS=1 pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --cov --cov-report=term-missing:skip-covered $(PYTEST_ARGS)
+
+# Their environment finds this one's packages after its own.
+test-viewers: export QT_QPA_PLATFORM = offscreen
+test-viewers: setup ## open exported masks by napari's and OME-Zarr's own readers, in an environment of their own (1 GB)
+	@python -m venv $(VENV)-viewers
+	@$(VENV)-viewers/bin/pip install --quiet napari==0.9.2 ome-zarr==0.18.0
+	@python -c "$$WRITE_PATH" $(VENV)-viewers
+	$(VENV)-viewers/bin/python -m pytest -p no:napari -p no:napari-plugin-engine -o filterwarnings= tests/test_exports.py
 
 benchmark: setup ## race the library with its peers and write docs/benchmarks.md (PART="fusion score" chooses, and writes nothing)
 	OMP_NUM_THREADS=1 PYTHONPATH=scripts python -m benchmarks $(PART) $(if $(PART),,--write)
@@ -102,4 +117,4 @@ clean: ## remove the demo's data, its results and what tests left; keeps .venv a
 	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 clean-venv: ## remove .venv; mmcv's built operators stay in the user's cache
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(VENV)-viewers

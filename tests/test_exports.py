@@ -99,11 +99,29 @@ def test_label_images_hold_each_cell_under_its_instance_id_and_one(written):
 
 def test_naparis_own_reader_opens_label_images(written):
     builtins = pytest.importorskip(
-        "napari_builtins.io", reason="napari is not among the requirements: 600 MB with Qt"
+        "napari_builtins.io",
+        reason="napari is not among the requirements (700 MB with Qt): make test-viewers",
     )
     path = str(written("labels") / "labels" / "a_masks.tif")
     ((labels, *_),) = builtins.napari_get_reader(path)(path)
     assert (np.asarray(labels) == label_image()).all()
+
+
+def test_corrections_that_napari_itself_saves_are_read_back(written, tmp_path):
+    builtins = pytest.importorskip(
+        "napari_builtins.io",
+        reason="napari is not among the requirements (700 MB with Qt): make test-viewers",
+    )
+    path = str(written("labels") / "labels" / "a_masks.tif")
+    ((labels, *_),) = builtins.napari_get_reader(path)(path)
+    corrected = np.asarray(labels).copy()
+    corrected[corrected == 1] = 9
+    saved = builtins.napari_write_labels(str(tmp_path / "a_masks.tif"), corrected, {"name": "a_masks"})
+    found = decode_labels(Path(saved), HEIGHT, WIDTH)
+    assert found.faults == []
+    assert (
+        rle.to_masks(found.masks, HEIGHT, WIDTH) == [corrected == number for number in (3, 4, 8, 9)]
+    ).all()
 
 
 def test_label_images_saved_as_napari_saves_them_are_read_back(written, tmp_path):
@@ -258,7 +276,7 @@ def test_ome_zarr_holds_the_image_and_its_cells_at_every_size(written, tmp_path,
 
 def test_ome_zarrs_own_reader_opens_image_and_cells(written, tmp_path):
     reader = pytest.importorskip(
-        "ome_zarr.reader", reason="ome-zarr is not among the requirements: 400 MB with all it needs"
+        "ome_zarr.reader", reason="ome-zarr is not among the requirements (400 MB): make test-viewers"
     )
     parse_url = pytest.importorskip("ome_zarr.io").parse_url
     place = written("ome_zarr", size=0.65) / "ome_zarr" / "a.ome.zarr"

@@ -85,26 +85,33 @@ def test_a_deconvolution_that_overlaps_itself_is_left_alone():
 
 
 @pytest.mark.parametrize("limit", [7, 5000])
-def test_the_cpus_proposals_equal_mmdetections(limit):
-    config = configuration.fit(configuration.read(TINY), ["cell"]).model
+@pytest.mark.parametrize(
+    ("model", "ours"), [("tiny", proposing.CpuRPNHead), ("small", proposing.CpuDenseProposalHead)]
+)
+def test_the_cpus_proposals_equal_mmdetections(model, ours, limit):
+    path = ROOT / f"configs/models/cascade_mask_rcnn_{model}.py"
+    config = configuration.fit(configuration.read(path), ["cell"]).model
     head = MODELS.build(
         {**config.rpn_head, "train_cfg": config.train_cfg.rpn, "test_cfg": config.test_cfg.rpn}
     )
     cfg = config.test_cfg.rpn | {"max_per_img": limit}
     random = torch.Generator().manual_seed(0)
-    maps = [(1, 64 // 2**k, 96 // 2**k) for k in range(5)]
-    anchors = [3 * h * w for _, h, w in maps]
+    number = head.num_base_priors
+    sizes = [(64 // 2**k, 96 // 2**k) for k in range(5)]
+    anchors = [number * h * w for h, w in sizes]
     values = torch.linspace(-5, 5, sum(anchors))[torch.randperm(sum(anchors), generator=random)]  # all differ
-    scores = [each.view(1, 3, h, w) for each, (_, h, w) in zip(values.split(anchors), maps, strict=True)]
-    deltas = [torch.randn(n, 12, h, w, generator=random) / 4 for n, h, w in maps]
+    maps = [[each.view(1, number, h, w) for each, (h, w) in zip(values.split(anchors), sizes, strict=True)]]
+    maps += [[torch.randn(1, 4 * number, h, w, generator=random) / 4 for h, w in sizes]]
+    if ours is proposing.CpuDenseProposalHead:  # which has another factor of the score, from the centre
+        maps += [[torch.randn(1, number, h, w, generator=random) for h, w in sizes]]
     metas = [{"img_shape": (128, 192)}]
-    (theirs,) = head.predict_by_feat(scores, deltas, batch_img_metas=metas, cfg=cfg)
+    (theirs,) = head.predict_by_feat(*maps, batch_img_metas=metas, cfg=cfg)
     proposing.replace(SimpleNamespace(rpn_head=head))
-    (ours,) = head.predict_by_feat(scores, deltas, batch_img_metas=metas, cfg=cfg)
-    assert type(head) is proposing.CpuRPNHead
+    (found,) = head.predict_by_feat(*maps, batch_img_metas=metas, cfg=cfg)
+    assert type(head) is ours
     assert 7 <= len(theirs) <= limit
-    assert set(ours.keys()) == set(theirs.keys())
-    assert all(torch.equal(ours[name], theirs[name]) for name in theirs.keys())  # noqa: SIM118  no mapping
+    assert set(found.keys()) == set(theirs.keys())
+    assert all(torch.equal(found[name], theirs[name]) for name in theirs.keys())  # noqa: SIM118  no mapping
 
 
 # --------------------------------------------------------------------------------------- one door, one switch

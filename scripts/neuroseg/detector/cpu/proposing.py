@@ -1,30 +1,38 @@
 """Which anchors become proposals, for the CPU.
 
 MMDetection sorts the scores of all anchors, 290,000 in an image of the competition, to take the best
-thousand, and compares the boxes of all maps with one another. Here what is not among the best is never
-sorted, boxes are compared with those of their own map alone, and nothing is compared once there are enough.
+thousand, and compares every box with every other. Here what is not among the best is never sorted, boxes are
+compared with those that are kept alone, where maps are apart with those of their own, and nothing is compared
+once there are enough.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from numba import njit
 
+from neuroseg.detector.heads import DenseProposalHead
 from neuroseg.detector.openmmlab import InstanceData, RPNHead, TwoStageDetector
 
 
-class CpuRPNHead(RPNHead):
-    """Proposes what MMDetection's head does, bit for bit, of equal scores the first; made by `replace`."""
+class _Proposing:
+    """The last step of a head of one class, bit for bit MMDetection's, of equal scores the first.
+
+    Attributes:
+        by_level: Whether a box hides boxes of its own map only.
+    """
+
+    by_level: ClassVar[bool]
 
     def _predict_by_feat_single(
-        self,
+        self: Any,
         cls_score_list: Sequence[torch.Tensor],
         bbox_pred_list: Sequence[torch.Tensor],
-        score_factor_list: Sequence,
+        score_factor_list: Sequence[torch.Tensor | None],
         mlvl_priors: Sequence[torch.Tensor],
         img_meta: dict,
         cfg: Any = None,
@@ -33,22 +41,20 @@ class CpuRPNHead(RPNHead):
     ) -> InstanceData:
         """Return the proposals of one image by descending score: MMDetection's own step, under its name."""
         limits = self.test_cfg if cfg is None else cfg
-        if rescale or not _plain(limits):
-            return super()._predict_by_feat_single(
-                cls_score_list,
-                bbox_pred_list,
-                score_factor_list,
-                mlvl_priors,
-                img_meta,
-                cfg,
-                rescale,
-                with_nms,
+        maps = (cls_score_list, bbox_pred_list, score_factor_list, mlvl_priors)
+        if rescale or not with_nms or not _plain(limits):
+            return super()._predict_by_feat_single(  # type: ignore[misc]  # of the head it is mixed into
+                *maps, img_meta, cfg, rescale, with_nms
             )
+        least = -1.0 if self.by_level else limits.get("score_thr", 0)
         parts, deltas, anchors = [], [], []
-        for score, delta, anchor in zip(cls_score_list, bbox_pred_list, mlvl_priors, strict=True):
+        for score, delta, factor, anchor in zip(*maps, strict=True):
             score = score.permute(1, 2, 0).reshape(-1).sigmoid()
             best = _best(score, limits.nms_pre)
+            best = best[score[best] > least]
             parts.append(score[best])
+            if factor is not None:
+                parts[-1] = parts[-1] * factor.permute(1, 2, 0).reshape(-1).sigmoid()[best]
             deltas.append(delta.permute(1, 2, 0).reshape(-1, 4)[best])
             anchors.append(anchor[best])
         levels = torch.arange(len(parts)).repeat_interleave(torch.tensor([len(each) for each in parts]))
@@ -57,6 +63,8 @@ class CpuRPNHead(RPNHead):
         if limits.get("min_bbox_size", -1) >= 0:
             large = (boxes[:, 2:] - boxes[:, :2] > limits.min_bbox_size).all(1)
             boxes, scores, levels = boxes[large], scores[large], levels[large]
+        if not self.by_level:
+            levels = torch.zeros_like(levels)
         order = scores.sort(descending=True, stable=True).indices
         kept = order[
             _suppress(*_apart(boxes[order], levels[order]), limits.nms.iou_threshold, limits.max_per_img)
@@ -64,11 +72,24 @@ class CpuRPNHead(RPNHead):
         return InstanceData(bboxes=boxes[kept], scores=scores[kept], labels=torch.zeros_like(kept))
 
 
+class CpuRPNHead(_Proposing, RPNHead):
+    """Proposes what MMDetection's head of sampled anchors does; made by `replace`."""
+
+    by_level = True
+
+
+class CpuDenseProposalHead(_Proposing, DenseProposalHead):
+    """Proposes what the head that learns from every anchor does; made by `replace`."""
+
+    by_level = False
+
+
 def replace(model: TwoStageDetector) -> None:
-    """Put it in the place of the head of proposals, if that is of MMDetection's plain kind."""
+    """Put it in the place of the head of proposals, if that is of a kind known here."""
     head = model.rpn_head
-    if type(head) is RPNHead and head.use_sigmoid_cls and head.bbox_coder.encode_size == 4:
-        head.__class__ = CpuRPNHead
+    kind = {RPNHead: CpuRPNHead, DenseProposalHead: CpuDenseProposalHead}.get(type(head))
+    if kind and head.use_sigmoid_cls and head.cls_out_channels == 1 and head.bbox_coder.encode_size == 4:
+        head.__class__ = kind
 
 
 def _plain(limits: Any) -> bool:

@@ -24,6 +24,7 @@ from benchmarks import detectors
 from benchmarks.measuring import ROOT, insert
 from neuroseg import folds as chosen
 from neuroseg.detector import checkpoints, configuration, cpu, hooks, processes, training
+from neuroseg.detector.caps import Kept
 from neuroseg.detector.dataset import named
 from neuroseg.detector.inference import Predictor
 from neuroseg.detector.precision import prepare_cpu
@@ -115,7 +116,7 @@ def predictions(
     pictures = [detectors.load(Path(path)) for path in paths]
     fitted = checkpoints.read_detector(options.checkpoint)
     fitted["config"]["cpu_kernels"] = False
-    predictors = {left_out: Predictor(fitted, DEVICE, torch.float32, 1000, 0.05) for left_out in ENDS}
+    predictors = {left_out: Predictor(fitted, DEVICE, torch.float32, Kept(1000, 0.05)) for left_out in ENDS}
     for left_out, predictor in predictors.items():
         cpu.accelerate(predictor.model, without(left_out))
 

@@ -23,6 +23,7 @@ from benchmarks import detectors, stock
 from benchmarks.measuring import ROOT, insert
 from neuroseg import rle
 from neuroseg.detector import checkpoints, configuration, hooks, training
+from neuroseg.detector.caps import Kept
 from neuroseg.detector.dataset import named
 from neuroseg.detector.inference import Predictor
 from neuroseg.detector.openmmlab import MODELS, Config
@@ -92,7 +93,7 @@ def finding(options, images, instances, device) -> tuple[str, float, float]:
     chosen = images.set_index("image_id").loc[list(dense)]
     pictures = [detectors.load(Path(path)) for path in chosen["path"]]
     fitted = checkpoints.read_detector(options.checkpoint)
-    predictor = Predictor(fitted, device, choose_dtype("auto", device), 1000, 0.05)
+    predictor = Predictor(fitted, device, choose_dtype("auto", device), Kept(1000, 0.05))
     config = Config(fitted["config"]).model
     config.test_cfg.rcnn.update(score_thr=0.05, max_per_img=1000)
     model = MODELS.build(config)

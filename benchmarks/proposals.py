@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 from benchmarks import detectors
 from neuroseg import readers, tables
 from neuroseg.detector import checkpoints
+from neuroseg.detector.caps import Kept
 from neuroseg.detector.inference import Predictor
 from neuroseg.detector.precision import choose_device
 
@@ -36,7 +37,7 @@ def main() -> None:
     images, instances, folds = detectors.listed(options.results)
     fitted = checkpoints.read_detector(options.checkpoint)
     held = images[images["image_id"].isin(folds["image_id"][folds["fold"] == fitted["fold"]])]
-    predictor = Predictor(fitted, choose_device(), torch.float32, 1000, min(SCORES))
+    predictor = Predictor(fitted, choose_device(), torch.float32, Kept(1000, min(SCORES)))
     rows = [
         _count(predictor, image, instances[instances["image_id"] == image.image_id])
         for image in held.itertuples()

@@ -17,6 +17,7 @@ def main(
     batch_size: int = 4,
     max_detections: int = 1000,
     min_score: float = 0.01,
+    proposals: int | None = None,
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto",
     device: str = "auto",
     threads: int = 1,
@@ -35,23 +36,22 @@ def main(
         batch_size: Views that pass the network together.
         max_detections: The best are kept of each view.
         min_score: Detections below are left out.
+        proposals: Regions of each 704 x 520 pixels that are looked at closely; else the model file says.
         precision: Number format of the network; auto is bf16 or fp16 on a GPU, fp32 on a CPU.
         device: auto, cpu or cuda.
         threads: How many batches of views a CPU computes side by side.
         detections: Where the detections go.
         remarks: Where a JSON goes of remarks for the report's head, images unlike those learnt, cells learnt.
     """
-    from neuroseg import files, readers, tables
-    from neuroseg.detector.inference import predict
-    from neuroseg.detector.precision import prepare_cpu
+    from neuroseg import detector, files, readers, tables
     from neuroseg.folds import held_out
 
-    prepare_cpu(device)
-    chosen, held = tables.read("images", images), "all" if fold is None else fold
-    chosen = held_out(chosen, tables.read("folds", folds), held) if folds else chosen
+    detector.prepare_cpu(device)
+    chosen = held_out(tables.read("images", images), tables.read("folds", folds) if folds else None, fold)
     settings: dict[str, Any] = {"views": views, "batch_size": batch_size, "max_detections": max_detections}
-    settings |= {"min_score": min_score, "precision": precision, "device": device, "threads": threads}
-    found = predict(checkpoint, chosen, load=readers.read_image, source=source_name, fold=fold, **settings)
+    settings |= {"min_score": min_score, "proposals": proposals, "precision": precision}
+    settings |= {"device": device, "threads": threads, "source": source_name, "load": readers.read_image}
+    found = detector.predict(checkpoint, chosen, fold=fold, **settings)
     tables.write("detections", found.detections, detections, found.coverage)
     files.write_json(found.told(), remarks)
 

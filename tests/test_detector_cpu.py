@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from neuroseg.detector import configuration, cpu, heads, openmmlab, precision
+from neuroseg.detector.caps import Kept
 from neuroseg.detector.cpu import proposing, upsampling
 from neuroseg.detector.cpu.roi_align import CpuExtractor
 from neuroseg.detector.inference import Predictor
@@ -130,7 +131,7 @@ def tiny() -> torch.nn.Module:
 
 def predictor(config: dict) -> Predictor:
     fitted = {"model": "tiny", "fold": 0, "config": config, "state_dict": tiny().state_dict()}
-    return Predictor(fitted, CPU, torch.float32, 10, 0.5)
+    return Predictor(fitted, CPU, torch.float32, Kept(10, 0.5))
 
 
 def test_a_detector_on_a_cpu_has_every_kernel():

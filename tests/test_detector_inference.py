@@ -14,6 +14,7 @@ from discs import Culture
 
 from neuroseg import tables
 from neuroseg.detector import checkpoints, precision, predict, save, train, views
+from neuroseg.detector.caps import Kept
 from neuroseg.detector.inference import Predictor
 from neuroseg.errors import DataError
 
@@ -32,6 +33,8 @@ def test_more_than_a_hundred_cells_are_found(checkpoint, culture):
     found, *_ = predicted(checkpoint, culture.images.head(1))
     assert len(found) > 300
     assert len(predicted(checkpoint, culture.images.head(1), max_detections=150)[0]) == 150
+    few, *_ = predicted(checkpoint, culture.images.head(1), max_detections=20, proposals=40)
+    assert 20 == len(few) < len(found)
 
 
 def test_a_larger_image_keeps_more_detections_and_it_is_said_where_there_were_more_still(
@@ -175,7 +178,7 @@ def paste(patch: np.ndarray, box: np.ndarray, height: int, width: int) -> np.nda
 @pytest.mark.filterwarnings("ignore:To copy construct from a tensor:UserWarning")  # in MMDetection's pasting
 def test_pasting_a_patch_reproduces_mmdetections_mask(checkpoint, culture):
     fitted = checkpoints.read_detector(checkpoint)
-    predictor = Predictor(fitted, torch.device("cpu"), torch.float32, 50, 0.0)
+    predictor = Predictor(fitted, torch.device("cpu"), torch.float32, Kept(50, 0.0))
     image = np.load(culture.images["path"][0])
     found = predictor([image])[0]
     packed = predictor.prepare({"img": image, "ori_shape": image.shape, "img_shape": image.shape})

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from neuroseg.detector import configuration
+from neuroseg.detector.caps import Kept
 from neuroseg.detector.inference import Predictor
 from neuroseg.detector.masks import CellMasks
 from neuroseg.detector.openmmlab import MODELS, Config, DetDataSample, InstanceData
@@ -167,7 +168,7 @@ def test_a_placed_detector_finds_what_it_found_before(kernels):
     model, image = build(name), np.random.default_rng(0).integers(90, 170, (128, 160), dtype=np.uint8)
     config = config_of(name).to_dict() | {"cpu_kernels": kernels}
     fitted = {"model": name, "fold": 0, "config": config, "state_dict": model.state_dict()}
-    predictor = Predictor(fitted, CPU, torch.float32, 200, 0.0)
+    predictor = Predictor(fitted, CPU, torch.float32, Kept(200, 0.0))
     model.roi_head.test_cfg.update(score_thr=0.0, max_per_img=200)
     packed = predictor.prepare({"img": image, "ori_shape": image.shape, "img_shape": image.shape})
     with torch.inference_mode():

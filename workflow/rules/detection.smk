@@ -167,6 +167,7 @@ rule predict:
             --batch-size {params.batch_size} \
             --max-detections {params.max_detections} \
             --min-score {params.min_score} \
+            --proposals {params.proposals} \
             --precision {params.precision} \
             --threads {threads} \
             --detections {output.detections:q} \

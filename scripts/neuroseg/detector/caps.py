@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -16,8 +16,30 @@ LIKELY, SURE = 0.1, 0.5
 """Probabilities with which the network's first head sees a cell: places from the first on are worth a second
 look, which is why caps grow; places from the second on that are left out all the same are told of."""
 
-SETTINGS = {"detections": "predict: max_detections", "proposals": "test_cfg.rpn of the model file"}
+SETTINGS = {"detections": "predict: max_detections", "proposals": "predict: proposals"}
 """What may be capped, and where its number stands."""
+
+
+class Kept(NamedTuple):
+    """How much of what a detector sees in a view of an image is kept.
+
+    Attributes:
+        detections: the best are kept, in images larger than a field so many for each field.
+        min_score: detections below are left out.
+        proposals: regions of each field that the first head passes on, and most of one of its maps; None for
+            as many as the model file says.
+    """
+
+    detections: int
+    min_score: float
+    proposals: int | None = None
+
+    def limit(self, test_cfg: Any) -> None:
+        """Write it into the `test_cfg` of a detector."""
+        test_cfg.rcnn.score_thr, test_cfg.rcnn.max_per_img = self.min_score, self.detections
+        if self.proposals is not None:
+            test_cfg.rpn.nms_pre = test_cfg.rpn.max_per_img = self.proposals
+        test_cfg.rpn.max_per_img = max(test_cfg.rpn.max_per_img, self.detections)
 
 
 def fields(height: int, width: int) -> float:

@@ -59,6 +59,7 @@ def predict(
     batch_size: int = 1,
     max_detections: int = 1000,
     min_score: float = 0.01,
+    proposals: int | None = None,
     precision: str = "auto",
     device: str = "auto",
     threads: int = 1,
@@ -82,6 +83,7 @@ def predict(
             ones fewer; only equally large ones do, so the batch changes nothing.
         max_detections: The best are kept of each view, in images larger than a field so many for each field.
         min_score: Detections below are left out.
+        proposals: Regions of each field that the first head passes on; None for the model file's number.
         precision: fp32, bf16, fp16, or auto.
         device: cpu, cuda, or auto.
         threads: How many batches a CPU computes side by side, which changes nothing either.
@@ -96,7 +98,8 @@ def predict(
             f"{checkpoint}: this is the detector of fold {fitted['fold']}, which has learnt "
             f"from the images that fold {fold} holds out; give the checkpoint of fold {fold}."
         )
-    predictor = Predictor(fitted, where, choose_dtype(precision, where), max_detections, min_score)
+    kept = caps.Kept(max_detections, min_score, proposals)
+    predictor = Predictor(fitted, where, choose_dtype(precision, where), kept)
     sources = {view: f"{source}/{fitted['fold']}/{view}" for view in views}
     pixel_size = fitted.get("pixel_size_um")
     magnified = scaling.factors(images, pixel_size)
@@ -128,20 +131,15 @@ class Predictor:
         fitted: What the checkpoint holds.
         device: Where to compute.
         dtype: In which number format the convolutions compute; boxes and scores are always 32-bit.
-        max_detections: The best are kept of each view, in images larger than a field so many for each field.
-        min_score: Detections below are left out.
+        kept: How much of what is found is kept.
     """
 
-    def __init__(
-        self, fitted: dict, device: torch.device, dtype: torch.dtype, max_detections: int, min_score: float
-    ) -> None:
+    def __init__(self, fitted: dict, device: torch.device, dtype: torch.dtype, kept: caps.Kept) -> None:
         self.name = f"the detector {fitted['model']} of fold {fitted['fold']}"
         config = Config({section: fitted["config"][section] for section in foreign.BUILT})
-        limits = config.model.test_cfg
         with usable(self.name):
-            limits.rcnn.score_thr, limits.rcnn.max_per_img = min_score, max_detections
-            limits.rpn.max_per_img = max(limits.rpn.max_per_img, max_detections)
-            self.iou = float(limits.rcnn.nms.iou_threshold)
+            kept.limit(config.model.test_cfg)
+            self.iou = float(config.model.test_cfg.rcnn.nms.iou_threshold)
         self.model, self.prepare = build(config, fitted["state_dict"], self.name)
         self.model.eval()
         place(self.model, device, kernels=fitted["config"].get("cpu_kernels", True))

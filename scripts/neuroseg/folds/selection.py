@@ -34,8 +34,13 @@ def training(
     return chosen, cells
 
 
-def held_out(images: pd.DataFrame, folds: pd.DataFrame, fold: Fold) -> pd.DataFrame:
-    """Return the images of `fold`, none if it is "all", and those that no fold trains on."""
+def held_out(images: pd.DataFrame, folds: pd.DataFrame | None, fold: Fold | None) -> pd.DataFrame:
+    """Return the images of `fold`, none if it is "all" or None, and those that no fold trains on.
+
+    Where there are no folds, return all images.
+    """
+    if folds is None:
+        return images
     at = _fold_of(images, folds)
     return images[(at == fold) | (at == NEVER_TRAINED)].reset_index(drop=True)
 

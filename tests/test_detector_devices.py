@@ -56,6 +56,14 @@ def test_bfloat16_is_chosen_where_the_card_has_it_not_where_it_is_emulated(monke
     assert precision.choose_dtype("auto", GPU) == expected
 
 
+@pytest.mark.parametrize(("able", "expected"), [(True, torch.bfloat16), (False, torch.float32)])
+def test_bfloat16_on_a_cpu_that_would_emulate_it_is_single_precision(monkeypatch, capsys, able, expected):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_f": True, "avx512_bf16": able})
+    assert precision.choose_dtype("bf16", torch.device("cpu")) == expected
+    assert ("no instructions for bf16" in capsys.readouterr().err) is not able
+    assert precision.choose_dtype("auto", torch.device("cpu")) == torch.float32
+
+
 @pytest.fixture
 def process():
     """Puts back what belongs to the whole process."""

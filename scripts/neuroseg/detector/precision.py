@@ -16,6 +16,9 @@ from neuroseg.detector.progress import say
 from neuroseg.detector.roi_features import feed_extractors
 from neuroseg.errors import DataError
 
+_BF16 = ("avx512_bf16", "amx_bf16", "bf16")
+"""What CPUs are capable of that compute in bf16 twice as fast as in fp32."""
+
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
@@ -74,7 +77,14 @@ def _obstacle() -> str | None:
 
 
 def choose_dtype(name: str, device: torch.device) -> torch.dtype:
-    """Return a precision's number format: fp32, bf16, fp16, or auto, the device's fastest sound one."""
+    """Return a precision's number format: fp32, bf16, fp16, or auto, a GPU's fastest sound one, a CPU's fp32.
+
+    A CPU without instructions for bf16, which would take longer, computes in fp32 instead and says so.
+    """
+    able = torch.cpu.get_capabilities()
+    if name == "bf16" and device.type == "cpu" and not any(able.get(instructions) for instructions in _BF16):
+        say("this CPU has no instructions for bf16: computing in fp32")
+        return torch.float32
     if name != "auto":
         return DTYPES[name]
     if device.type != "cuda":

@@ -43,17 +43,17 @@ def main(
         detections: Where the detections go.
         remarks: Where a JSON goes of remarks for the report's head, images unlike those learnt, cells learnt.
     """
-    from neuroseg import detector, files, readers, tables
+    from neuroseg import readers, tables
+    from neuroseg.detector.inference import predict
+    from neuroseg.detector.precision import prepare_cpu
     from neuroseg.folds import held_out
 
-    detector.prepare_cpu(device)
+    prepare_cpu(device)
     chosen = held_out(tables.read("images", images), tables.read("folds", folds) if folds else None, fold)
     settings: dict[str, Any] = {"views": views, "batch_size": batch_size, "max_detections": max_detections}
     settings |= {"min_score": min_score, "proposals": proposals, "precision": precision}
     settings |= {"device": device, "threads": threads, "source": source_name, "load": readers.read_image}
-    found = detector.predict(checkpoint, chosen, fold=fold, **settings)
-    tables.write("detections", found.detections, detections, found.coverage)
-    files.write_json(found.told(), remarks)
+    predict(checkpoint, chosen, fold=fold, **settings).write(detections, remarks)
 
 
 if __name__ == "__main__":

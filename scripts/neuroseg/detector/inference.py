@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -20,6 +19,7 @@ from neuroseg.detector.looking import find
 from neuroseg.detector.openmmlab import BaseRoIExtractor, Config, bbox2roi
 from neuroseg.detector.precision import choose_device, choose_dtype, place, stages
 from neuroseg.detector.progress import say
+from neuroseg.detector.remarks import Prediction
 from neuroseg.detector.roi_features import settings
 from neuroseg.detector.tiling import Found
 from neuroseg.detector.views import read_view
@@ -30,22 +30,6 @@ from neuroseg.tables import PATCH, Coverage, patch_column
 AT_ONCE = {"cuda": 512, "cpu": 32}
 """Boxes whose masks are computed together: 0.8 GB of features in a full-size mask head;
 or what a CPU's cache holds."""
-
-
-class Prediction(NamedTuple):
-    """What a detector found."""
-
-    detections: pd.DataFrame
-    coverage: Coverage  # the images and sources
-    remarks: tuple[str, ...]  # what a person should know of it, a clause each
-    unlike: dict[str, dict[str, str]]  # what of an image is unlike those learnt from, by what it is
-    cells: dict[str, list[float]] | None  # how wide and dense the cells are that were learnt
-    magnified: dict[str, float]  # by how much an image was magnified for the detector, where it was
-    structure: dict[str, float]  # share of an image that shows structure
-
-    def told(self) -> dict:
-        """Return all but detections and coverage, as JSON holds it."""
-        return {"remarks": list(self.remarks)} | {name: getattr(self, name) for name in self._fields[3:]}
 
 
 def predict(

@@ -3,12 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from neuroseg import files, tables
 from neuroseg.detector import appearance, caps, scaling
+from neuroseg.tables import Coverage
+
+
+class Prediction(NamedTuple):
+    """What a detector found."""
+
+    detections: pd.DataFrame
+    coverage: Coverage  # the images and sources
+    remarks: tuple[str, ...]  # what a person should know of it, a clause each
+    unlike: dict[str, dict[str, str]]  # what of an image is unlike those learnt from, by what it is
+    cells: dict[str, list[float]] | None  # how wide and dense the cells are that were learnt
+    magnified: dict[str, float]  # by how much an image was magnified for the detector, where it was
+    structure: dict[str, float]  # share of an image that shows structure
+
+    def told(self) -> dict:
+        """Return all but detections and coverage, as JSON holds it."""
+        return {"remarks": list(self.remarks)} | {name: getattr(self, name) for name in self._fields[3:]}
+
+    def write(self, detections: Path, remarks: Path) -> None:
+        """Write the detections with their coverage as a table, and all else as JSON."""
+        tables.write("detections", self.detections, detections, self.coverage)
+        files.write_json(self.told(), remarks)
 
 
 class Seen(NamedTuple):

@@ -165,6 +165,8 @@ class Predictor:
             features = self.model.extract_feat(inputs)
             fields = caps.fields(*images[0].shape)
             proposals, crowded = caps.propose(self.model.rpn_head, features, samples, fields)
+            if self.device.type == "cpu":  # whose kernels read 32 bits: turned once, not for every few boxes
+                features = [each.float() for each in features]
             limits = copy.copy(head.test_cfg)
             limits.max_per_img = caps.grown(limits.max_per_img, fields)
             found = head.predict_bbox(features, metas, proposals, limits, rescale=False)

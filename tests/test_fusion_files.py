@@ -208,7 +208,7 @@ def test_the_same_comes_out_whatever_the_batch(write, ensemble, monkeypatch):
         ("members: {m: 1}\nfusion: {views: [vflip]}", "the recipe's member m is in none of the files"),
         ("members: {m: 0}", r"recipe\.yaml: members\.m: must be greater than 0"),
         ("members: {}", r"recipe\.yaml: members: "),
-        ("fusion: {}", r"recipe\.yaml: members: Field required"),
+        ("fusion: {}", r"recipe\.yaml: members: is missing"),
         (
             "members: {m: 1}\nfusion: {method: vote}",
             r"fusion\.method: must be 'wbf' or 'nms'",

@@ -1,14 +1,18 @@
 """What is wrong with a configuration is said in sentences, before anything else."""
 
 import sys
+import typing
 from pathlib import Path
 
 import pytest
+import yaml
 from chain import snakemake
+
+from neuroseg import fusion, tuning
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
-from workflow import configs, mistakes  # noqa: E402
+from workflow import configs, mistakes, refusals  # noqa: E402
 
 STARTER, LITE0 = "cascade_mask_rcnn_starter", "cascade_mask_rcnn_lite0"
 CONFIGS = [*ROOT.glob("configs/*.yaml"), *ROOT.glob("studies/*/run.yaml"), ROOT / "tests" / "quick.yaml"]
@@ -141,7 +145,7 @@ def test_pretrainings_in_a_circle_are_followed_once(folder):
         ({"etik22": {"demo": 0.5}}, f"etik22: {UNTRAINED}; did you mean etik2?"),
         (
             {"etik2": {"demo": float("nan")}},
-            "etik2: the share of demo is nan; it must be above 0 and below 1.",
+            "etik2.demo: must be a number, not infinite or .nan.",
         ),
         ({"etik2": {"plate": 0.5}}, "etik2: the images of plate have no annotations to learn from."),
     ],
@@ -235,6 +239,38 @@ def test_a_value_of_a_wrong_kind_is_refused_in_words(folder, given, words):
     config = {"dataset": "etik2", **given}
     mistakes.complete(config)
     assert list(mistakes.wrong_keys(config)) == [words]
+
+
+def test_an_ensembles_mistakes_are_said_before_anything_is_trained(folder):
+    path = folder / "configs/ensembles/two.yaml"
+    path.write_text(f"members: {{{STARTER}: yes, {LITE0}: 1}}\nfuson: 3\nfusion: {{iou: hoch}}")
+    configs.read.cache_clear()
+    assert said({}).splitlines() == [
+        "error: configs/ensembles/two.yaml: it has no key fuson; did you mean fusion?",
+        'error: configs/ensembles/two.yaml: fusion.iou: must be a number, not "hoch".',
+        f"error: configs/ensembles/two.yaml: members.{STARTER}: must be a number or a list, "
+        "such as [a, b], not true.",
+    ]
+
+
+def test_what_is_said_of_ensembles_early_is_what_their_reader_says():
+    keys = configs.load(mistakes.ENSEMBLE)["properties"]
+    fusion_keys, threshold_keys = (keys[section]["properties"] for section in ("fusion", "thresholds"))
+    assert set(keys) == set(fusion.Recipe.model_fields)
+    assert set(fusion_keys) == set(fusion.Fusion.model_fields)
+    assert set(threshold_keys) == set(tuning.Settings.model_fields)
+    for name, field in fusion.Fusion.model_fields.items():
+        if "enum" in fusion_keys[name]:
+            assert set(fusion_keys[name]["enum"]) == set(typing.get_args(field.annotation))
+    for path in [*ROOT.glob("configs/ensembles/*.yaml"), *ROOT.glob("studies/*/ensembles/*.yaml")]:
+        assert list(refusals.refused(configs.load(path), mistakes.ENSEMBLE, "it")) == []
+
+
+@pytest.mark.parametrize("number", [".nan", ".inf"])
+def test_what_is_no_number_is_refused(folder, number):
+    predict = yaml.safe_load(f"{{min_score: {number}}}")
+    place = "predict.min_score: must be a number, not infinite or .nan."
+    assert said({}, predict=predict) == f"error: {place}"
 
 
 def test_a_run_ends_with_the_sentence_and_no_traceback(tmp_path):

@@ -427,7 +427,7 @@ def test_the_step_gives_the_same_whatever_the_batch(step, files, monkeypatch):
             "folds: {0: {}, 1: {}}\nall: {}\n",
             "vote for cort, for which there are no thresholds",
         ),
-        ("thresholds.yaml", "all: {}\n", r"thresholds\.yaml: folds: Field required"),
+        ("thresholds.yaml", "all: {}\n", r"thresholds\.yaml: folds: is missing"),
         ("thresholds.yaml", "folds: {}\nall: {cort: {score: -1}}\n", r"thresholds\.yaml: all\.cort\.score"),
         (
             "thresholds.yaml",

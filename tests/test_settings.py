@@ -157,7 +157,7 @@ def test_the_names_of_alternatives_are_no_keys(tmp_path):
     with pytest.raises(DataError) as refused:
         readers.read_dataset(tmp_path / "s.yaml")
     assert {sentence.split(": ", 1)[1] for sentence in refused.value.sentences} >= {
-        "annotations.0.images: Field required.",
+        "annotations.0.images: is missing.",
         "annotations.0.imags: there is no such key here; the nearest is images.",
     }
 
@@ -260,3 +260,33 @@ def test_a_yes_or_no_is_no_number(tmp_path, reader, content, key):
     with pytest.raises(DataError) as refused:
         reader(path)
     assert refused.value.sentences == (f"{path}: {key}: must be a number, not a yes or no.",)
+
+
+@pytest.mark.parametrize(
+    ("reader", "content", "said"),
+    [
+        (readers.read_dataset, "root: .", "format: is missing."),
+        (readers.read_dataset, "format: [a]\nroot: .", "format: must be one of 'kaggle', 'coco', 'folder',"),
+        (readers.read_dataset, "format: folder", "root: is missing."),
+        (readers.read_dataset, "format: folder\nroot: [a]", "root: must be the path of a folder, such as"),
+        (readers.read_dataset, "format: folder\nroot: .\npolicies: 3", "policies: must be keys with values."),
+        (
+            readers.read_dataset,
+            "format: labels\nroot: .\ntest_images: [a]",
+            "test_images: there is no such key here; the nearest is images.",
+        ),
+        (fusion.read_recipe, "members: {a: 1}\nfusion: 3", "fusion: must be keys with values."),
+        (
+            fusion.read_recipe,
+            "members: {a: 1}\nfusion: {one_type: 3.5}",
+            "fusion.one_type: must be true or false.",
+        ),
+    ],
+)
+def test_wrong_kinds_are_told_in_a_users_words(tmp_path, reader, content, said):
+    path = tmp_path / "a.yaml"
+    path.write_text(content)
+    with pytest.raises(DataError) as refused:
+        reader(path)
+    (sentence,) = refused.value.sentences
+    assert sentence.startswith(f"{path}: {said}")

@@ -145,6 +145,8 @@ def test_a_ratio_has_an_interval_from_three_wells_an_arm_on():
     assert found.interval == "0.40 to 0.63"
     assert ratios.compare(measured([50, 55]), control, "count").interval is None
     assert ratios.compare(measured([0, 0, 0]), control, "count").interval is None
+    assert ratios.compare(measured([6, 6, 6]), measured([5, 5, 5]), "count").interval is None
+    assert ratios.compare(measured([3, 4, 5]), control, "count").interval == "0.0234 to 0.0685"
 
 
 def test_an_interval_knows_how_wells_differ_within_their_fold_only():

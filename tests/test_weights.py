@@ -302,7 +302,7 @@ def test_weights_are_not_chosen_at_given_thresholds(place):
             "folds: {0: {a: 1.0, b: 1.0}}\nall: {a: 1.0, b: 1.0}",
             r"image i1 is of fold 1, weights are for 0, -1",
         ),
-        ("folds: {}", r"chosen\.yaml: all: Field required"),
+        ("folds: {}", r"chosen\.yaml: all: is missing"),
         ("all: {a: none", r"chosen\.yaml: these weights cannot be read"),
         ("", r"chosen\.yaml: the file: "),
     ],

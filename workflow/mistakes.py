@@ -1,35 +1,18 @@
 """What is wrong with a configuration, in a sentence each, before anything runs."""
 
 import copy
-import difflib
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-import jsonschema
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import update_config
 
 from workflow import configs, plan
+from workflow.refusals import nearest, refused, unquoted
 
 SCHEMA = configs.ROOT / "workflow" / "schemas" / "pipeline.schema.yaml"
+ENSEMBLE = configs.ROOT / "workflow" / "schemas" / "ensemble.schema.yaml"
 DEFAULTS = configs.ROOT / "configs" / "pipeline.yaml"
-KINDS = {
-    "string": "text",
-    "integer": "a whole number",
-    "number": "a number",
-    "boolean": "true or false",
-    "array": "a list, such as [a, b]",
-    "object": "keys with values",
-    "null": "null",
-}
-"""What the schema's types are in words."""
-BOUNDS = {
-    "minimum": "at least",
-    "maximum": "at most",
-    "exclusiveMinimum": "above",
-    "exclusiveMaximum": "below",
-}
 
 
 def complete(config: dict) -> None:
@@ -56,48 +39,7 @@ def wrong_keys(config: Mapping) -> Iterator[str]:
     if place is not None:
         yield f"{place}: YAML takes this key for a number or a yes or no; put it in quotes."
         return
-    validator = jsonschema.Draft202012Validator(configs.load(SCHEMA))
-    for fault in sorted(validator.iter_errors(dict(config)), key=lambda fault: list(map(str, fault.path))):
-        place = ".".join(map(str, fault.path))
-        if fault.validator == "additionalProperties" and isinstance(fault.schema.get("properties"), dict):
-            known = list(fault.schema["properties"])
-            for key in fault.instance.keys() - known:
-                whole = ".".join(filter(None, (place, str(key))))
-                yield f"the configuration has no key {whole}; {nearest(key, known)}"
-        else:
-            yield f"{place or 'the configuration'}: {worded(fault)}"
-
-
-def worded(fault: jsonschema.ValidationError) -> str:
-    """Return what the schema refuses as the end of a sentence."""
-    limit, given = fault.validator_value, json.dumps(fault.instance, ensure_ascii=False, default=str)
-    if fault.validator == "pattern":
-        return f"{fault.instance!r} {fault.schema['errorMessage']}"
-    if fault.validator == "type":
-        wanted = " or ".join(KINDS[kind] for kind in ([limit] if isinstance(limit, str) else limit))
-        quoted = "; in quotes it is text" if limit == "string" and fault.instance is not None else ""
-        return f"must be {wanted}, not {given}{quoted}."
-    if fault.validator == "enum":
-        return f"must be {' or '.join(map(str, limit))}, not {given}."
-    if fault.validator in BOUNDS:
-        return f"must be {BOUNDS[fault.validator]} {limit}, not {given}."
-    return fault.message + "."
-
-
-def unquoted(config: Mapping, *above: str) -> Iterator[str]:
-    """Yield the keys of a configuration, and of the mappings in it, that are no text."""
-    for key, value in config.items():
-        place = (*above, str(key))
-        if not isinstance(key, str):
-            yield ".".join(place)
-        elif isinstance(value, Mapping):
-            yield from unquoted(value, *place)
-
-
-def nearest(word: object, known: list[str]) -> str:
-    """Return the known word that was probably meant, or all of them, as the end of a sentence."""
-    close = difflib.get_close_matches(str(word), known, n=1)
-    return f"did you mean {close[0]}?" if close else f"there are: {', '.join(known)}."
+    yield from refused(dict(config), SCHEMA, "the configuration")
 
 
 def wrong_names(config: Mapping) -> Iterator[str]:
@@ -106,6 +48,7 @@ def wrong_names(config: Mapping) -> Iterator[str]:
     try:
         configs.choose_study(config["study"])
         ensembles = plan.ensembles(config["dataset"], config["ensembles"])
+        yield from wrong_ensembles(ensembles)
         home = configs.detectors(config["dataset"])
         models = [] if configs.bundled(home) else plan.trained(plan.models(ensembles), students)
         for model in models:
@@ -114,6 +57,18 @@ def wrong_names(config: Mapping) -> Iterator[str]:
         yield from missing_data(config["dataset"])
     except WorkflowError as error:
         yield str(error)
+
+
+def wrong_ensembles(names: Iterable[str]) -> Iterator[str]:
+    """Yield a sentence for each key or value that an ensemble's file, or one nested in it, has wrong."""
+    pending = list(names)
+    for name in pending:
+        if not configs.bundled(name):
+            content, path = configs.read("ensembles", name), configs.file("ensembles", name)
+            yield from (f"{path}: {sentence}" for sentence in refused(content, ENSEMBLE, "it"))
+            pending += [
+                member for member in content["members"] if plan.is_ensemble(member) and member not in pending
+            ]
 
 
 def wrong_trainings(train: Mapping, dataset: str, home: str, models: list[str]) -> Iterator[str]:

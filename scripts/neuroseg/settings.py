@@ -28,10 +28,14 @@ TEMPLATE = "__use_yte__"
 """The key by which Snakemake takes a YAML file for a template that runs Python."""
 
 _WORDS = {
-    "tuple_type": "must be a list, such as [a, b]",
-    "list_type": "must be a list, such as [a, b]",
-    "float_parsing": "must be a valid number, such as 0.65",
-    "int_parsing": "must be a whole number, such as 3",
+    **dict.fromkeys(("tuple_type", "list_type"), "must be a list, such as [a, b]"),
+    **dict.fromkeys(("dict_type", "model_type", "model_attributes_type"), "must be keys with values"),
+    **dict.fromkeys(("float_type", "float_parsing"), "must be a valid number, such as 0.65"),
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "must be a whole number, such as 3"),
+    **dict.fromkeys(("bool_type", "bool_parsing"), "must be true or false"),
+    **dict.fromkeys(("path_type",), "must be the path of a folder, such as data/plate1"),
+    "string_type": "must be text",
+    "missing": "is missing",
 }
 """What pydantic calls a fault, and what it does not say in a user's words."""
 
@@ -164,6 +168,12 @@ def _complaint(schema: dict, place: Sequence[str], fault: dict) -> str:
     message = _WORDS.get(fault["type"], said)
     if fault["type"] == "string_type" and type(fault["input"]) in _UNQUOTED:
         message = f"must be text; put it in quotes, or YAML takes it for {_UNQUOTED[type(fault['input'])]}"
+    if fault["type"] == "union_tag_not_found":
+        named.append(fault["ctx"]["discriminator"].strip("'"))
+        message = "is missing"
+    if fault["type"] == "union_tag_invalid":
+        named.append(fault["ctx"]["discriminator"].strip("'"))
+        message = f"must be one of {fault['ctx']['expected_tags']}"
     if strange:
         named.append(str(fault["loc"][-1]))
         near = difflib.get_close_matches(named[-1], known, n=1)
@@ -182,6 +192,10 @@ def _walk(schema: dict, loc: Sequence[str | int]) -> tuple[list[str], list[str]]
     """
     named, nodes = [], [schema]
     for step in loc:
+        tagged = [node["discriminator"]["mapping"] for node in nodes if "discriminator" in node]
+        if tagged and step in tagged[0]:
+            nodes = [{"$ref": tagged[0][step]}]
+            continue
         inner = [
             child for node in nodes for option in _options(node, schema) for child in _inner(option, step)
         ]

@@ -26,8 +26,8 @@ class Kept(NamedTuple):
     Attributes:
         detections: the best are kept, in images larger than a field so many for each field.
         min_score: detections below are left out.
-        proposals: regions of each field that the first head passes on, and most of one of its maps; None for
-            as many as the model file says.
+        proposals: regions of each field that the first head passes on, and most of one of its maps, at least
+            as many as `detections`; None for as many as the model file says.
     """
 
     detections: int
@@ -38,7 +38,7 @@ class Kept(NamedTuple):
         """Write it into the `test_cfg` of a detector."""
         test_cfg.rcnn.score_thr, test_cfg.rcnn.max_per_img = self.min_score, self.detections
         if self.proposals is not None:
-            test_cfg.rpn.nms_pre = test_cfg.rpn.max_per_img = self.proposals
+            test_cfg.rpn.nms_pre = test_cfg.rpn.max_per_img = max(self.proposals, self.detections)
         test_cfg.rpn.max_per_img = max(test_cfg.rpn.max_per_img, self.detections)
 
 

@@ -100,9 +100,11 @@ def predict(
     first = {kind: list(dict.fromkeys(ids)) for kind, ids in capped.items()}
     doubted = scaling.doubts(predictor, images, pixel_size, adapted)
     seen_as = remarks.Seen(images, magnified, adapted, pixel_size, doubted, first["detections"])
-    told = remarks.sentences(seen_as)
-    for remark in (*told, *caps.sentences("proposals", first["proposals"], len(images))):
-        say(f"note: {remark}")  # proposals are too many where a first head is sure of everything
+    told, few = remarks.sentences(seen_as), caps.sentences("proposals", first["proposals"], len(images))
+    for remark in (*told, *few):
+        say(f"note: {remark}")
+    # By the model file's own number proposals are too many where a first head is sure of everything.
+    told = (*told, *few) if proposals else told
     factors = {name: float(by) for name, by in zip(coverage.images, magnified, strict=True) if by != 1}
     seen_of = remarks.unlike(seen_as), cells.of_detector(fitted), factors, adapted.structure(images)
     return Prediction(_table(parts, fitted["classes"]), coverage, told, *seen_of)

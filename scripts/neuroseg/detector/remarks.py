@@ -88,6 +88,9 @@ def unlike(seen: Seen) -> dict[str, dict[str, str]]:
             told["pixel_size"] = (
                 f"{size:.4g} µm a pixel: learnt at {seen.pixel_size_um:g}, looked at as it is"
             )
+        elif seen.magnified[at] > scaling.FAR:
+            larger = f"{seen.magnified[at]:.2g} times what was learnt from"
+            told["pixel_size"] = f"{size:.4g} µm a pixel, {larger}: cells may be missed"
         if size in seen.doubted:
             told["cell_width"] = f"cells would be {seen.doubted[size]:.3g} µm wide: is the pixel size right?"
         if image_id in capped:

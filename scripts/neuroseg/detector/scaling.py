@@ -20,7 +20,7 @@ WIDEST = 16.0
 """Images are magnified and shrunk by at most so much: beyond, one of the two pixel sizes must be wrong."""
 
 
-_FAR = 2.0
+FAR = 2.0
 """Images that are magnified or shrunk by more than this are looked at as they are, too, to compare."""
 
 _MIDDLE = 1024
@@ -80,6 +80,12 @@ def sentences(images: pd.DataFrame, pixel_size_um: float | None) -> list[str]:
             f"images of {span} µm a pixel: {len(own)} of {len(images)}, "
             f"looked at as if of {pixel_size_um:g} µm, the pixel size that the detectors learnt at"
         )
+    if (used > FAR).any():
+        told.append(
+            f"images of pixels up to {used.max():.2g} times as large as the detectors learnt at: "
+            f"{(used > FAR).sum()} of {len(images)}, in which small and pale cells may be missed, and "
+            "neighbours taken for one"
+        )
     far = beyond(images, pixel_size_um)
     if far.any():
         told.append(
@@ -118,7 +124,7 @@ def doubts(
     """
     doubted = {}
     scales = factors(images, pixel_size_um)
-    far = images.assign(scale=scales)[(scales > _FAR) | (scales < 1 / _FAR)].drop_duplicates("pixel_size_um")
+    far = images.assign(scale=scales)[(scales > FAR) | (scales < 1 / FAR)].drop_duplicates("pixel_size_um")
     for row in far.itertuples():
         image, side = load(Path(row.path)), int(_MIDDLE / max(1.0, row.scale))
         top, left = (max(0, (whole - side) // 2) for whole in image.shape)

@@ -22,7 +22,8 @@ class Comparison(NamedTuple):
         wells: how many, treated and control.
         means: of both, above 0 or 0.
         ratio: treated to control, NaN where the control's mean is 0.
-        low: lower end of the ratio's 95 % interval; NaN where there are too few wells, or a mean is 0.
+        low: lower end of the ratio's 95 % interval; NaN where there are too few wells, all are equal, or a
+            mean is 0.
         high: its upper end.
     """
 
@@ -35,7 +36,8 @@ class Comparison(NamedTuple):
     @property
     def interval(self) -> str | None:
         """The interval in words, None where there is none."""
-        return f"{text(self.low, 2)} to {text(self.high, 2)}" if np.isfinite(self.low) else None
+        digits = 2 if self.low >= 0.1 else None
+        return f"{text(self.low, digits)} to {text(self.high, digits)}" if np.isfinite(self.low) else None
 
 
 def compare(treated: pd.DataFrame, control: pd.DataFrame, column: str) -> Comparison | None:
@@ -66,8 +68,7 @@ def compare(treated: pd.DataFrame, control: pd.DataFrame, column: str) -> Compar
         squares = np.array([(fold.var(ddof=0) * fold.size()).sum() for fold in folds])
         # variance of the logarithm of either mean
         spread = squares / freedom * (weights**2 / sizes).sum(axis=1) / means**2
-        half = 0.0
         if spread.any():
             half = stats.t.ppf(0.975, spread.sum() ** 2 / (spread**2 / freedom).sum()) * np.sqrt(spread.sum())
-        low, high = ratio * np.exp(-half), ratio * np.exp(half)
+            low, high = ratio * np.exp(-half), ratio * np.exp(half)
     return Comparison((int(sizes[0].sum()), int(sizes[1].sum())), (means[0], means[1]), ratio, low, high)

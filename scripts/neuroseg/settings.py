@@ -33,7 +33,7 @@ _WORDS = {
     **dict.fromkeys(("float_type", "float_parsing"), "must be a valid number, such as 0.65"),
     **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "must be a whole number, such as 3"),
     **dict.fromkeys(("bool_type", "bool_parsing"), "must be true or false"),
-    **dict.fromkeys(("path_type",), "must be the path of a folder, such as data/plate1"),
+    "path_type": "must be the path of a folder, such as data/plate1",
     "string_type": "must be text",
     "missing": "is missing",
 }

@@ -21,7 +21,8 @@ WIDEST = 16.0
 
 
 FAR = 2.0
-"""Images that are magnified or shrunk by more than this are looked at as they are, too, to compare."""
+"""Images that are magnified or shrunk by more than this are looked at as they are, too, to compare; what is
+magnified by more lacks detail."""
 
 _MIDDLE = 1024
 """Pixels of a side, at most, of the middle of an image that is compared."""

@@ -33,7 +33,7 @@ endef
 export WRITE_PATH
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo record sync tags verify reproduce test test-viewers coverage benchmark learning predict measures accuracy lint format conda-files clean clean-venv
+.PHONY: help setup demo record sync tags verify reproduce test coverage test-viewers benchmark learning predict measures accuracy lint format conda-files clean clean-venv
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -69,11 +69,11 @@ test: setup ## run the tests (WORKERS=2 side by side; PYTEST_ARGS="-k rle" choos
 coverage: setup ## run the tests and tell which lines of the library none of them reaches
 	OMP_NUM_THREADS=1 pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --cov --cov-report=term-missing:skip-covered $(PYTEST_ARGS)
 
-# Their environment finds this one's packages after its own.
+# The newest, as users have them; their environment finds this one's packages after its own.
 test-viewers: export QT_QPA_PLATFORM = offscreen
 test-viewers: setup ## open exported masks by napari's and OME-Zarr's own readers, in an environment of their own (1 GB)
 	@python -m venv $(VENV)-viewers
-	@$(VENV)-viewers/bin/pip install --quiet napari==0.9.2 ome-zarr==0.18.0
+	@$(VENV)-viewers/bin/pip install --quiet napari ome-zarr
 	@python -c "$$WRITE_PATH" $(VENV)-viewers
 	$(VENV)-viewers/bin/python -m pytest -p no:napari -p no:napari-plugin-engine -o filterwarnings= tests/test_exports.py
 

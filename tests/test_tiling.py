@@ -244,9 +244,10 @@ def test_what_is_not_known_of_pixel_sizes_is_said_in_a_sentence_each():
     assert scaling.sentences(listed(1.24, 1.24), 1.24) == []
     (unknown,) = scaling.sentences(listed(0.62), None)
     assert "do not know the pixel size" in unknown
-    silent, shown = scaling.sentences(listed(0.62, None, 3.1), 1.24)
+    silent, shown, coarse = scaling.sentences(listed(0.62, None, 3.1), 1.24)
     assert "of unknown pixel size: 1 of 3," in silent
     assert "images of 0.62 to 3.1 µm a pixel: 2 of 3," in shown
+    assert "up to 2.5 times as large as the detectors learnt at: 1 of 3," in coarse
     (far,) = scaling.sentences(listed(50.0), 1.24)
     assert "is the pixel size right?" in far
     assert scaling.beyond(listed(50.0, 1.24, None, 0.62), 1.24).tolist() == [True, False, False, False]

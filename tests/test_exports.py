@@ -97,25 +97,26 @@ def test_label_images_hold_each_cell_under_its_instance_id_and_one(written):
     assert not tifffile.imread(folder / "empty_masks.tif").any()
 
 
-def test_naparis_own_reader_opens_label_images(written):
+@pytest.fixture
+def opened_by_napari(written):
+    """Napari's own readers and writers, and an exported label image as they read it."""
     builtins = pytest.importorskip(
         "napari_builtins.io",
         reason="napari is not among the requirements (700 MB with Qt): make test-viewers",
     )
     path = str(written("labels") / "labels" / "a_masks.tif")
     ((labels, *_),) = builtins.napari_get_reader(path)(path)
-    assert (np.asarray(labels) == label_image()).all()
+    return builtins, np.asarray(labels)
 
 
-def test_corrections_that_napari_itself_saves_are_read_back(written, tmp_path):
-    builtins = pytest.importorskip(
-        "napari_builtins.io",
-        reason="napari is not among the requirements (700 MB with Qt): make test-viewers",
-    )
-    path = str(written("labels") / "labels" / "a_masks.tif")
-    ((labels, *_),) = builtins.napari_get_reader(path)(path)
-    corrected = np.asarray(labels).copy()
-    corrected[corrected == 1] = 9
+def test_naparis_own_reader_opens_label_images(opened_by_napari):
+    _, labels = opened_by_napari
+    assert (labels == label_image()).all()
+
+
+def test_corrections_that_napari_itself_saves_are_read_back(opened_by_napari, tmp_path):
+    builtins, labels = opened_by_napari
+    corrected = np.where(labels == 1, 9, labels)
     saved = builtins.napari_write_labels(str(tmp_path / "a_masks.tif"), corrected, {"name": "a_masks"})
     found = decode_labels(Path(saved), HEIGHT, WIDTH)
     assert found.faults == []

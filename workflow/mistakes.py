@@ -131,15 +131,13 @@ def wrong_source(source: str, before: tuple[str, str] | None) -> str | None:
 def wrong_shares(key: str, shares: Mapping[str, float]) -> Iterator[str]:
     """Yield what is wrong with the data sets that are learnt from beside a training's own."""
     known = configs.known("datasets")
-    for name, share in shares.items():
+    for name in shares:
         if name not in known:
             yield f"there is no data set {name}; {nearest(name, known)}"
         elif name == key.split("/")[0]:
             yield f"{name} is learnt from anyway; leave it out here."
         elif configs.read("datasets", name)["format"] == "folder":
             yield f"the images of {name} have no annotations to learn from."
-        elif not 0 < share < 1:
-            yield f"the share of {name} is {share}; it must be above 0 and below 1."
     if sum(shares.values()) >= 1:
         yield f"the shares sum to {sum(shares.values()):.3g}; below 1, the rest is the data set's own."
 

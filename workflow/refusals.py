@@ -4,6 +4,7 @@ import difflib
 import json
 import math
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 import jsonschema
@@ -30,12 +31,13 @@ BOUNDS = {
 
 def refused(content: dict, schema: Path, what: str) -> Iterator[str]:
     """Yield a sentence for each key or value of a file's content that a schema refuses."""
-    validator = jsonschema.Draft202012Validator(configs.load(schema))
     place = next(nowhere(content), None)
     if place is not None:
         yield f"{place}: must be a number, not infinite or .nan."
         return
-    for fault in sorted(validator.iter_errors(content), key=lambda fault: list(map(str, fault.path))):
+    for fault in sorted(
+        _validator(schema).iter_errors(content), key=lambda fault: list(map(str, fault.path))
+    ):
         place = ".".join(map(str, fault.path))
         if fault.validator == "additionalProperties" and isinstance(fault.schema.get("properties"), dict):
             known = list(fault.schema["properties"])
@@ -44,6 +46,11 @@ def refused(content: dict, schema: Path, what: str) -> Iterator[str]:
                 yield f"{what} has no key {whole}; {nearest(key, known)}"
         else:
             yield f"{place or what}: {worded(fault)}"
+
+
+@cache
+def _validator(schema: Path) -> jsonschema.Draft202012Validator:
+    return jsonschema.Draft202012Validator(configs.load(schema))
 
 
 def worded(fault: jsonschema.ValidationError) -> str:

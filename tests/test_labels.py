@@ -44,6 +44,11 @@ WRITERS = {
     "x_masks.tif": lambda path: tifffile.imwrite(path, LABELS),
     "x_masks.png": lambda path: Image.fromarray(LABELS).save(path),
     "x_cp_masks.png": lambda path: Image.fromarray(LABELS).save(path),
+    "x_masks.TIF": lambda path: tifffile.imwrite(path, LABELS),
+    "x_Masks.tif": lambda path: tifffile.imwrite(path, LABELS),
+    "x_masks.ome.tif": lambda path: tifffile.imwrite(path, LABELS),
+    "x_masks.btf": lambda path: tifffile.imwrite(path, LABELS, bigtiff=True),
+    "x_LABELS.PNG": lambda path: Image.fromarray(LABELS).save(path),
     "x_masks.npy": lambda path: np.save(path, LABELS),
     "x_seg.npy": lambda path: cellpose(
         path, {"masks": LABELS, "filename": "x.png", "diams": np.float64(30.0)}
@@ -62,20 +67,71 @@ def test_labels_beside_an_image_are_read_as_cellpose_keeps_them(tmp_path, name):
     assert source.notes.empty
 
 
-def test_images_and_masks_in_folders_are_read_as_stardist_keeps_them(tmp_path):
-    picture(tmp_path / "images" / "x.png")
+@pytest.mark.parametrize(
+    ("image", "mask"),
+    [("x.png", "x.tif"), ("x.png", "x.TIF"), ("\u00e4.png", "a\u0308.tif"), ("x.PNG", "x.bmp")],
+)
+def test_images_and_masks_in_folders_are_read_as_stardist_keeps_them(tmp_path, image, mask):
+    picture(tmp_path / "images" / image)
     (tmp_path / "masks").mkdir()
-    tifffile.imwrite(tmp_path / "masks" / "x.tif", LABELS.astype(np.int32))
+    if mask.endswith(".bmp"):
+        Image.fromarray(np.where(LABELS == 300, 3, LABELS).astype(np.uint8)).save(tmp_path / "masks" / mask)
+    else:
+        tifffile.imwrite(tmp_path / "masks" / mask, LABELS.astype(np.int32))
     source = read(tmp_path)
     assert rle.areas(source.masks).tolist() == AREAS
     assert len(source.images) == 1
+    assert source.notes.empty
 
 
-def test_an_image_without_labels_is_not_annotated(tmp_path):
+def test_an_image_without_labels_is_not_annotated_and_listed(tmp_path):
     picture(tmp_path / "x.png")
     picture(tmp_path / "y.png", 1)
     tifffile.imwrite(tmp_path / "x_masks.tif", LABELS)
-    assert read(tmp_path).images["annotated"].tolist() == [True, False]
+    source = read(tmp_path)
+    assert source.images["annotated"].tolist() == [True, False]
+    assert source.notes[["check", "image", "where"]].to_numpy().tolist() == [["unpaired", 1, "y.png"]]
+
+
+@pytest.mark.parametrize(
+    ("keys", "first", "alone"),
+    [
+        ({}, "x_masks.tif", "zz_Masks.TIF"),
+        ({}, "x_masks.tif", "sub/zz_masks.jpg"),
+        ({}, "x_masks.tif", "x_overlay.png"),
+        ({}, "x_masks.tif", "y.czi"),
+        ({"images": ["images"], "annotations": "masks"}, "masks/x.tif", "masks/zz.tif"),
+        ({"images": ["images"], "annotations": "masks"}, "masks/x.tif", "images/x_masks.png"),
+        ({"images": ["images"], "annotations": "."}, "x.tif", "zz_masks.tif"),
+        ({"format": "rois"}, "x_RoiSet.ZIP", "zz_rois.zip"),
+        ({"format": "geojson"}, "x.GeoJSON", "zz.geojson"),
+    ],
+)
+def test_an_annotation_file_without_image_is_listed(tmp_path, keys, first, alone):
+    picture(tmp_path / (keys.get("images") or [""])[0] / "x.png")
+    for name in (first, alone):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        if name.lower().endswith(".tif"):
+            tifffile.imwrite(tmp_path / name, LABELS)
+        elif name.lower().endswith(".zip"):
+            roiwrite(tmp_path / f"{name}.zip", ImagejRoi.frompoints(np.array([[5, 5], [20, 5], [20, 15]])))
+            (tmp_path / f"{name}.zip").rename(tmp_path / name)
+        else:
+            (tmp_path / name).write_text("[]")
+    source = read(tmp_path, **keys)
+    assert source.images[["image_id", "annotated"]].to_numpy().tolist() == [["x", True]]
+    assert source.notes[["check", "image", "where"]].to_numpy().tolist() == [["passed_over", -1, alone]]
+
+
+def test_of_two_label_images_the_one_that_is_not_read_is_listed(tmp_path):
+    picture(tmp_path / "x.png")
+    for name in ("x_masks.tif", "x_cp_masks.png"):
+        WRITERS[name](tmp_path / name)
+    (note,) = read(tmp_path).notes.itertuples()
+    assert (note.where, note.message) == (
+        "x_cp_masks.png",
+        "the cells of x.png are read from x_masks.tif instead",
+    )
 
 
 def test_a_folder_without_any_labels_is_refused(tmp_path):
@@ -114,6 +170,16 @@ def test_what_is_no_label_image_stops_the_run_by_its_name(tmp_path, name):
     with pytest.raises(DataError, match=words) as caught:
         quality.check(*source, readers.survey(source.images["path"]), settings)
     assert "x_masks.tif" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["x_masks.jpg", "x_masks.JPEG", "x_masks.png", "x_masks.tif"])
+def test_a_label_image_that_is_a_jpeg_is_refused(tmp_path, name):
+    picture(tmp_path / "x.png")
+    grey = Image.fromarray(LABELS.astype(np.uint8))
+    grey.save(tmp_path / name, "TIFF" if name.endswith("tif") else "JPEG", compression="jpeg")
+    (note,) = read(tmp_path).notes.itertuples()
+    assert (note.check, note.where) == ("rle_syntax", name)
+    assert "compressed as JPEG" in note.message
 
 
 def test_an_only_cell_may_have_two_pieces(tmp_path):

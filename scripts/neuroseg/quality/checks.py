@@ -25,7 +25,10 @@ class Check(NamedTuple):
 
 
 CHECKS: dict[str, Check] = {
-    "passed_over": Check("keep", "error", "a file that was taken for no image, and is not read"),
+    "passed_over": Check(
+        "keep", "error", "a file that was taken for no image, or for no image's annotation, and is not read"
+    ),
+    "unpaired": Check("keep", "error drop", "an image without an annotation file (keep: without annotation)"),
     "image_missing": Check("error", "drop keep", "an annotated image without a file (keep: its cells stay)"),
     "image_unreadable": Check("error", "drop", "a file that cannot be decoded"),
     "image_channels": Check("error", "drop", "colour, transparency, or several images in a file"),

@@ -54,10 +54,9 @@ def images(
     """
     taken, passed = [], []
     for path, reason in walk(folder):
-        suffix = path.suffix.lower()
         if reason is None and path.name.startswith("."):
             continue
-        if reason is None and suffix not in SUFFIXES and suffix not in _FOREIGN:
+        if reason is None and path.suffix.lower() not in SUFFIXES and foreign(path) is None:
             continue
         reason = reason or _reason(path, path.relative_to(folder).as_posix(), include, exclude)
         if reason is None:
@@ -65,6 +64,12 @@ def images(
         else:
             passed.append((path, reason))
     return sorted(taken), sorted(passed)
+
+
+def foreign(path: Path) -> str | None:
+    """Return why a file of another program's format is not read, and how to convert it; else None."""
+    name = path.name.lower()
+    return next((words for ending, words in _FOREIGN.items() if name.endswith(ending)), None)
 
 
 def is_result(name: str) -> bool:
@@ -77,8 +82,8 @@ def _reason(path: Path, below: str, include: Sequence[str], exclude: Sequence[st
         return "the dataset file excludes it"
     if include and not any(_matches(path.name, below, pattern) for pattern in include):
         return "the dataset file does not include it"
-    if path.suffix.lower() in _FOREIGN:
-        return _FOREIGN[path.suffix.lower()]
+    if path.suffix.lower() not in SUFFIXES:
+        return foreign(path)
     if include:
         return None
     stem = path.stem.removesuffix(".ome")

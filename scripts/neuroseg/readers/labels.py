@@ -16,8 +16,14 @@ from neuroseg.readers.pairs import Annotation, read_pairs
 from neuroseg.readers.source import Source
 
 _TAGS = ("_masks", "_cp_masks", "_mask", "_labels", "_label")
-_SUFFIXES = (".tif", ".tiff", ".png", ".npy")
-ENDINGS = (*(f"{tag}{suffix}" for tag in _TAGS for suffix in _SUFFIXES), "_seg.npy")
+_TIFF = (".tif", ".tiff", ".btf", ".tf8", ".tf2", ".stk")
+_SUFFIXES = (".tif", ".tiff", ".png", ".npy", ".ome.tif", ".ome.tiff", *_TIFF[2:], ".bmp", ".jpg", ".jpeg")
+_LOSSY = "it is compressed as JPEG, which changes the cells' numbers; save it as TIFF or PNG from the source"
+ENDINGS = (
+    *(f"{tag}{suffix}" for tag in _TAGS for suffix in _SUFFIXES[:4]),
+    "_seg.npy",
+    *(f"{tag}{suffix}" for tag in _TAGS for suffix in _SUFFIXES[4:]),
+)
 """What the label image of x is called beside it: x_masks.tif, x_cp_masks.png, x_seg.npy and so on."""
 
 _SAFE = {
@@ -32,6 +38,8 @@ _WHITE = (255, 65535)
 
 _PIECES = 2
 """More pieces than these of one number alone are cells that nobody numbered."""
+
+_JPEG = (tifffile.COMPRESSION.OJPEG, tifffile.COMPRESSION.JPEG)
 
 
 def read(dataset: Labels) -> Source:
@@ -99,11 +107,17 @@ def _fault(labels: np.ndarray, height: int, width: int) -> str | None:
 
 
 def _array(path: Path) -> np.ndarray:
-    if path.suffix == ".npy":
+    suffix = path.suffix.lower()
+    if suffix == ".npy":
         return _load(path)
-    if path.suffix in (".tif", ".tiff"):
-        return tifffile.imread(path)
+    if suffix in _TIFF:
+        with tifffile.TiffFile(path) as file:
+            if any(page.compression in _JPEG for page in file.pages):
+                raise ValueError(_LOSSY)
+            return file.asarray()
     with Image.open(path) as image:
+        if image.format == "JPEG":
+            raise ValueError(_LOSSY)
         return np.asarray(image)
 
 

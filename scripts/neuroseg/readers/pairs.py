@@ -12,17 +12,16 @@ from neuroseg import rle
 from neuroseg.errors import DataError
 from neuroseg.readers.dataset import GeoJson, Labels, Rois
 from neuroseg.readers.experiment import describe
-from neuroseg.readers.found import is_result
-from neuroseg.readers.pixels import ImageError, read_image
+from neuroseg.readers.found import foreign, is_result, walk
+from neuroseg.readers.partners import Partners, ends_in
+from neuroseg.readers.pixels import SUFFIXES, ImageError, read_image
 from neuroseg.readers.source import (
     Note,
     Source,
     distinct,
-    file_name,
+    folded,
     identity,
-    image_files,
     image_rows,
-    marked,
     name_texts,
     notes_frame,
 )
@@ -43,10 +42,12 @@ Decode = Callable[[Path, int, int], Annotation]
 def read_pairs(dataset: Labels | Rois | GeoJson, endings: Sequence[str], decode: Decode) -> Source:
     """Read every image below the folders with the annotation file of its name; one without is not annotated.
 
+    Notes name every image without annotation file, and every such file without image.
+
     Args:
         dataset: the dataset file; its `annotations` is the folder of the annotation files.
-        endings: what their names have after the image's name. Where they lie beside the images, files so
-            named are taken for no images.
+        endings: what their names have after the image's name, in capitals or not. Where they lie beside the
+            images, files so named are taken for no images.
         decode: reads one file.
 
     Raises:
@@ -56,25 +57,38 @@ def read_pairs(dataset: Labels | Rois | GeoJson, endings: Sequence[str], decode:
     cells: list[tuple[int, str, str | None]] = []
     parts: list[rle.Runs] = []
     notes: list[Note] = []
+    partners, read = Partners(dataset, endings), set[Path]()
+    passed: dict[Path, str] = {}
+    spare: dict[Path, str] = {}
     listed = [
-        (dataset.root / name, _images(dataset.root / name, dataset, endings)) for name in dataset.images
+        (dataset.root / name, _images(dataset.root / name, dataset, endings, passed))
+        for name in dataset.images
     ]
     ids = iter(distinct([path.relative_to(dataset.root) for _, paths in listed for path in paths]))
     for folder, paths in listed:
         for path in paths:
             image_id, where = next(ids), path.relative_to(dataset.root).as_posix()
-            at, file = len(rows), _partner(path, folder, image_id, dataset, endings)
+            at, fitting = len(rows), partners.of(path, folder, image_id)
+            file = fitting[0] if fitting else None
             row = {"image_id": image_id, "path": str(path), "where": where}
             rows.append(row | {"subset": dataset.subset, "annotated": file is not None})
-            size = _size(path) if file is not None else None
-            if file is None or size is None:
-                continue  # nothing to read, or an image that cannot be read, which the survey says
+            if file is None:
+                notes.append(Note("unpaired", at, -1, where, "the image has no annotation file"))
+                continue
+            place, size = file.relative_to(dataset.root).as_posix(), _size(path)
+            read.add(file)
+            spare |= dict.fromkeys(fitting[1:], f"the cells of {where} are read from {place} instead")
+            if size is None:
+                continue  # an image that cannot be read, which the survey says
             found = decode(file, *size)
-            place = file.relative_to(dataset.root).as_posix()
             rows[-1] |= {"height": size[0], "width": size[1]}
             notes += [Note(check, at, -1, place, words) for check, words in found.faults]
             cells += [(at, f"{place}:{name}", kind) for name, kind in found.cells]
             parts.append(found.masks)
+    images_found = [path for _, paths in listed for path in paths]
+    for file in partners.without_image(read, [*images_found, *passed]):
+        passed[file] = spare.get(file, "there is no image of this annotation file's name")
+    notes += _passed_over({**partners.passed, **passed}, dataset.root)
     if not any(row["annotated"] for row in rows):
         names = ", ".join(f"x{ending}" for ending in endings[:4])
         raise DataError(
@@ -83,48 +97,59 @@ def read_pairs(dataset: Labels | Rois | GeoJson, endings: Sequence[str], decode:
         )
     below = [Path(row["path"]).relative_to(dataset.root) for row in rows]
     images, told = describe(image_rows(rows), [name_texts(path) for path in below], dataset)
-    own = images["cell_type"].to_numpy(object)
-    table = pd.DataFrame(cells, columns=["image", "where", "cell_type"], dtype=object).astype(
-        {"image": "int64"}
-    )
-    kinds = [kind if kind is not None else own[at] for at, _, kind in cells]
-    table["cell_type"] = pd.Series(kinds, dtype=object)
+    table = _table(cells, images)
     return Source(images, table, rle.concatenate(parts), notes_frame([*notes, *told]))
 
 
-def _images(folder: Path, dataset: Labels | Rois | GeoJson, endings: Sequence[str]) -> list[Path]:
+def _passed_over(reasons: dict[Path, str], root: Path) -> list[Note]:
+    return [
+        Note("passed_over", -1, -1, file.relative_to(root).as_posix(), reason)
+        for file, reason in sorted(reasons.items())
+    ]
+
+
+def _table(cells: list[tuple[int, str, str | None]], images: pd.DataFrame) -> pd.DataFrame:
+    """Return the cells as annotations; one without a type of its own has its image's."""
+    own = images["cell_type"].to_numpy(object)
+    table = pd.DataFrame(cells, columns=["image", "where", "cell_type"], dtype=object)
+    kinds = [kind if kind is not None else own[at] for at, _, kind in cells]
+    return table.astype({"image": "int64"}).assign(cell_type=pd.Series(kinds, dtype=object))
+
+
+def _images(
+    folder: Path, dataset: Labels | Rois | GeoJson, endings: Sequence[str], passed: dict[Path, str]
+) -> list[Path]:
+    """Return a folder's images; what else looks like one joins `passed`, with why it is none."""
     annotations = dataset.root / dataset.annotations
-    files = image_files(folder, recursive=True)
-    apart = annotations.resolve() != folder.resolve() and annotations.is_relative_to(folder)
-    files = [path for path in files if not (apart and path.is_relative_to(annotations))]
-    if annotations.resolve() == folder.resolve():
-        files = [path for path in files if not any(path.name.endswith(ending) for ending in endings)]
-    else:  # corrected label images that were left beside the images are none
-        files = [path for path in files if not is_result(identity(path))]
+    beside = annotations.resolve() == folder.resolve()
+    apart = not beside and annotations.is_relative_to(folder)
+    files = []
+    if not folder.is_dir():
+        raise DataError(
+            f"{folder}: there is no such folder of images; correct root or images in the dataset file."
+        )
+    for path, reason in walk(folder):
+        if apart and path.is_relative_to(annotations):
+            continue
+        if reason is None and (
+            path.name.startswith(".") or (beside and any(ends_in(path.name, ending) for ending in endings))
+        ):
+            continue
+        reason = reason or foreign(path)
+        if reason is None and path.suffix.lower() not in SUFFIXES:
+            continue
+        if reason is None and is_result(identity(path)):
+            reason = "by its name it is an earlier result, not an image; rename it if it is one"
+        if reason is None:
+            files.append(path)
+        else:
+            passed[path] = reason
     if not files:
         raise DataError(
-            f"{folder}: there is no PNG, TIFF or JPEG image in this folder; correct root or images."
+            f"{folder}: there is no PNG, TIFF or JPEG image in this folder; correct root or images.",
+            *folded([f"{path}: {reason}." for path, reason in sorted(passed.items())]),
         )
-    return files
-
-
-def _partner(
-    path: Path, folder: Path, image_id: str, dataset: Labels | Rois | GeoJson, endings: Sequence[str]
-) -> Path | None:
-    """Return the annotation file of an image.
-
-    It has the image's name and lies in the same place below the folder of annotations; or it lies in that
-    folder itself and is called by the image's id, here or in a folder without annotation, as exports are.
-    """
-    annotations = dataset.root / dataset.annotations
-    names = [annotations / path.relative_to(folder).parent / identity(path)]
-    below = [path.relative_to(base) for base in (folder, dataset.root)]
-    for known in dict.fromkeys(
-        [image_id, *("__".join((*each.parts[:-1], identity(path))) for each in below)]
-    ):
-        names += [annotations / file_name(known), annotations / marked(known)]
-    found = (name.with_name(f"{name.name}{ending}") for name in names for ending in endings)
-    return next((file for file in found if file != path and file.is_file()), None)
+    return sorted(files)
 
 
 def _size(path: Path) -> tuple[int, int] | None:

@@ -129,6 +129,12 @@ def test_each_heavy_library_has_one_door(file):
     assert {library for library in used if here not in DOORS[library].split()} == set()
 
 
+def test_pillow_opens_files_in_one_place():
+    opening = {file.relative_to(LIBRARY).as_posix() for file in MODULES if "Image.open(" in file.read_text()}
+    assert opening == {"readers/pictures.py"}
+    assert not [file for file in (*STEPS, *MODULES) if "cv2.imread" in file.read_text()]
+
+
 def test_the_chain_imports_snakemake_its_yaml_and_the_standard_library_only():
     text = "\n".join((ROOT / "workflow" / name).read_text() for name in ("plan.py", "configs.py"))
     tree = ast.parse(text)

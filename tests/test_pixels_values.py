@@ -1,12 +1,15 @@
 """Grey values as writers meant them: depth, white as zero, other number types, inks, nearly grey colour."""
 
+import os
+
 import imagecodecs
 import numpy as np
 import pytest
 import tifffile
-from PIL import Image
+from PIL import EpsImagePlugin, Image
 
 from neuroseg import readers
+from neuroseg.readers import labels
 from neuroseg.readers.grey import from_inks, turned_over, whole
 
 NOISE = np.random.default_rng(0).integers(90, 170, (64, 80)).astype(np.uint8)
@@ -149,6 +152,48 @@ def test_a_png_under_another_ending_is_read_by_its_content(tmp_path, suffix):
     Image.fromarray(NOISE).save(tmp_path / "a.png")
     (tmp_path / "a.png").rename(tmp_path / f"a.{suffix}")
     assert (read(tmp_path / f"a.{suffix}") == NOISE).all()
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("EPS", "PostScript"),
+        ("PDF", "PDF"),
+        ("GIF", "GIF"),
+        ("WEBP", "WebP"),
+        ("PPM", "PPM or PGM"),
+        ("JPEG2000", "JPEG 2000"),
+        ("AVIF", "AVIF"),
+        ("ICO", "an icon"),
+        ("TGA", "that of no PNG, TIFF, JPEG or BMP"),
+    ],
+)
+def test_no_other_format_is_opened_whatever_its_name(tmp_path, monkeypatch, kind, name):
+    called = tmp_path / "called"
+    for program in ("gs", "gswin64c"):
+        (tmp_path / program).write_text(f"#!/bin/sh\ntouch '{called}'\n")
+        (tmp_path / program).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(EpsImagePlugin, "gs_binary", None)  # looked for anew
+    Image.fromarray(NOISE).save(tmp_path / "a.jpg", format=kind)
+    with pytest.raises(readers.ImageError, match=f"content is {name}") as caught:
+        read(tmp_path / "a.jpg")
+    assert caught.value.check == "image_unreadable"
+    (tmp_path / "a.jpg").rename(tmp_path / "a_masks.png")
+    faults = labels.decode(tmp_path / "a_masks.png", *NOISE.shape).faults
+    assert f"content is {name}" in faults[0][1]
+    assert not called.exists()
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_label_images_are_read_by_their_content_and_at_any_size(tmp_path, monkeypatch, suffix):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    numbered = np.zeros((8, 8), np.uint8)
+    numbered[1:4, 1:4] = 7
+    for kind in ("PNG", "TIFF"):
+        Image.fromarray(numbered).save(tmp_path / f"a.{suffix}", format=kind)
+        found = labels.decode(tmp_path / f"a.{suffix}", 8, 8)
+        assert (found.cells, found.faults) == ([("label 7", None)], [])
 
 
 def test_an_image_larger_than_pillow_trusts_is_read_and_pillows_own_limit_stays(tmp_path, monkeypatch):

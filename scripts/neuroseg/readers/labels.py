@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import tifffile
-from PIL import Image
 from scipy import ndimage
 
 from neuroseg import rle
 from neuroseg.readers.dataset import Labels
 from neuroseg.readers.pairs import Annotation, read_pairs
+from neuroseg.readers.pictures import TIFF, opened
 from neuroseg.readers.source import Source
 
 _TAGS = ("_masks", "_cp_masks", "_mask", "_labels", "_label")
@@ -107,15 +107,16 @@ def _fault(labels: np.ndarray, height: int, width: int) -> str | None:
 
 
 def _array(path: Path) -> np.ndarray:
-    suffix = path.suffix.lower()
-    if suffix == ".npy":
+    if path.suffix.lower() == ".npy":
         return _load(path)
-    if suffix in _TIFF:
+    with path.open("rb") as stream:
+        is_tiff = stream.read(4) in TIFF
+    if is_tiff:
         with tifffile.TiffFile(path) as file:
             if any(page.compression in _JPEG for page in file.pages):
                 raise ValueError(_LOSSY)
             return file.asarray()
-    with Image.open(path) as image:
+    with opened(path) as image:
         if image.format == "JPEG":
             raise ValueError(_LOSSY)
         return np.asarray(image)

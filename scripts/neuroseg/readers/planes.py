@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import imagecodecs
 import numpy as np
 import tifffile
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from neuroseg.readers import ome
 from neuroseg.readers.grey import GreyError, from_inks, turned_over
+from neuroseg.readers.pictures import TIFF, opened
 from neuroseg.readers.scale import Scale, tiff_scale
 from neuroseg.readers.series import PLANE
 from neuroseg.readers.stacks import Choice, Part, Spec, parts, plane
-from neuroseg.tables import MOST_PIXELS
 
-_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _GRID = 16
 
 
@@ -40,38 +37,21 @@ def decode(path: Path, spec: Spec | None = None, inverted: bool = False) -> tupl
         head = file.read(26)
     if not head:
         raise ValueError("it is empty: copy it anew")
-    if head[:4] in _TIFF:
+    if head[:4] in TIFF:
         return _read_tiff(path, spec, inverted)
     # Pillow reads 16-bit colour as 8 bit
     deep_png = head[:4] == b"\x89PNG" and head[24:26] in (b"\x10\x02", b"\x10\x04", b"\x10\x06")
     return (imagecodecs.png_decode(path.read_bytes()) if deep_png else _read_pillow(path)), Scale(None, None)
 
 
-@contextmanager
-def _of_any_size() -> Iterator[None]:
-    """Let Pillow read mosaics that it takes for an attack on memory, but none larger than any image here."""
-    before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, MOST_PIXELS
-    try:
-        yield
-    finally:
-        Image.MAX_IMAGE_PIXELS = before
-
-
 def _read_pillow(path: Path) -> np.ndarray:
-    with _of_any_size(), _opened(path) as image:
+    with opened(path) as image:
         planes = getattr(image, "n_frames", 1)
         if planes > 1:
             raise GreyError("image_channels", f"is a stack of {planes} planes, save each as its own file")
         if image.mode == "CMYK":
             return from_inks(np.asarray(image))
         return np.asarray(image.convert("RGBA") if image.mode in ("P", "PA") else image)
-
-
-def _opened(path: Path) -> Image.Image:
-    try:
-        return Image.open(path)
-    except UnidentifiedImageError:
-        raise ValueError("its content is that of no PNG, TIFF, JPEG or BMP") from None
 
 
 def images_of(path: Path, choice: Choice) -> list[Part]:
@@ -82,7 +62,7 @@ def images_of(path: Path, choice: Choice) -> list[Part]:
         DataError: the dataset file names a channel or depth that is not there.
     """
     with path.open("rb") as file:
-        if file.read(4) not in _TIFF:
+        if file.read(4) not in TIFF:
             return []
     with tifffile.TiffFile(path) as file:
         _refuse_cut_off(file)

@@ -136,6 +136,26 @@ def test_a_tinted_image_and_few_bright_cells_on_black_are_colour(tmp_path):
             read(tmp_path / f"{name}.png")
 
 
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+@pytest.mark.parametrize("name", ["a.tif", "a.png"])
+def test_colour_is_told_by_the_range_in_use_whatever_the_container(tmp_path, bits, name):
+    def write(samples: np.ndarray) -> None:
+        if name == "a.tif":
+            tifffile.imwrite(tmp_path / name, samples, photometric="rgb")
+        else:
+            (tmp_path / name).write_bytes(imagecodecs.png_encode(samples))
+
+    plane = NOISE.astype(np.uint16) << (bits - 8)
+    write(np.stack([plane, plane // 4, plane // 8], axis=2))
+    with pytest.raises(readers.ImageError, match="is in colour .100 % of its pixels"):
+        read(tmp_path / name)
+    nearly = coloured(plane)
+    nearly[..., 1] += 8 << (bits - 8)
+    nearly[60:62, 60:78] = (65535, 65535, 0)  # a scale bar, brighter than the camera's white
+    write(nearly)
+    assert (read(tmp_path / name)[:60] == np.rint(nearly[:60].mean(2))).all()
+
+
 def test_a_palette_that_tints_grey_values_leaves_them_and_one_of_greys_is_followed(tmp_path):
     ramp = np.arange(256, dtype=np.uint16) * 257
     tint = np.stack([np.zeros(256, np.uint16), ramp, np.zeros(256, np.uint16)])

@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 _NEARLY = 12 / 255
-"""Channels that differ by at most this share of the full range differ by a JPEG's noise, not by colour."""
+"""Channels that differ by at most this share of the range in use differ by a JPEG's noise, not by colour."""
+
+_BITS = (8, 10, 12, 14)
+"""Depths of cameras whose values are stored in 16 bits or more."""
 
 _COLOURED = 0.01
 """Up to this share of the pixels may be in colour on an otherwise grey image: a scale bar, a time stamp."""
@@ -27,8 +30,8 @@ def grey(image: np.ndarray) -> np.ndarray:
     """Return the grey plane of samples (height, width) or (height, width, channels), uint8 or uint16.
 
     uint8 and uint16 stay as they are. Other numbers go by `whole`. Equal channels are one; channels that
-    differ by little, or in few pixels, are averaged. A last channel of two or four is opacity, which must be
-    full.
+    differ by little, or in few pixels, are averaged: little is measured by the range of the camera, which may
+    have given fewer bits than 16. A last channel of two or four is opacity, which must be full.
 
     Raises:
         GreyError: colour, transparency, or samples that are no real numbers.
@@ -47,8 +50,9 @@ def grey(image: np.ndarray) -> np.ndarray:
     if (image == image[..., :1]).all():
         return np.ascontiguousarray(image[..., 0])
     bright = image.max(2)
-    coloured = bright - image.min(2) > _NEARLY * full
-    if coloured.mean() > (_COLOURED if np.median(bright) > _DARK * full else 0):
+    used = highest(np.quantile(bright, 1 - _COLOURED), 8 * image.itemsize)
+    coloured = bright - image.min(2) > _NEARLY * used
+    if coloured.mean() > (_COLOURED if np.median(bright) > _DARK * used else 0):
         raise GreyError(
             "image_channels",
             f"is in colour ({100 * coloured.mean():.0f} % of its pixels), "
@@ -81,6 +85,11 @@ def whole(image: np.ndarray) -> np.ndarray:
         return values.astype(np.uint16)
     moved = np.where(finite, values - min(low, 0), 0)
     return np.rint(moved * (65535 / (moved.max() or 1))).astype(np.uint16)
+
+
+def highest(value: float, bits: int) -> int:
+    """Return the highest value of the camera that a value is from: of 8, 10, 12 or 14 bits, or all `bits`."""
+    return 2 ** next((fewer for fewer in _BITS if fewer < bits and value < 2**fewer), bits) - 1
 
 
 def turned_over(image: np.ndarray, bits: int) -> np.ndarray:

@@ -10,7 +10,7 @@ from PIL import EpsImagePlugin, Image
 
 from neuroseg import readers
 from neuroseg.readers import labels
-from neuroseg.readers.grey import from_inks, turned_over, whole
+from neuroseg.readers.grey import from_inks, from_tint, turned_over, whole
 
 NOISE = np.random.default_rng(0).integers(90, 170, (64, 80)).astype(np.uint8)
 DEEP = NOISE.astype(np.uint16) * 24 + 3
@@ -147,7 +147,7 @@ def test_colour_is_told_by_the_range_in_use_whatever_the_container(tmp_path, bit
 
     plane = NOISE.astype(np.uint16) << (bits - 8)
     write(np.stack([plane, plane // 4, plane // 8], axis=2))
-    with pytest.raises(readers.ImageError, match="is in colour .100 % of its pixels"):
+    with pytest.raises(readers.ImageError, match=r"is in colour \(100 % of its pixels"):
         read(tmp_path / name)
     nearly = coloured(plane)
     nearly[..., 1] += 8 << (bits - 8)
@@ -165,6 +165,84 @@ def test_a_palette_that_tints_grey_values_leaves_them_and_one_of_greys_is_follow
     )
     assert (read(tmp_path / "tint.tif") == NOISE).all()
     assert (read(tmp_path / "turned.tif") == 255 - NOISE).all()
+
+
+@pytest.mark.parametrize("entries", [255, 65535], ids=["8 bit", "16 bit"])
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_palettes_values_may_have_8_bits(tmp_path, entries, turned):
+    ramp = (np.arange(256) * (entries // 255)).astype(np.uint16)
+    ramp = ramp[::-1] if turned else ramp
+    tifffile.imwrite(tmp_path / "a.tif", NOISE, photometric="palette", colormap=np.stack([ramp] * 3))
+    assert (read(tmp_path / "a.tif") == (255 - NOISE if turned else NOISE)).all()
+
+
+@pytest.mark.parametrize("compression", ["raw", "tiff_lzw", "tiff_adobe_deflate", "packbits"])
+def test_brightness_with_tints_is_grey_if_the_tints_are_none(tmp_path, compression):
+    flat = NOISE // 12 + 120  # near enough to the middle to be taken for one plane of three
+    Image.fromarray(coloured(flat)).convert("YCbCr").save(tmp_path / "a.tif", compression=compression)
+    assert (read(tmp_path / "a.tif") == flat).all()
+    tinted = np.stack([NOISE, NOISE, NOISE // 2], axis=2)
+    Image.fromarray(tinted).convert("YCbCr").save(tmp_path / "a.tif", compression=compression)
+    with pytest.raises(readers.ImageError, match="is in colour"):
+        read(tmp_path / "a.tif")
+
+
+def test_a_jpeg_within_a_tiff_is_grey_too(tmp_path):
+    tifffile.imwrite(
+        tmp_path / "a.tif",
+        coloured(NOISE),
+        photometric="rgb",
+        compression="jpeg",
+        compressionargs={"level": 100},
+    )
+    assert abs(read(tmp_path / "a.tif").astype(int) - NOISE).max() <= 4
+
+
+def test_tints_become_colours_between_the_ends_that_a_file_states():
+    pure = np.array([[[76, 85, 255], [150, 44, 21], [29, 255, 107]]], np.uint8)
+    assert abs(from_tint(pure, 8).astype(int) - np.eye(3, dtype=int) * 255).max() <= 1
+    studio = (16, 235, 128, 240, 128, 240)
+    ends = np.array([[[16, 128, 128], [235, 128, 128]]], np.uint8)
+    assert from_tint(ends, 8, (), studio)[0].tolist() == [[0] * 3, [255] * 3]
+
+
+TWO, THREE = (0,), (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("photometric", "planes", "extra", "words"),
+    [
+        ("minisblack", [NOISE, 255 - NOISE], TWO, "holds 2 channels"),
+        ("minisblack", [NOISE, 255 - NOISE, NOISE], THREE, "holds 3 channels"),
+        ("minisblack", [NOISE] * 3 + [NOISE // 2], (0, 0, 0), "holds 4 channels"),
+        ("rgb", [NOISE] * 3 + [NOISE // 2], TWO, "holds 4 channels"),
+        ("minisblack", [NOISE, NOISE], (2,), "partly transparent"),
+        ("rgb", [NOISE] * 4, (2,), "partly transparent"),
+    ],
+)
+def test_extra_samples_are_called_what_they_are(tmp_path, photometric, planes, extra, words):
+    samples = np.stack(planes, axis=2)
+    how = {"photometric": photometric, "planarconfig": "contig"}
+    tifffile.imwrite(tmp_path / "a.tif", samples, extrasamples=extra, **how)
+    with pytest.raises(readers.ImageError, match=words):
+        read(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("photometric", ["minisblack", "miniswhite"])
+@pytest.mark.parametrize(
+    ("planes", "extra"),
+    [
+        ([NOISE, np.full_like(NOISE, 255)], (0,)),
+        ([NOISE, np.full_like(NOISE, 255)], (2,)),
+        ([NOISE] * 2, TWO),
+    ],
+    ids=["unnamed and full", "opaque", "a copy"],
+)
+def test_extra_samples_that_show_nothing_more_are_left_out(tmp_path, photometric, planes, extra):
+    samples = np.stack(planes, axis=2)
+    how = {"photometric": photometric, "planarconfig": "contig"}
+    tifffile.imwrite(tmp_path / "a.tif", samples, extrasamples=extra, **how)
+    assert (read(tmp_path / "a.tif") == (255 - NOISE if photometric == "miniswhite" else NOISE)).all()
 
 
 @pytest.mark.parametrize("suffix", ["tif", "jpg"])

@@ -126,3 +126,29 @@ def from_inks(image: np.ndarray) -> np.ndarray:
     full = np.iinfo(image.dtype).max
     light = 1 - image.astype(np.float64) / full
     return np.rint(light[..., :3] * light[..., 3:] * full).astype(image.dtype)
+
+
+def from_tint(
+    image: np.ndarray, bits: int, weights: tuple[float, ...] = (), ends: tuple[float, ...] = ()
+) -> np.ndarray:
+    """Return red, green, blue of brightness and two tints (YCbCr), (height, width, 3), in the same type.
+
+    Args:
+        image: the samples, whole numbers.
+        bits: how many bits of a sample are used.
+        weights: the shares of red, green, blue in brightness; empty for those of TIFF and JPEG.
+        ends: black and white of brightness, then no tint and full tint of each; empty for all that `bits`
+            give.
+    """
+    if image.dtype.kind != "u":
+        raise GreyError("image_bit_depth", f"holds {image.dtype} samples of YCbCr, save it as grey")
+    full, none = 2**bits - 1, 2 ** (bits - 1)
+    red, green, blue = weights or (0.299, 0.587, 0.114)
+    ends = ends or (0, full, none, full, none, full)
+    low, high = np.array(ends[::2]), np.array(ends[1::2])
+    light, blueness, redness = np.moveaxis(
+        (image - low) / (high - low) * [full, full - none, full - none], 2, 0
+    )
+    r, b = light + 2 * (1 - red) * redness, light + 2 * (1 - blue) * blueness
+    rgb = np.stack([r, (light - red * r - blue * b) / green, b], axis=2)
+    return np.clip(np.rint(rgb), 0, full).astype(image.dtype)

@@ -11,7 +11,8 @@ import tifffile
 from PIL import Image
 
 from neuroseg.readers import ome
-from neuroseg.readers.grey import GreyError, from_inks, turned_over
+from neuroseg.readers.grey import GreyError, from_inks
+from neuroseg.readers.photometric import as_meant
 from neuroseg.readers.pictures import TIFF, opened
 from neuroseg.readers.scale import Scale, tiff_scale
 from neuroseg.readers.series import PLANE
@@ -96,7 +97,7 @@ def _read_tiff(path: Path, spec: Spec | None, inverted: bool) -> tuple[np.ndarra
             image, axes = found.asarray(), found.axes
         else:
             image, page, axes = plane(file, path, spec, inverted)
-        return _as_meant(image, axes, page), tiff_scale(file, path, spec.series if spec else 1)
+        return as_meant(image, axes, page), tiff_scale(file, path, spec.series if spec else 1)
 
 
 def _refuse_cut_off(file: tifffile.TiffFile) -> None:
@@ -133,31 +134,6 @@ def _single(file: tifffile.TiffFile, path: Path) -> tifffile.TiffPage | tifffile
 
 def _one_image(file: tifffile.TiffFile) -> tifffile.TiffPage | tifffile.TiffPageSeries:
     return _only_page(file) if file.is_ome else _only_series(file)
-
-
-def _as_meant(image: np.ndarray, axes: str, page: tifffile.TiffPage) -> np.ndarray:
-    """Return samples with black as zero, and colour as red, green and blue."""
-    bits = page.bitspersample
-    if axes == "SYX":
-        image = np.moveaxis(image, 0, 2)
-    kind = tifffile.PHOTOMETRIC(page.photometric)
-    if kind == tifffile.PHOTOMETRIC.MINISWHITE:
-        return turned_over(image, bits if isinstance(bits, int) else bits[0])
-    if kind == tifffile.PHOTOMETRIC.SEPARATED and image.ndim == 3 and image.shape[2] == 4:
-        return from_inks(image)
-    if kind == tifffile.PHOTOMETRIC.PALETTE and page.colormap is not None:
-        return _from_palette(image, page.colormap)
-    if kind in (tifffile.PHOTOMETRIC.CIELAB, tifffile.PHOTOMETRIC.ICCLAB, tifffile.PHOTOMETRIC.CFA):
-        raise GreyError(
-            "image_channels", f"is in colour ({kind.name}), save the grey plane of phase contrast"
-        )
-    return image
-
-
-def _from_palette(image: np.ndarray, palette: np.ndarray) -> np.ndarray:
-    """Return what a palette of greys shows, 8 bit; where each colour only rises, it tints grey values."""
-    rising = (np.diff(palette.astype(np.int64), axis=1) >= 0).all()
-    return image if rising else (palette >> 8).astype(np.uint8).T[image]
 
 
 def _only_page(file: tifffile.TiffFile) -> tifffile.TiffPage:

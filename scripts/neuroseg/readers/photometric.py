@@ -1,0 +1,94 @@
+"""What a TIFF's samples mean, by its tags: white as zero, inks, tints, palettes, extra samples."""
+
+from __future__ import annotations
+
+import numpy as np
+import tifffile
+from tifffile import PHOTOMETRIC
+
+from neuroseg.readers.grey import GreyError, from_inks, from_tint, turned_over
+
+_OWN = {
+    **dict.fromkeys((PHOTOMETRIC.MINISWHITE, PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.PALETTE), 1),
+    **dict.fromkeys((PHOTOMETRIC.RGB, PHOTOMETRIC.YCBCR), 3),
+    PHOTOMETRIC.SEPARATED: 4,
+}
+"""How many samples of a pixel show it; what follows is extra."""
+
+_COLOUR = {
+    *(PHOTOMETRIC.CIELAB, PHOTOMETRIC.ICCLAB, PHOTOMETRIC.ITULAB),
+    *(PHOTOMETRIC.LOGL, PHOTOMETRIC.LOGLUV, PHOTOMETRIC.CFA),
+}
+
+_KEEPING = (1, 5, 8, 32773, 32946, 34925, 50000)
+"""Compressions (none, LZW, deflate, PackBits, LZMA, Zstandard) that give back brightness and tint as stored;
+decoders of JPEG and its kind give red, green and blue."""
+
+
+def as_meant(image: np.ndarray, axes: str, page: tifffile.TiffPage) -> np.ndarray:
+    """Return samples with black as zero, and colour as red, green and blue.
+
+    Args:
+        image: the samples as stored, (height, width), or with channels where `axes` says.
+        axes: YX, YXS or SYX.
+        page: the page that tells what they mean.
+
+    Raises:
+        GreyError: colour of a kind that is no phase contrast, or extra samples that show something.
+    """
+    if axes == "SYX":
+        image = np.moveaxis(image, 0, 2)
+    kind = PHOTOMETRIC(page.photometric)
+    if kind in _COLOUR:
+        raise GreyError(
+            "image_channels", f"is in colour ({kind.name}), save the grey plane of phase contrast"
+        )
+    if image.ndim == 3 and kind in _OWN:
+        image = _without_extra(image, page.extrasamples, _OWN[kind])
+    bits = page.bitspersample
+    bits = bits if isinstance(bits, int) else bits[0]
+    if kind == PHOTOMETRIC.MINISWHITE:
+        return turned_over(image, bits)
+    if kind == PHOTOMETRIC.SEPARATED and image.ndim == 3 and image.shape[2] == 4:
+        return from_inks(image)
+    if kind == PHOTOMETRIC.YCBCR and image.ndim == 3 and page.compression in _KEEPING:
+        return from_tint(image, bits, _numbers(page, 529), _numbers(page, 532))
+    if kind == PHOTOMETRIC.PALETTE and page.colormap is not None:
+        return _from_palette(image, page.colormap)
+    return image
+
+
+def _without_extra(image: np.ndarray, told: tuple[int, ...], own: int) -> np.ndarray:
+    """Return the samples that show a pixel, without opacity that is full or copies of a grey sample.
+
+    Raises:
+        GreyError: there are more, which show something else.
+    """
+    samples = image.shape[2]
+    if samples <= own or not told:
+        return image
+    full = 1 if image.dtype.kind == "f" else np.iinfo(image.dtype).max
+    shown = image[..., 0] if own == 1 else image[..., :own]
+    if samples == own + 1 and (image[..., own] == full).all():
+        return shown
+    if samples == own + 1 and told[0] != tifffile.EXTRASAMPLE.UNSPECIFIED:
+        raise GreyError("image_channels", "is partly transparent, save it without an alpha channel")
+    if own == 1 and (image == image[..., :1]).all():
+        return shown
+    raise GreyError("image_channels", f"holds {samples} channels, save the one of phase contrast")
+
+
+def _numbers(page: tifffile.TiffPage, tag: int) -> tuple[float, ...]:
+    """Return a tag's fractions; none where the file has no such tag."""
+    stored = np.asarray(page.tags.valueof(tag, ()), np.float64)
+    return tuple((stored[::2] / stored[1::2]).tolist())
+
+
+def _from_palette(image: np.ndarray, palette: np.ndarray) -> np.ndarray:
+    """Return what a palette of greys shows, 8 bit; where each colour only rises, it tints grey values.
+
+    A palette has 16 bits; some writers give it values of 8, which are known by none being higher.
+    """
+    rising = (np.diff(palette.astype(np.int64), axis=1) >= 0).all()
+    shown = palette if palette.max() < 256 else palette >> 8
+    return image if rising else shown.astype(np.uint8).T[image]

@@ -65,8 +65,29 @@ def test_a_12_bit_camera_whose_zero_is_white_has_its_white_at_4095(tmp_path):
     assert (read(tmp_path / "a.tif") == DEEP).all()
 
 
+@pytest.mark.parametrize(
+    ("declared", "white"), [(4095, 4095), (65535, 65535), (500, 1023), (600, 1023), (0, 1023)]
+)
+def test_the_white_that_a_file_declares_counts_where_it_is_a_cameras(tmp_path, declared, white):
+    stored = 600 - NOISE.astype(np.uint16)
+    tag = [(281, "H", 1, declared, True)] if declared else []
+    tifffile.imwrite(tmp_path / "a.tif", stored, photometric="miniswhite", extratags=tag)
+    assert (read(tmp_path / "a.tif") == white - stored).all()
+
+
 def test_numbers_without_a_fixed_white_are_turned_over_between_their_own_ends():
     assert turned_over(np.array([0.25, 0.5, 1.0]), 32).tolist() == [1.0, 0.75, 0.25]
+    assert turned_over(np.array([np.nan, 0.5, 1.0]), 32)[1:].tolist() == [1.0, 0.5]
+    assert turned_over(np.array([-32768, 0, 32767], np.int16), 16).tolist() == [32767, -1, -32768]
+    assert turned_over(np.array([0, 2**64 - 1], np.uint64), 64).tolist() == [2**64 - 1, 0]
+
+
+def test_a_bright_image_whose_zero_is_white_keeps_its_contrast(tmp_path):
+    bright = NOISE.astype(np.uint16) * 90 + 49_152
+    for kind in (np.uint16, np.uint32):
+        tifffile.imwrite(tmp_path / "a.tif", (65535 - bright).astype(kind), photometric="miniswhite")
+        found = read(tmp_path / "a.tif").astype(int)
+        assert len(np.unique(bright - found)) == 1  # one offset
 
 
 @pytest.mark.parametrize("kind", ["uint32", "int16", "int32", "float32", "float64", "uint64"])

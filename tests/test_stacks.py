@@ -161,11 +161,35 @@ def test_unlike_pages_stay_refused_whatever_is_said(tmp_path):
         pixels(listed(tmp_path, pages="time"), "a")
 
 
-def test_white_as_zero_is_turned_over_in_a_stack_too(tmp_path):
-    tifffile.imwrite(
-        tmp_path / "a.tif", VALUES[:, 0, 0], photometric="miniswhite", metadata={"axes": "TYX"}, ome=True
-    )
-    assert (pixels(listed(tmp_path), "a__t2") == 1023 - VALUES[1, 0, 0].astype(int)).all()
+FRAMES = {
+    "8 bit": ("uint8", 255, (10, 60), (190, 250)),
+    "8 in 16 bit": ("uint16", 255, (10, 60), (190, 250)),
+    "10 in 16 bit": ("uint16", 1023, (20, 300), (800, 1000)),
+    "12 in 16 bit": ("uint16", 4095, (100, 900), (3500, 4000)),
+    "16 bit": ("uint16", 65535, (10_000, 25_000), (60_000, 65_000)),
+    "16 in 32 bit": ("uint32", 65535, (10_000, 25_000), (60_000, 65_000)),
+    "signed": ("int16", 2600, (200, 700), (2000, 2400)),
+    "fraction": ("float32", 2600, (200, 700), (2000, 2400)),
+}
+"""The type that holds a dark and a bright frame, the value that is stored for zero, and their ends."""
+
+
+@pytest.mark.parametrize("form", ["ome", "imagej", "one page", "pages"])
+@pytest.mark.parametrize("name", FRAMES)
+def test_white_as_zero_is_turned_over_at_one_value_for_all_of_a_file(tmp_path, form, name):
+    kind, white, *between = FRAMES[name]
+    frames = np.stack([np.linspace(*each, HEIGHT * WIDTH).reshape(HEIGHT, WIDTH) for each in between]).round()
+    form = form if kind != "uint32" or form == "ome" else "pages"  # ImageJ has no such type
+    how = {
+        "ome": {"ome": True, "metadata": {"axes": "TYX"}},
+        "imagej": {"imagej": True, "metadata": {"axes": "TYX"}},
+        "one page": {"imagej": True, "metadata": {"axes": "TYX"}, "truncate": True, "byteorder": ">"},
+        "pages": {"metadata": None, "compression": "zlib"},
+    }[form]
+    tifffile.imwrite(tmp_path / "a.tif", (white - frames).astype(kind), photometric="miniswhite", **how)
+    images = listed(tmp_path, pages="time" if form == "pages" else None)
+    for at in range(2):
+        assert (pixels(images, f"a__t{at + 1}") == frames[at]).all()
 
 
 def one_of_a_set(folder: Path, at: int, count: int, planes: np.ndarray, axis: str) -> None:

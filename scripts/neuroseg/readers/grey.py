@@ -7,7 +7,7 @@ import numpy as np
 _NEARLY = 12 / 255
 """Channels that differ by at most this share of the range in use differ by a JPEG's noise, not by colour."""
 
-_BITS = (8, 10, 12, 14)
+_BITS = (8, 10, 12, 14, 16)
 """Depths of cameras whose values are stored in 16 bits or more."""
 
 _COLOURED = 0.01
@@ -88,25 +88,46 @@ def whole(image: np.ndarray) -> np.ndarray:
 
 
 def highest(value: float, bits: int) -> int:
-    """Return the highest value of the camera that a value is from: of 8, 10, 12 or 14 bits, or all `bits`."""
+    """Return the highest value of the camera that a value is from: 8 to 16 bits, or all `bits`."""
     return 2 ** next((fewer for fewer in _BITS if fewer < bits and value < 2**fewer), bits) - 1
 
 
-def turned_over(image: np.ndarray, bits: int) -> np.ndarray:
+def ends(image: np.ndarray) -> tuple[float, float]:
+    """Return the lowest and the highest finite sample, 0 and 0 where there is none; whole numbers as such."""
+    real = image[np.isfinite(image)] if image.dtype.kind == "f" else image
+    return (real.min().item(), real.max().item()) if real.size else (0, 0)
+
+
+def turned_over(
+    image: np.ndarray, bits: int, between: tuple[float, float] | None = None, declared: int = 0
+) -> np.ndarray:
     """Return an image whose zero is white with its zero black.
+
+    White is the highest value that the bits give. Cameras of 8 to 14 bits are stored as 16 or more: white is
+    then what the file declares, or the highest value of the fewest of 8, 10, 12, 14 and 16 bits that hold all
+    of the file's samples. Signed numbers and fractions have no such end: the lowest and the highest of the
+    file's samples change places.
 
     Args:
         image: the samples.
-        bits: how many bits of a sample the file says are used. Cameras of 10, 12 and 14 bit are stored as 16:
-            where no sample exceeds what they give, white is their highest value.
+        bits: how many bits of a sample the file says are used.
+        between: the lowest and the highest sample of all images of the file; None if this is the only one.
+        declared: the highest value that the file says its samples may have, 0 if it does not. It counts where
+            it is that of a number of bits: some writers put the image's own highest value there.
     """
     if image.dtype == bool:
         return ~image
+    if image.dtype.kind not in "uif":
+        return image
+    low, high = between or ends(image)
     if image.dtype.kind != "u":
-        return image.min() + image.max() - image
-    top = int(image.max())
-    white = next(2**used - 1 for used in (10, 12, 14, bits) if top < 2**used) if bits == 16 else 2**bits - 1
-    return (white - image.astype(np.int64)).astype(image.dtype)
+        exact = image.astype(np.int64 if image.dtype.kind == "i" else np.float64)
+        return (low + high - exact).astype(image.dtype)
+    white = 2**bits - 1
+    if bits >= 16:
+        sound = declared >= high and declared & (declared + 1) == 0
+        white = declared if sound and declared else highest(high, bits)
+    return np.array(white, image.dtype) - image
 
 
 def inverted(image: np.ndarray, white: int) -> np.ndarray:

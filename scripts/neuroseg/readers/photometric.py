@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import tifffile
 from tifffile import PHOTOMETRIC
 
 from neuroseg.readers.grey import GreyError, from_inks, from_tint, turned_over
+from neuroseg.readers.white import ends_of_file
 
 _OWN = {
     **dict.fromkeys((PHOTOMETRIC.MINISWHITE, PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.PALETTE), 1),
@@ -25,13 +28,15 @@ _KEEPING = (1, 5, 8, 32773, 32946, 34925, 50000)
 decoders of JPEG and its kind give red, green and blue."""
 
 
-def as_meant(image: np.ndarray, axes: str, page: tifffile.TiffPage) -> np.ndarray:
+def as_meant(image: np.ndarray, axes: str, page: tifffile.TiffPage, path: Path, alone: bool) -> np.ndarray:
     """Return samples with black as zero, and colour as red, green and blue.
 
     Args:
         image: the samples as stored, (height, width), or with channels where `axes` says.
         axes: YX, YXS or SYX.
         page: the page that tells what they mean.
+        path: the file.
+        alone: whether they are the file's only image: images of one file have one white.
 
     Raises:
         GreyError: colour of a kind that is no phase contrast, or extra samples that show something.
@@ -48,7 +53,8 @@ def as_meant(image: np.ndarray, axes: str, page: tifffile.TiffPage) -> np.ndarra
     bits = page.bitspersample
     bits = bits if isinstance(bits, int) else bits[0]
     if kind == PHOTOMETRIC.MINISWHITE:
-        return turned_over(image, bits)
+        declared = int(np.max(page.tags.valueof(281, 0)))
+        return turned_over(image, bits, None if alone or bits < 16 else ends_of_file(path), declared)
     if kind == PHOTOMETRIC.SEPARATED and image.ndim == 3 and image.shape[2] == 4:
         return from_inks(image)
     if kind == PHOTOMETRIC.YCBCR and image.ndim == 3 and page.compression in _KEEPING:

@@ -97,7 +97,9 @@ def _read_tiff(path: Path, spec: Spec | None, inverted: bool) -> tuple[np.ndarra
             image, axes = found.asarray(), found.axes
         else:
             image, page, axes = plane(file, path, spec, inverted)
-        return as_meant(image, axes, page), tiff_scale(file, path, spec.series if spec else 1)
+        return as_meant(image, axes, page, path, spec is None), tiff_scale(
+            file, path, spec.series if spec else 1
+        )
 
 
 def _refuse_cut_off(file: tifffile.TiffFile) -> None:

@@ -104,6 +104,20 @@ def test_an_id_is_the_same_as_number_and_as_text(tmp_path, listed, asked):
     assert len(found.instances) == 1
 
 
+def test_corners_that_are_shares_of_the_frame_are_called_so(tmp_path):
+    shares = [(np.reshape(polygon(mask), (-1, 2)) / [WIDTH, HEIGHT]).ravel().tolist() for mask in CELLS]
+    path = file(tmp_path, [annotation([ring]) for ring in shares])
+    with pytest.raises(
+        DataError, match=r"shares of the frame \(normalised\); write them in pixels"
+    ) as caught:
+        checked(path)
+    assert len(caught.value.sentences) == 3
+
+
+def test_a_pixel_in_the_frames_corner_is_no_share_of_it(tmp_path):
+    assert checked(file(tmp_path, [annotation([[0, 0, 1, 0, 1, 1, 0, 1]])])).instances["area"].tolist() == [1]
+
+
 @pytest.mark.parametrize("form", ["flat", "pairs", "pairs in a list"])
 def test_a_polygon_may_be_flat_or_of_pairs(tmp_path, form):
     flat = polygon(CELLS[0])

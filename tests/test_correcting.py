@@ -119,4 +119,4 @@ def test_an_outline_drawn_in_qupath_is_read_beside_the_exported_ones(predicted, 
 )
 def test_geojson_without_end_or_beyond_all_measure_is_a_fault(tmp_path, text):
     (tmp_path / "a.geojson").write_text(text)
-    assert [check for check, _ in decode_geojson(tmp_path / "a.geojson", 10, 10).faults] == ["rle_syntax"]
+    assert [fault.check for fault in decode_geojson(tmp_path / "a.geojson", 10, 10).faults] == ["rle_syntax"]

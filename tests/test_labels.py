@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import re
 import zipfile
 
 import numpy as np
@@ -239,9 +240,11 @@ def test_a_roi_set_is_read(tmp_path):
     rois[1].roitype = ROI_TYPE.LINE
     roiwrite(tmp_path / "x.zip", rois)
     source = read(tmp_path, format="rois")
-    assert rle.areas(source.masks).tolist() == [150]
-    assert source.annotations["where"].tolist() == ["x.zip:ROI one"]
-    assert source.notes["check"].tolist() == ["no_outline"]
+    assert rle.areas(source.masks).tolist() == [150, 0]
+    assert source.annotations["where"].tolist() == ["x.zip:ROI one", "x.zip:ROI line"]
+    (note,) = source.notes.itertuples()
+    assert (note.check, note.row, note.where) == ("no_outline", 1, "x.zip:ROI line")
+    assert note.message == "the outline is of the kind line, and no area of three or more corners"
 
 
 def feature(*rings, kind="Polygon", name=None):
@@ -268,6 +271,70 @@ def test_qupaths_geojson_is_read_with_holes_and_classes(tmp_path, kind, collecti
     source = read(tmp_path, format="geojson")
     assert rle.areas(source.masks).tolist() == [150, 146]
     assert source.annotations["cell_type"].tolist() == [None, "astro"]
+
+
+def outlined(folder, kind, *corners):
+    """Write outlines beside an image as ROI set or GeoJSON, and return what is read."""
+    picture(folder / "x.png")
+    if kind == "rois":
+        roiwrite(folder / "x.zip", [ImagejRoi.frompoints(np.array(ring)) for ring in corners])
+    else:
+        (folder / "x.geojson").write_text(json.dumps([feature([*ring, ring[0]]) for ring in corners]))
+    return read(folder, format=kind)
+
+
+@pytest.mark.parametrize("kind", ["rois", "geojson"])
+def test_an_outline_past_the_frame_is_refused_or_clipped_and_a_pixel_of_it_is_not(tmp_path, kind):
+    def square(left, top):
+        return [[left, top], [left + 20, top], [left + 20, top + 10], [left, top + 10]]
+
+    source = outlined(tmp_path, kind, square(41, -1), square(5, 5), square(50, 20), square(20, 35))
+    assert rle.areas(source.masks).tolist() == [19 * 9, 200, 100, 100]
+    assert source.notes[["check", "image", "row"]].to_numpy().tolist() == [
+        ["rle_range", 0, 2],
+        ["rle_range", 0, 3],
+    ]
+    assert "the frame of 40 x 60 pixels, to x 50 to 70, y 20 to 30, as" in source.notes["message"][0]
+    survey = readers.survey(source.images["path"])
+    with pytest.raises(DataError, match="drawn on the image at another size, or on a crop of it; mend it"):
+        quality.check(*source, survey, quality.settings({}, {}, (), "set.yaml"))
+    left = quality.check(*source, survey, quality.settings({"rle_range": "drop"}, {}, (), "set.yaml"))
+    assert left.instances["area"].tolist() == [19 * 9, 200]
+
+
+SHAPES = {
+    "a bare polygon": ({"type": "Polygon", "coordinates": [SQUARE]}, ""),
+    "a bare multipolygon": ({"type": "MultiPolygon", "coordinates": [[SQUARE]]}, ""),
+    "bare shapes": ([{"type": "Polygon", "coordinates": [SQUARE]}], ""),
+    "a collection of shapes": (
+        {
+            "geometry": {
+                "type": "GeometryCollection",
+                "geometries": [{"type": "Polygon", "coordinates": [SQUARE]}],
+            }
+        },
+        "the outline is a GeometryCollection, which is not read: make each of its polygons a feature",
+    ),
+    "a bare collection": ({"type": "GeometryCollection", "geometries": []}, "is a GeometryCollection"),
+    "a point": ({"geometry": {"type": "Point", "coordinates": [1, 2]}}, "is a Point, and no area"),
+    "nothing": ({"type": "Feature", "geometry": None}, "the outline is without geometry"),
+    "no number": ({"type": "Polygon", "coordinates": [[[1, 2], [9, 2], [9, float("nan")]]]}, "no numbers"),
+    "shares": (
+        {"type": "Polygon", "coordinates": [[[0.1, 0.2], [0.9, 0.2], [0.9, 0.9]]]},
+        r"shares of the frame \(normalised\); write them in pixels, x times the width \(60\)",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_a_shape_of_geojson_is_read_or_called_what_it_is(tmp_path, name):
+    content, words = SHAPES[name]
+    picture(tmp_path / "x.png")
+    (tmp_path / "x.geojson").write_text(json.dumps(content))
+    source = read(tmp_path, format="geojson")
+    assert rle.areas(source.masks).tolist() == [0 if words else 150]
+    assert source.notes["row"].tolist() == ([0] if words else [])
+    assert all(re.search(words, message) for message in source.notes["message"])
 
 
 @pytest.mark.real

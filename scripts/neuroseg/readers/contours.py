@@ -6,13 +6,14 @@ import json
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from neuroseg import rle
+from neuroseg.readers.corners import beyond, normalised
 from neuroseg.readers.dataset import GeoJson, Rois
-from neuroseg.readers.pairs import Annotation, read_pairs
+from neuroseg.readers.pairs import Annotation, Fault, read_pairs
 from neuroseg.readers.source import Source, type_name
 
 if TYPE_CHECKING:
@@ -21,8 +22,20 @@ if TYPE_CHECKING:
 _LARGEST = 100_000_000
 """Bytes of one outline, unpacked."""
 
-Cell = tuple[str, str | None, list[list[np.ndarray]]]
-"""A cell's name, type, and polygons: of each the rings, the outer one and holes in any order."""
+_NO_CELL = rle.Runs(np.zeros(2, np.int64), np.zeros(0, np.int32), np.zeros(0, np.int32))
+"""The mask of what could not be drawn."""
+
+
+class _Cell(NamedTuple):
+    """A cell's name, type, polygons (of each the rings, the outer one and holes in any order), and its kind.
+
+    The kind is what the file calls a shape that has no polygons.
+    """
+
+    name: str
+    cell_type: str | None
+    polygons: list[list[np.ndarray]]
+    shape: str
 
 
 def read_rois(dataset: Rois) -> Source:
@@ -56,7 +69,7 @@ def decode_rois(path: Path, height: int, width: int) -> Annotation:
         rois = _of_zip(path) if path.suffix.lower() == ".zip" else [ImagejRoi.frombytes(path.read_bytes())]
     except Exception as error:  # zip and struct errors, and roifile's own
         return _unread(error)
-    cells: list[Cell] = []
+    cells: list[_Cell] = []
     for at, roi in enumerate(rois):
         rings = []
         if roi.composite:
@@ -64,12 +77,13 @@ def decode_rois(path: Path, height: int, width: int) -> Annotation:
         elif roi.roitype in areas:
             rings = [np.asarray(roi.coordinates())]
         rings = [ring for ring in rings if len(ring) >= 3]
-        cells.append((f"ROI {roi.name or at}", None, [rings] if rings else []))
+        shape = f"of the kind {ROI_TYPE(roi.roitype).name.lower()}"
+        cells.append(_Cell(f"ROI {roi.name or at}", None, [rings] if rings else [], shape))
     return _drawn(cells, height, width)
 
 
 def decode_geojson(path: Path, height: int, width: int) -> Annotation:
-    """Return the polygons of GeoJSON: a collection of features, a list of them, or one, holes left out."""
+    """Return the polygons of GeoJSON: of features, collected, listed or one, or bare; holes left out."""
     try:
         content = json.loads(path.read_bytes())
         features = content if isinstance(content, list) else content.get("features", [content])
@@ -87,35 +101,50 @@ def decode_geojson(path: Path, height: int, width: int) -> Annotation:
     return _drawn(cells, height, width)
 
 
-def _feature(at: int, feature: dict) -> Cell:
-    geometry = feature.get("geometry") or {}
+def _feature(at: int, feature: dict) -> _Cell:
+    """Return a feature, or a shape that stands by itself."""
+    alone = "coordinates" in feature or "geometries" in feature
+    geometry = feature if alone else feature.get("geometry") or {}
     corners = geometry.get("coordinates") or []
-    polygons = {"Polygon": [corners], "MultiPolygon": corners}.get(str(geometry.get("type")), [])
+    shape = str(geometry.get("type"))
+    polygons = {"Polygon": [corners], "MultiPolygon": corners}.get(shape, [])
     kind = ((feature.get("properties") or {}).get("classification") or {}).get("name")
     parts = [[np.asarray(ring, np.float64)[:, :2] for ring in rings] for rings in polygons]
-    return f"feature {at}", type_name(kind), [rings for rings in parts if rings]
+    words = f"a {shape}" if geometry else "without geometry"
+    return _Cell(f"feature {at}", type_name(kind), [rings for rings in parts if rings], words)
 
 
-def _drawn(cells: Iterable[Cell], height: int, width: int) -> Annotation:
-    """Return cells given as polygons as masks; what has no area is a fault."""
+def _drawn(cells: Iterable[_Cell], height: int, width: int) -> Annotation:
+    """Return cells given as polygons as masks, without a pixel where there is a fault that prevents it."""
     named, masks, faults = [], [], []
-    for name, kind, polygons in cells:
-        rings = [ring for polygon in polygons for ring in polygon]
-        sound = all(
-            len(ring) >= 3 and (np.abs(ring) < 10 * np.array([width, height])).all() for ring in rings
-        )
-        if not rings or not sound:
-            faults.append(
-                ("no_outline", f"{name} is no area: a line or point, or corners far outside the frame")
-            )
+    for at, cell in enumerate(cells):
+        named.append((cell.name, cell.cell_type))
+        masks.append(_NO_CELL)
+        fault = _fault(cell, height, width)
+        faults += [Fault(*fault, at)] if fault else []
+        if fault and fault[0] != "rle_range":
             continue
         try:
-            masks.append(_filled(polygons, height, width))
+            masks[-1] = _filled(cell.polygons, height, width)
         except ValueError as error:
-            faults.append(("rle_syntax", f"{name} cannot be drawn: {error}"))
-            continue
-        named.append((name, kind))
+            faults.append(Fault("rle_syntax", f"the outline cannot be drawn: {error}", at))
     return Annotation(named, rle.concatenate(masks), faults)
+
+
+def _fault(cell: _Cell, height: int, width: int) -> tuple[str, str] | None:
+    """Return the check that a cell's outline fails and why, the mask being there if it is `rle_range`."""
+    rings = [ring for polygon in cell.polygons for ring in polygon]
+    if not rings and cell.shape == "a GeometryCollection":
+        cure = "make each of its polygons a feature, or all of them one MultiPolygon"
+        return "no_outline", f"the outline is {cell.shape}, which is not read: {cure}"
+    if not rings or any(len(ring) < 3 for ring in rings):
+        return "no_outline", f"the outline is {cell.shape}, and no area of three or more corners"
+    corners = np.concatenate(rings)
+    if not (np.abs(corners) < 10 * np.array([width, height])).all():
+        words = f"corners that are no numbers, or lie far outside the frame of {height} x {width} pixels"
+        return "rle_syntax", f"the outline has {words}"
+    shares, past = normalised(corners, height, width), beyond(corners, height, width)
+    return ("rle_syntax", shares) if shares else ("rle_range", past) if past else None
 
 
 def _filled(polygons: list[list[np.ndarray]], height: int, width: int) -> rle.Runs:
@@ -150,4 +179,6 @@ def _frame(masks: rle.Runs, width: int) -> list[int]:
 
 def _unread(error: Exception) -> Annotation:
     reason = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
-    return Annotation([], rle.concatenate([]), [("rle_syntax", f"the outlines cannot be read ({reason})")])
+    return Annotation(
+        [], rle.concatenate([]), [Fault("rle_syntax", f"the outlines cannot be read ({reason})")]
+    )

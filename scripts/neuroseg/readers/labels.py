@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from neuroseg import rle
 from neuroseg.readers.dataset import Labels
-from neuroseg.readers.pairs import Annotation, read_pairs
+from neuroseg.readers.pairs import Annotation, Fault, read_pairs
 from neuroseg.readers.pictures import TIFF, opened
 from neuroseg.readers.source import Source
 
@@ -62,10 +62,10 @@ def decode(path: Path, height: int, width: int) -> Annotation:
         labels = np.squeeze(_array(path))
     except Exception as error:  # decoders fail on broken bytes in a dozen ways
         reason = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
-        return Annotation([], none, [("rle_syntax", f"the label image cannot be read ({reason})")])
+        return Annotation([], none, [Fault("rle_syntax", f"the label image cannot be read ({reason})")])
     fault = _fault(labels, height, width)
     if fault:
-        return Annotation([], none, [("rle_syntax", fault)])
+        return Annotation([], none, [Fault("rle_syntax", fault)])
     numbers, masks = runs_of_labels(labels.astype(np.int64))
     return Annotation([(f"label {number}", None) for number in numbers.tolist()], masks, [])
 

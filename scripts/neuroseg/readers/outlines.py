@@ -9,11 +9,9 @@ import numpy as np
 import pandas as pd
 
 from neuroseg import rle
+from neuroseg.readers.corners import beyond, normalised
 from neuroseg.readers.order import joined_share, other_way
 from neuroseg.readers.source import Note
-
-_SLACK = 1.0
-"""Polygons are drawn on pixel corners or centres; a vertex this far past the frame is a habit, no fault."""
 
 _TURNED = (
     "the outline fits only read the other way round, row by row (x and y changed over); "
@@ -96,9 +94,11 @@ def _outline(item: dict, height: int, width: int) -> _Outline:
             "are no polygons of three or more corners"
         )
         faults.append(("broken_ring", words))
-    apart, frame = np.concatenate(sound), np.array([width, height])
-    if (apart < -_SLACK).any() or (apart > frame + _SLACK).any():
-        faults.append(("rle_range", f"the polygon reaches past the frame of {height} x {width} pixels"))
+    corners = np.concatenate(sound)
+    if shares := normalised(corners, height, width):
+        return _Outline(None, None, (("rle_syntax", shares),))
+    if past := beyond(corners, height, width):
+        faults.append(("rle_range", past))
     try:
         counts = rle.from_polygons([ring.ravel().tolist() for ring in sound], height, width)
     except ValueError as error:

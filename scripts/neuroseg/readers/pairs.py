@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,12 +27,20 @@ from neuroseg.readers.source import (
 )
 
 
+class Fault(NamedTuple):
+    """A check that an annotation file or, by its position among the file's cells, one cell fails; words."""
+
+    check: str
+    words: str
+    cell: int = -1
+
+
 class Annotation(NamedTuple):
-    """The cells of one file: each one's place in it and cell type (or None), masks, faults and words."""
+    """The cells of one file: each one's place in it and cell type (or None), its mask, and the faults."""
 
     cells: list[tuple[str, str | None]]
     masks: rle.Runs
-    faults: list[tuple[str, str]]
+    faults: list[Fault]
 
 
 Decode = Callable[[Path, int, int], Annotation]
@@ -58,8 +66,7 @@ def read_pairs(dataset: Labels | Rois | GeoJson, endings: Sequence[str], decode:
     parts: list[rle.Runs] = []
     notes: list[Note] = []
     partners, read = Partners(dataset, endings), set[Path]()
-    passed: dict[Path, str] = {}
-    spare: dict[Path, str] = {}
+    passed, spare = dict[Path, str](), dict[Path, str]()
     listed = [
         (dataset.root / name, _images(dataset.root / name, dataset, endings, passed))
         for name in dataset.images
@@ -70,8 +77,8 @@ def read_pairs(dataset: Labels | Rois | GeoJson, endings: Sequence[str], decode:
             image_id, where = next(ids), path.relative_to(dataset.root).as_posix()
             at, fitting = len(rows), partners.of(path, folder, image_id)
             file = fitting[0] if fitting else None
-            row = {"image_id": image_id, "path": str(path), "where": where}
-            rows.append(row | {"subset": dataset.subset, "annotated": file is not None})
+            rows.append({"image_id": image_id, "path": str(path), "where": where})
+            rows[-1] |= {"subset": dataset.subset, "annotated": file is not None}
             if file is None:
                 notes.append(Note("unpaired", at, -1, where, "the image has no annotation file"))
                 continue
@@ -82,8 +89,9 @@ def read_pairs(dataset: Labels | Rois | GeoJson, endings: Sequence[str], decode:
                 continue  # an image that cannot be read, which the survey says
             found = decode(file, *size)
             rows[-1] |= {"height": size[0], "width": size[1]}
-            notes += [Note(check, at, -1, place, words) for check, words in found.faults]
-            cells += [(at, f"{place}:{name}", kind) for name, kind in found.cells]
+            own = [(at, f"{place}:{name}", kind) for name, kind in found.cells]
+            notes += _notes(found.faults, at, place, len(cells), [spot for _, spot, _ in own])
+            cells += own
             parts.append(found.masks)
     images_found = [path for _, paths in listed for path in paths]
     for file in partners.without_image(read, [*images_found, *passed]):
@@ -99,6 +107,13 @@ def read_pairs(dataset: Labels | Rois | GeoJson, endings: Sequence[str], decode:
     images, told = describe(image_rows(rows), [name_texts(path) for path in below], dataset)
     table = _table(cells, images)
     return Source(images, table, rle.concatenate(parts), notes_frame([*notes, *told]))
+
+
+def _notes(faults: list[Fault], image: int, place: str, before: int, places: list[str]) -> Iterator[Note]:
+    """Yield a note for each fault of a file at `place`, whose cells at `places` have rows from `before`."""
+    for check, words, cell in faults:
+        row, where = (-1, place) if cell < 0 else (before + cell, places[cell])
+        yield Note(check, image, row, where, words)
 
 
 def _passed_over(reasons: dict[Path, str], root: Path) -> list[Note]:

@@ -104,6 +104,51 @@ def test_an_id_is_the_same_as_number_and_as_text(tmp_path, listed, asked):
     assert len(found.instances) == 1
 
 
+UNLIKE = [("1_11", "11_1"), ("1_0", "10"), ("001", "1"), ("1.0", "1"), ("1e1", "10"), ("None", "nan")]
+"""Texts that are two ids, though some of them could be read as one number."""
+
+
+@pytest.mark.parametrize("ids", UNLIKE)
+@pytest.mark.parametrize("of", ["image", "category", "annotation"])
+def test_ids_that_are_different_texts_are_different(tmp_path, of, ids):
+    one, two = ids if of == "image" else (1, 2)
+    images = [
+        {"id": at, "file_name": f"{name}.png", "width": WIDTH, "height": HEIGHT}
+        for at, name in ((one, "a"), (two, "b"))
+    ]
+    items = [annotation([polygon(mask)], image_id=at) for mask, at in zip(CELLS, (one, two), strict=False)]
+    path = file(tmp_path, items, images, ["a.png", "b.png"])
+    content = json.loads((tmp_path / "a.json").read_text())
+    if of == "category":
+        content["categories"] = [{"id": at, "name": name} for at, name in zip(ids, ("n", "m"), strict=True)]
+    for item, own in zip(content["annotations"], ids, strict=True):
+        item |= {"category": {"category_id": own}, "annotation": {"id": own}}.get(of, {})
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    found = checked(path)
+    assert found.problems.empty
+    assert found.instances["image_id"].tolist() == ["a", "b"]
+    assert found.instances["cell_type"].tolist() == (["n", "m"] if of == "category" else ["neuron"] * 2)
+
+
+@pytest.mark.parametrize("ids", [(1, 1.0), (1, "1"), ("7", "7")])
+def test_a_number_of_two_annotations_is_named_however_it_is_written(tmp_path, ids):
+    path = file(tmp_path, [annotation([polygon(mask)]) for mask in CELLS[:2]])
+    content = json.loads((tmp_path / "a.json").read_text())
+    for item, own in zip(content["annotations"], ids, strict=True):
+        item["id"] = own
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    assert notes(path) == [["duplicate_annotation", 1]]
+
+
+def test_a_category_number_with_two_names_is_refused(tmp_path):
+    path = file(tmp_path, [annotation([polygon(CELLS[0])])])
+    content = json.loads((tmp_path / "a.json").read_text())
+    content["categories"] = [{"id": 1, "name": "neuron"}, {"id": 1.0, "name": "astro"}]
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    with pytest.raises(DataError, match=r"a\.json: categories: the number 1\.0 stands for 'neuron' and"):
+        checked(path)
+
+
 def test_corners_that_are_shares_of_the_frame_are_called_so(tmp_path):
     shares = [(np.reshape(polygon(mask), (-1, 2)) / [WIDTH, HEIGHT]).ravel().tolist() for mask in CELLS]
     path = file(tmp_path, [annotation([ring]) for ring in shares])
@@ -189,7 +234,7 @@ def test_a_size_that_is_not_stated_is_the_files(tmp_path):
     assert found.images[["height", "width"]].to_numpy().tolist() == [[HEIGHT, WIDTH]]
 
 
-@pytest.mark.parametrize("size", ["80", 80.0])
+@pytest.mark.parametrize("size", ["80", 80.0, "80.0"])
 def test_a_size_may_be_text_or_a_float(tmp_path, size):
     images = [{"id": 1, "file_name": "a.png", "width": size, "height": HEIGHT}]
     assert len(checked(file(tmp_path, [annotation([polygon(CELLS[0])])], images)).instances) == 1

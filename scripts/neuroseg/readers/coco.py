@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,11 @@ import numpy as np
 import pandas as pd
 
 from neuroseg.errors import DataError
+from neuroseg.readers import named
 from neuroseg.readers.dataset import Coco, Entry
 from neuroseg.readers.experiment import describe
+from neuroseg.readers.ids import Ids
 from neuroseg.readers.outlines import decode
-from neuroseg.readers.pixels import ImageError, read_image
 from neuroseg.readers.source import (
     Note,
     Source,
@@ -102,36 +103,38 @@ def _images(
     content: dict, entry: Entry, root: Path, before: list[dict], notes: list[Note]
 ) -> tuple[dict[object, int], list[dict]]:
     """Return each COCO image id's position (-1 if another listing of its file stays) and the images' rows."""
-    folder = root / entry.images
+    key, folder = _image_ids(content).key, root / entry.images
     lying = defaultdict(list)
     for path in image_files(folder, recursive=True):
         lying[path.name].append(path)
-    annotated = Counter(_key(item.get("image_id")) for item in content["annotations"])
+    annotated = Counter(key(item.get("image_id")) for item in content["annotations"])
+    counts = [annotated[key(item.get("id"))] for item in content["images"]]
     index: dict[object, int] = {}
     taken: dict[str, int] = {}
     rows: list[dict[str, Any]] = []
     sentences: list[str] = []
-    for number, item in _fullest_first(content["images"], annotated):
+    for number, item in _fullest_first(content["images"], counts):
         where = f"{entry.annotations}:images[{number}]"
         name = item.get("file_name")
         if not isinstance(name, str) or not name or "id" not in item:
             sentences.append(f"{where}: an image needs id and file_name; correct the entry.")
             continue
         try:
-            places, at = _places(name, folder, lying), len(before) + len(rows)
+            places, at = named.places(name, folder, lying), len(before) + len(rows)
         except OSError as error:
             sentences.append(
                 f"{where}: file_name is no name of a file ({error.strerror}); correct the entry."
             )
             continue
-        if str(places[0]) in taken and _key(item["id"]) not in index:
+        own = key(item["id"])
+        if str(places[0]) in taken and own not in index:
             stays = taken[str(places[0])]
-            count = annotated[_key(item["id"])]
+            count = annotated[own]
             words = f"the file {name} is listed twice; this listing's {count} annotations are left out"
             notes.append(Note("listed_twice", stays, -1, where, words))
-            index[_key(item["id"])] = -1
+            index[own] = -1
             continue
-        size = _size(item, places[0])
+        size = named.size(item, places[0])
         if size is None:
             sentences.append(
                 f"{where}: height and width are no size in pixels, and {places[0]} tells none; correct them."
@@ -141,9 +144,9 @@ def _images(
             notes.append(
                 Note("duplicate_id", at, -1, where, f"the file {name} lies at {places[0]} and at {places[1]}")
             )
-        if _key(item["id"]) in index:
+        if own in index:
             notes.append(Note("duplicate_id", at, -1, where, f"the image's number {item['id']} occurs twice"))
-        index.setdefault(_key(item["id"]), at)
+        index.setdefault(own, at)
         taken[str(places[0])] = at
         rows.append({"path": str(places[0]), "where": where, "subset": entry.subset, "annotated": True})
         rows[-1] |= {"height": size[0], "width": size[1]}
@@ -152,9 +155,16 @@ def _images(
     return index, rows
 
 
-def _fullest_first(listed: list[dict], annotated: Counter) -> Iterator[tuple[int, dict]]:
+def _image_ids(content: dict) -> Ids:
+    return Ids(
+        (item.get("id") for item in content["images"]),
+        (item.get("image_id") for item in content["annotations"]),
+    )
+
+
+def _fullest_first(listed: list[dict], annotated: list[int]) -> Iterator[tuple[int, dict]]:
     """Yield the listings with their numbers in order; of one file that with most annotations first."""
-    ranked = sorted(enumerate(listed), key=lambda pair: -annotated[_key(pair[1].get("id"))])
+    ranked = sorted(enumerate(listed), key=lambda pair: -annotated[pair[0]])
     of_file = defaultdict(list)
     for number, item in ranked:
         of_file[str(item.get("file_name"))].append((number, item))
@@ -162,50 +172,23 @@ def _fullest_first(listed: list[dict], annotated: Counter) -> Iterator[tuple[int
         yield from pairs
 
 
-def _places(name: str, folder: Path, lying: dict[str, list[Path]]) -> list[Path]:
-    """Return where an image may lie: as named, else by the longest common end; backslashes part folders."""
-    if (folder / name).is_file():
-        return [folder / name]
-    parts = Path(name.replace("\\", "/")).parts
-    direct = folder.joinpath(*parts)
-    if direct.is_file():
-        return [direct]
-    for length in range(len(parts), 0, -1):
-        found = [path for path in lying.get(parts[-1], []) if path.parts[-length:] == parts[-length:]]
-        if found:
-            return found
-    return [direct]
-
-
-def _size(item: dict, path: Path) -> tuple[int, int] | None:
-    """Return an image's height and width as stated, else as its file has them; None where neither tells."""
-    stated = item.get("height"), item.get("width")
-    if stated == (None, None):
-        try:
-            return read_image(path).shape
-        except ImageError:
-            return None
-    height, width = (_key(side) for side in stated)
-    if not isinstance(height, int) or not isinstance(width, int):
-        return None
-    return (height, width) if 1 <= min(height, width) <= max(height, width) <= 2**15 else None
-
-
 def _annotations(
     content: dict, entry: Entry, index: dict[object, int], before: int, notes: list[Note]
 ) -> list[tuple]:
     """Return (image, where, category) of each annotation."""
-    names = {_key(item.get("id")): type_name(item.get("name")) for item in content["categories"]}
+    names, category_of = _categories(content, entry)
+    image_of = _image_ids(content).key
+    numbered = Ids(item.get("id") for item in content["annotations"]).key
     seen, cells = set(), []
     for number, item in enumerate(content["annotations"]):
         row, where = before + number, f"{entry.annotations}:annotations[{number}]"
-        key = _key(item.get("image_id"))
-        image, category = index.get(key, -1), names.get(_key(item.get("category_id")))
+        key, own = image_of(item.get("image_id")), numbered(item.get("id"))
+        image, category = index.get(key, -1), names.get(category_of(item.get("category_id")))
         if key not in index:
             notes.append(
                 Note("unknown_image", -1, row, where, f"there is no image of number {item.get('image_id')}")
             )
-        if "id" in item and _key(item["id"]) in seen:
+        if "id" in item and own in seen:
             notes.append(
                 Note(
                     "duplicate_annotation",
@@ -215,7 +198,7 @@ def _annotations(
                     f"the annotation's number {item['id']} occurs twice",
                 )
             )
-        seen.add(_key(item.get("id")))
+        seen.add(own)
         cells.append((image, where, category))
     return cells
 
@@ -224,13 +207,25 @@ def _below(path: Path, root: Path) -> Path:
     return path.relative_to(root) if path.is_relative_to(root) else path
 
 
-def _key(number: Any) -> int | str:
-    """Return a COCO id to look up: 1, 1.0 and "1" are one number, since files write all three."""
-    try:
-        value = float(number)
-    except (TypeError, ValueError, OverflowError):
-        return str(number)
-    return int(value) if value.is_integer() and abs(value) < 2**53 else str(number)
+def _categories(content: dict, entry: Entry) -> tuple[dict[object, str | None], Callable[[object], object]]:
+    """Return the categories' names by id, and what an annotation's `category_id` is looked up by.
+
+    Raises:
+        DataError: one id has two names.
+    """
+    ids = Ids(
+        (item.get("id") for item in content["categories"]),
+        (item.get("category_id") for item in content["annotations"]),
+    )
+    names: dict[object, str | None] = {}
+    for item in content["categories"]:
+        name = type_name(item.get("name"))
+        if names.setdefault(ids.key(item.get("id")), name) != name:
+            raise DataError(
+                f"{entry.annotations}: categories: the number {item.get('id')} stands for "
+                f"'{names[ids.key(item.get('id'))]}' and '{name}'; give each category a number of its own."
+            )
+    return names, ids.key
 
 
 def _cell_types(images: pd.DataFrame, cells: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:

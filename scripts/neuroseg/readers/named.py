@@ -1,0 +1,37 @@
+"""Where the images that a COCO file names lie, and how large they are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from neuroseg.readers.ids import whole
+from neuroseg.readers.pixels import ImageError, read_image
+
+
+def places(name: str, folder: Path, lying: dict[str, list[Path]]) -> list[Path]:
+    """Return where an image may lie: as named, else by the longest common end; backslashes part folders."""
+    if (folder / name).is_file():
+        return [folder / name]
+    parts = Path(name.replace("\\", "/")).parts
+    direct = folder.joinpath(*parts)
+    if direct.is_file():
+        return [direct]
+    for length in range(len(parts), 0, -1):
+        found = [path for path in lying.get(parts[-1], []) if path.parts[-length:] == parts[-length:]]
+        if found:
+            return found
+    return [direct]
+
+
+def size(item: dict, path: Path) -> tuple[int, int] | None:
+    """Return an image's height and width as stated, else as its file has them; None where neither tells."""
+    stated = item.get("height"), item.get("width")
+    if stated == (None, None):
+        try:
+            return read_image(path).shape
+        except ImageError:
+            return None
+    height, width = (whole(side) for side in stated)
+    if height is None or width is None:
+        return None
+    return (height, width) if 1 <= min(height, width) <= max(height, width) <= 2**15 else None

@@ -187,6 +187,14 @@ def test_a_path_of_another_machine_is_found_by_its_end(tmp_path, name):
     assert checked(path).images["path"].tolist() == [str(tmp_path / "images" / "JPEGImages" / "a.png")]
 
 
+@pytest.mark.parametrize("composed", [True, False])
+def test_a_name_is_found_however_its_letters_are_composed(tmp_path, composed):
+    names = ["\u00e4/\u00f6.png", "a\u0308/o\u0308.png"][:: 1 if composed else -1]
+    images = [{"id": 1, "file_name": names[0], "width": WIDTH, "height": HEIGHT}]
+    found = checked(file(tmp_path, [annotation([polygon(CELLS[0])])], images, names[1:]))
+    assert found.images["path"].tolist() == [str(tmp_path / "images" / names[1])]
+
+
 def test_one_name_in_two_folders_is_two_images(tmp_path):
     names = ["p1/a.png", "p2\\a.png"]
     images = [

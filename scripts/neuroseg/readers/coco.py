@@ -106,7 +106,7 @@ def _images(
     key, folder = _image_ids(content).key, root / entry.images
     lying = defaultdict(list)
     for path in image_files(folder, recursive=True):
-        lying[path.name].append(path)
+        lying[named.composed(path).name].append(path)
     annotated = Counter(key(item.get("image_id")) for item in content["annotations"])
     counts = [annotated[key(item.get("id"))] for item in content["images"]]
     index: dict[object, int] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 
 from neuroseg.readers.ids import whole
@@ -9,18 +10,32 @@ from neuroseg.readers.pixels import ImageError, read_image
 
 
 def places(name: str, folder: Path, lying: dict[str, list[Path]]) -> list[Path]:
-    """Return where an image may lie: as named, else by the longest common end; backslashes part folders."""
+    """Return where an image may lie: as named, else by the longest common end; backslashes part folders.
+
+    Names are compared in Unicode's composed form (NFC), since a Mac writes `ä` as two characters.
+
+    Args:
+        name: the image's name or path as the file has it.
+        folder: where images lie.
+        lying: the images below the folder by their names, as `composed` writes them.
+    """
     if (folder / name).is_file():
         return [folder / name]
     parts = Path(name.replace("\\", "/")).parts
     direct = folder.joinpath(*parts)
     if direct.is_file():
         return [direct]
+    end = composed(direct).parts
     for length in range(len(parts), 0, -1):
-        found = [path for path in lying.get(parts[-1], []) if path.parts[-length:] == parts[-length:]]
+        found = [path for path in lying.get(end[-1], []) if composed(path).parts[-length:] == end[-length:]]
         if found:
             return found
     return [direct]
+
+
+def composed(path: Path) -> Path:
+    """Return a path with its letters in Unicode's composed form (NFC)."""
+    return Path(unicodedata.normalize("NFC", str(path)))
 
 
 def size(item: dict, path: Path) -> tuple[int, int] | None:

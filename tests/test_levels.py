@@ -104,6 +104,7 @@ def test_what_was_done_is_data_and_reads_as_words(done, words):
 def test_what_looks_as_learnt_keeps_its_bytes():
     assert readers.to_uint8(AS_IT_IS) is AS_IT_IS
     assert levels.shown(AS_IT_IS).done == levels.Done()
+    assert levels.shown(AS_IT_IS).content == tuple(slice(0, side) for side in AS_IT_IS.shape)
 
 
 @pytest.mark.parametrize("bits", [8, 16])
@@ -117,6 +118,8 @@ def test_a_black_border_changes_nothing_of_the_field_and_becomes_background(bits
     assert shown.image[0, 0] == pytest.approx(128, abs=1)
     assert shown.look.blank == pytest.approx(1 - field.size / shown.image.size, abs=0.002)
     assert shown.done.blank == shown.look.blank
+    rows, columns = shown.content
+    assert (rows, columns) == tuple(slice(border, border + side) for side in field.shape)
 
 
 @pytest.mark.parametrize("value", [60, 128, 255])

@@ -64,15 +64,27 @@ def dotted(
 
 
 def look(
-    image: np.ndarray, view: str = "none", magnified: float = 1.0, threads: int = 1
+    image: np.ndarray,
+    view: str = "none",
+    magnified: float = 1.0,
+    threads: int = 1,
+    content: tuple[slice, slice] | None = None,
 ) -> tuple[Bright, Found]:
     predictor = Bright()
+    part = content or (slice(0, image.shape[0]), slice(0, image.shape[1]))
     images = pd.DataFrame(
         {"image_id": ["a"], "path": ["a"], "height": image.shape[0], "width": image.shape[1]}
     )
     views = {view: read_view(view)}
     ((row, name, found),) = find(
-        predictor, images, views, lambda path: image, np.array([magnified]), batch_size=2, threads=threads
+        predictor,
+        images,
+        views,
+        lambda path: image,
+        lambda path: part,
+        np.array([magnified]),
+        batch_size=2,
+        threads=threads,
     )
     assert (row, name) == (0, view)
     return predictor, found
@@ -163,6 +175,24 @@ def test_parts_without_any_difference_are_not_looked_at():
     assert len(windows(1600, 6000)) == 10
     assert len(predictor.shown) == 2
     assert len(found.boxes) == len(dotted(1600, 1000)[1])
+
+
+@pytest.mark.parametrize("view", ["none", "hvflip"])
+@pytest.mark.parametrize(("height", "width", "count"), [(400, 500, 1), (1700, 2400, 4)])
+def test_of_an_image_in_a_blank_surround_the_network_sees_what_it_sees_of_the_image_alone(
+    height, width, count, view, capsys
+):
+    image, boxes = dotted(height, width)
+    surrounded = np.zeros((2000, 4000), np.uint8)
+    surrounded[200 : 200 + height, 300 : 300 + width] = image
+    content = slice(200, 200 + height), slice(300, 300 + width)
+    predictor, found = look(surrounded, view, content=content)
+    alone, expected = look(image, view)
+    assert predictor.shown == alone.shown
+    assert len(predictor.shown) == count
+    np.testing.assert_array_equal(found.boxes, expected.boxes + np.float32([300, 200] * 2))
+    assert farthest(found.boxes, boxes + np.float32([300, 200] * 2)) == 0
+    assert "image 1/1, 0 s left" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("factor", [0.5, 2.5])

@@ -51,12 +51,18 @@ class Adapted:
         self.load, self.learnt = load, learnt
         self.looks: dict[str, looks.Look] = {}
         self.done: dict[str, levels.Done] = {}
+        self.contents: dict[str, tuple[slice, slice]] = {}
 
     def __call__(self, path: Path) -> np.ndarray:
         """Return an image, uint8."""
         shown = levels.shown(self.load(path), self.learnt)
         self.looks[str(path)], self.done[str(path)] = shown.look, shown.done
+        self.contents[str(path)] = shown.content
         return shown.image
+
+    def content(self, path: Path) -> tuple[slice, slice]:
+        """Return the rows and columns of an image that was read outside of which it is blank."""
+        return self.contents[str(path)]
 
     def structure(self, images: pd.DataFrame) -> dict[str, float]:
         """Return of each image that was read the share that shows structure, by image_id."""

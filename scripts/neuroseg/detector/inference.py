@@ -90,23 +90,24 @@ def predict(
     parts: list[tuple[str, str, Found]] = []
     capped: dict[str, list[str]] = {kind: [] for kind in caps.SETTINGS}
     side_by_side = threads if where.type == "cpu" else 1
-    load = adapted = appearance.Adapted(load, appearance.of_detector(fitted))
-    for row, view, found in find(predictor, images, seen, load, magnified, batch_size, side_by_side):
+    read = appearance.Adapted(load, appearance.of_detector(fitted))
+    looked = find(predictor, images, seen, read, read.content, magnified, batch_size, side_by_side)
+    for row, view, found in looked:
         image_id = images["image_id"].iloc[row]
         parts.append((image_id, sources[view], found))
         for kind in found.capped:
             capped[kind].append(image_id)
     coverage = Coverage(tuple(images["image_id"]), tuple(sources.values()))
     first = {kind: list(dict.fromkeys(ids)) for kind, ids in capped.items()}
-    doubted = scaling.doubts(predictor, images, pixel_size, adapted)
-    seen_as = remarks.Seen(images, magnified, adapted, pixel_size, doubted, first["detections"])
+    doubted = scaling.doubts(predictor, images, pixel_size, read)
+    seen_as = remarks.Seen(images, magnified, read, pixel_size, doubted, first["detections"])
     told, few = remarks.sentences(seen_as), caps.sentences("proposals", first["proposals"], len(images))
     for remark in (*told, *few):
         say(f"note: {remark}")
     # By the model file's own number proposals are too many where a first head is sure of everything.
     told = (*told, *few) if proposals else told
     factors = {name: float(by) for name, by in zip(coverage.images, magnified, strict=True) if by != 1}
-    seen_of = remarks.unlike(seen_as), cells.of_detector(fitted), factors, adapted.structure(images)
+    seen_of = remarks.unlike(seen_as), cells.of_detector(fitted), factors, read.structure(images)
     return Prediction(_table(parts, fitted["classes"]), coverage, told, *seen_of)
 
 

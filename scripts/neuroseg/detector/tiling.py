@@ -23,7 +23,7 @@ _SLACK = 16
 """Pixels, as the network sees them, by which two windows may tell the centre of one cell differently."""
 
 _STEP = 32
-"""Windows begin at multiples of this, as the coarsest maps of the network do:
+"""Windows begin at multiples of this from the first one's corner, as the coarsest maps of the network do:
 a cell looks the same in all of them."""
 
 
@@ -71,30 +71,33 @@ class Window(NamedTuple):
         return image[self.down.start : self.down.end, self.across.start : self.across.end]
 
 
-def windows(height: int, width: int, scale: float = 1.0) -> list[Window]:
+def windows(height: int, width: int, scale: float = 1.0, corner: tuple[int, int] = (0, 0)) -> list[Window]:
     """Return the windows in which an image is looked at, row by row: one where no side is above LARGEST.
 
     The parts whose cells they tell cover the image without overlap. Windows of one image are equally large,
     up to a few pixels, and overlap by at least twice MARGIN.
 
     Args:
-        height: Of the image, in pixels.
-        width: Of the image, in pixels.
+        height: Of the image, or of its part that is looked at, in pixels.
+        width: Likewise.
         scale: How many pixels the network sees of each of them.
+        corner: The row and the column of the image where its part begins.
     """
-    return [Window(down, across) for down in _spans(height, scale) for across in _spans(width, scale)]
+    rows, columns = _spans(height, scale, corner[0]), _spans(width, scale, corner[1])
+    return [Window(down, across) for down in rows for across in columns]
 
 
-def _spans(side: int, scale: float) -> list[Span]:
+def _spans(side: int, scale: float, first: int) -> list[Span]:
     if round(side * scale) <= LARGEST:
-        return [Span(0, side, 0, side)]
+        return [Span(first, first + side, first, first + side)]
     longest, shared = int(LARGEST / scale), math.ceil(2 * MARGIN / scale) + _STEP
     count = math.ceil((side - shared) / (longest - shared))
     length = math.ceil((side + (count - 1) * shared) / count)
     starts = [int(place * (side - length) / (count - 1)) // _STEP * _STEP for place in range(count)]
     ends = [min(start + length, side) for start in starts[:-1]] + [side]
     edges = [0, *((start + end) // 2 for start, end in zip(starts[1:], ends[:-1], strict=True)), side]
-    return [Span(*each) for each in zip(starts, ends, edges[:-1], edges[1:], strict=True)]
+    spans = zip(starts, ends, edges[:-1], edges[1:], strict=True)
+    return [Span(*(first + place for place in each)) for each in spans]
 
 
 def join(parts: Sequence[tuple[Window, Found]], scale: float, iou: float) -> Found:
@@ -109,18 +112,17 @@ def join(parts: Sequence[tuple[Window, Found]], scale: float, iou: float) -> Fou
         scale: As `windows` was given it.
         iou: From 0 to 1.
     """
+    parts = [(window, _moved(found, window)) for window, found in parts]
     if len(parts) == 1:
         return parts[0][1]
     slack = _SLACK / scale
     pieces, near = [], []
     for window, found in parts:
-        boxes = found.boxes + np.array([window.across.start, window.down.start] * 2, np.float32)
         outside = np.maximum(
-            *(_beyond(boxes[:, axis::2].mean(1), span) for axis, span in enumerate(window[::-1]))
+            *(_beyond(found.boxes[:, axis::2].mean(1), span) for axis, span in enumerate(window[::-1]))
         )
         kept = outside <= slack
-        pieces.append(Found(boxes, *found[1:4])._replace(boxes=boxes[kept], scores=found.scores[kept]))
-        pieces[-1] = pieces[-1]._replace(labels=found.labels[kept], patches=found.patches[kept])
+        pieces.append(Found(*(values[kept] for values in found[:4])))
         near.append(outside[kept] > -2 * slack)
     boxes, scores, labels, patches = (
         np.concatenate([piece[field] for piece in pieces]) for field in range(4)
@@ -129,6 +131,12 @@ def join(parts: Sequence[tuple[Window, Found]], scale: float, iou: float) -> Fou
     kept = kept[np.argsort(-scores[kept], kind="stable")]
     capped = frozenset().union(*(found.capped for _, found in parts))
     return Found(boxes[kept], scores[kept], labels[kept], patches[kept], capped)
+
+
+def _moved(found: Found, window: Window) -> Found:
+    """Return what was found in pixels of the image, not of the window."""
+    corner = np.array([window.across.start, window.down.start] * 2, np.float32)
+    return found._replace(boxes=found.boxes + corner)
 
 
 def _beyond(centre: np.ndarray, span: Span) -> np.ndarray:

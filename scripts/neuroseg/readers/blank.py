@@ -61,6 +61,15 @@ def seen(image: np.ndarray) -> Seen:
     return Seen(Blocks(*(values[~empty] for values in blocks)), blank)
 
 
+def content(shape: tuple[int, ...], blank: np.ndarray | None) -> tuple[slice, slice]:
+    """Return the rows and columns of an image outside of which all pixels are blank."""
+    if blank is None or blank.all():
+        return slice(0, shape[0]), slice(0, shape[1])
+    filled = [np.flatnonzero(~blank.all(axis)) for axis in (1, 0)]
+    rows, columns = (slice(int(places[0]), int(places[-1]) + 1) for places in filled)
+    return rows, columns
+
+
 def counted(image: np.ndarray, blank: np.ndarray | None = None) -> np.ndarray:
     """Return how many pixels that are not blank have each grey value: an image may have 400 million."""
     counts = np.zeros(np.iinfo(image.dtype).max + 1, np.int64)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from neuroseg.readers.blank import content
 from neuroseg.readers.looks import ORDINARY, Fault, Learnt, Look, fault, only_noise, with_blank
 
 _NOISE = 8.0
@@ -54,11 +55,12 @@ class Done(NamedTuple):
 
 
 class Shown(NamedTuple):
-    """An image as detectors see it: uint8, the file's look, and what was done."""
+    """An image as detectors see it: uint8, the file's look, what was done, and where it is not all blank."""
 
     image: np.ndarray
     look: Look
     done: Done
+    content: tuple[slice, slice]  # rows and columns
 
 
 def to_uint8(image: np.ndarray, learnt: Learnt = ORDINARY) -> np.ndarray:
@@ -81,11 +83,12 @@ def shown(image: np.ndarray, learnt: Learnt = ORDINARY) -> Shown:
     found, blank = with_blank(image)
     level = found.level or float(image.max()) or 1.0
     target = learnt.level.middle
+    part = content(image.shape, blank)
     near = learnt.level.low - _ROOM[0] <= found.level <= learnt.level.high + _ROOM[0]
     if image.dtype == np.uint8 and near and _ordinary(found, 1.0, learnt):
         if blank is None:
-            return Shown(image, found, Done())
-        return Shown(np.where(blank, np.uint8(round(level)), image), found, Done(found.blank))
+            return Shown(image, found, Done(), part)
+        return Shown(np.where(blank, np.uint8(round(level)), image), found, Done(found.blank), part)
     ratio = target / level
     taken_off = found.level == 0 and found.contrast > 0 and not only_noise(found)
     plain = not taken_off and _ordinary(found, ratio, learnt)
@@ -107,7 +110,7 @@ def shown(image: np.ndarray, learnt: Learnt = ORDINARY) -> Shown:
         factor=None if plain else factor,
         cut=lowest if cut else None,
     )
-    return Shown(result, found, done)
+    return Shown(result, found, done, part)
 
 
 def unlike(found: Shown, learnt: Learnt = ORDINARY) -> str:

@@ -119,6 +119,42 @@ def test_a_pattern_sees_the_folders_above_a_name(tmp_path):
     assert source.images["plate"].tolist() == ["P1", "P2"]
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "span"),
+    [
+        ("20240131_103000", "20240131_133000", 3),
+        ("20240131_103000", "20240131_103036", 0.01),
+        ("2024-01-31T10-30-00.250", "2024-01-31T10-30-36.250", 0.01),
+        ("20240131", "20240202", 48),
+        ("2024-01-31", "2024-02-01_1200", 36),
+        ("2401311030", "2401311130", 1),
+    ],
+)
+def test_stamps_become_hours_since_the_plates_first_image(tmp_path, first, second, span):
+    source = read(tmp_path, [f"A1_{first}.tif", f"A1_{second}.tif"], pattern=r"(?P<well>A1)_(?P<stamp>.+)")
+    assert source.images["time"].tolist() == pytest.approx([0, span])
+    assert source.notes.empty
+
+
+@pytest.mark.parametrize(
+    "stamp",
+    [
+        *("31012024", "31.01.2024_1030", "20241301", "240131", "2024-1-31", "monday", "20240131_1030pm"),
+        *("2010-Jan-12_1416", "20240131_106000"),
+    ],
+)
+def test_a_stamp_that_cannot_be_read_is_listed(tmp_path, stamp):
+    names = [f"A1_{stamp}.tif", "A1_20240131_0900.tif"]
+    source = read(tmp_path, names, pattern=r"(?P<well>A1)_(?P<stamp>.+)")
+    assert source.images.set_index("image_id")["time"].isna().to_dict() == {
+        f"A1_{stamp}": True,
+        "A1_20240131_0900": False,
+    }
+    (note,) = source.notes.itertuples()
+    assert note.check == "bad_time"
+    assert f"'{stamp}' is no date such as" in note.message
+
+
 def test_the_plate_and_time_of_an_operettas_export_are_those_of_its_folder(tmp_path):
     folders = (
         "P1__2024-01-31T12_00_00-Measurement 1",

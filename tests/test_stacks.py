@@ -44,6 +44,36 @@ def test_time_points_are_images_with_their_time(tmp_path, name):
         assert (pixels(images, f"a__t{at + 1}") == VALUES[at, 0, 0]).all()
 
 
+NAMED = {
+    "A1_00d03h00m": r"(?P<well>A1)_(?P<time>\d+d\d+h\d+m)",
+    "A1_20240131": r"(?P<well>A1)_(?P<stamp>\d{8})",
+}
+
+
+@pytest.mark.parametrize(("name", "first"), [("A1_00d03h00m", 3), ("A1_20240131", 24)])
+def test_a_names_time_is_that_of_the_first_of_a_files_time_points(tmp_path, name, first):
+    write(tmp_path / f"{name}.tif", VALUES[:, 0, 0], "TYX", metadata={"finterval": 1800.0})
+    write(tmp_path / "A1_20240130.tif", VALUES[0, 0, 0], "YX")
+    images = listed(tmp_path, pattern=NAMED[name])
+    assert images["time"].filter(like="__t").tolist() == [first, first + 0.5]
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_time_points_of_unknown_interval_do_not_share_the_time_of_their_files_name(tmp_path, name):
+    write(tmp_path / f"{name}.tif", VALUES[:, 0, 0], "TYX")
+    dataset = Folder.model_validate({"format": "folder", "root": tmp_path, "pattern": NAMED[name]})
+    source = readers.read(dataset)
+    assert source.images["time"].isna().all()
+    assert source.notes[["check", "image"]].to_numpy().tolist() == [["bad_time", 0], ["bad_time", 1]]
+    assert source.notes["message"].str.contains("for 2 time points .* set it in Fiji").all()
+    assert dataset.policies["bad_time"] == "keep"
+
+
+def test_a_time_point_alone_leaves_its_time_to_the_name(tmp_path):
+    write(tmp_path / "A1_00d03h00m.tif", VALUES[0, :, 0], "ZYX", metadata={"finterval": 1800.0})
+    assert listed(tmp_path, pattern=NAMED["A1_00d03h00m"], z="max")["time"].tolist() == [3]
+
+
 def test_the_clock_of_each_plane_goes_before_the_interval(tmp_path):
     told = {"Plane": {"DeltaT": [60.0, 5460.0], "DeltaTUnit": ["s", "s"]}, "TimeIncrement": 1.0}
     write(tmp_path / "a.ome.tif", VALUES[:, 0, 0], "TYX", metadata=told)

@@ -55,7 +55,9 @@ CHECKS: dict[str, Check] = {
     "metadata_conflict": Check(
         "error", "drop keep", "rows of one image that disagree (keep: the first row holds)"
     ),
-    "bad_time": Check("error", "drop keep", "a time that cannot be read (keep: without time)"),
+    "bad_time": Check(
+        "error", "drop keep", "a time or a date that cannot be read, or is one for many (keep: without time)"
+    ),
     "pattern_mismatch": Check(
         "keep", "error drop", "a name that the pattern does not match (keep: the group is the sample)"
     ),

@@ -109,8 +109,13 @@ class Coco(_Common):
     annotations: tuple[Entry, ...] = Field(min_length=1)
 
 
-_LENIENT: dict[str, Policy] = {"image_unreadable": "drop", "image_constant": "drop"}
-"""A folder as a microscope left it has blank and broken images: each is a row in the list of problems."""
+_LENIENT: dict[str, Policy] = {
+    "image_unreadable": "drop",
+    "image_constant": "drop",
+    "bad_time": "keep",
+}
+"""A folder as a microscope left it has blank and broken images, and names that tell no time: each is a row in
+the list of problems."""
 
 
 class Folder(_Common):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-import numpy as np
 import pandas as pd
 
 from neuroseg.errors import DataError
@@ -13,42 +12,29 @@ from neuroseg.readers.dataset import FIELDS, Dataset
 from neuroseg.readers.platemap import PlateMap, read_plate_map
 from neuroseg.readers.presets import PHASE, PRESETS, nearly, preset_of
 from neuroseg.readers.source import Note
+from neuroseg.readers.times import date, frame_time, hours
 from neuroseg.readers.wells import well_name
-
-_CLOCK = re.compile(r"(?:(\d+) ?d(?:ays?)?)? ?(?:(\d+)h)? ?(?:(\d+)m)? ?(?:(\d+)s)?")
-_COLONS = re.compile(r"(?:(\d+) days? )?(\d+):(\d+):(\d+(?:\.\d+)?)")
-
-
-def hours(text: str) -> float:
-    """Return a span of time in hours: "0 days 11:30:00", "02d16h00m", "11h30m00s", or a number of hours.
-
-    Raises:
-        ValueError: the text is none of these.
-    """
-    text = text.strip()
-    match = text and (_CLOCK.fullmatch(text) or _COLONS.fullmatch(text))
-    if not match:
-        value = float(text)
-        if not 0 <= value < np.inf:
-            raise ValueError(f"{text} is no span of time")
-        return value
-    days, of_day, minutes, seconds = (float(part or 0) for part in match.groups())
-    return 24 * days + of_day + minutes / 60 + seconds / 3600
 
 
 def describe(
-    images: pd.DataFrame, texts: Sequence[Sequence[str]], dataset: Dataset
+    images: pd.DataFrame,
+    texts: Sequence[Sequence[str]],
+    dataset: Dataset,
+    frames: Sequence[int] | None = None,
 ) -> tuple[pd.DataFrame, list[Note]]:
     """Fill in what the pattern reads from images' texts and the plate map from wells, and name their groups.
 
     A reader's own value stands before the pattern's. An image whose texts do not match, or match without
-    every field of the group, has its sample as group.
+    every field of the group, has its sample as group. What a name tells of a file of several time points is
+    the first one's time: each has that and its hours since the first, and none where the file tells none.
 
     Args:
         images: raw image rows.
         texts: of each image what the pattern is tried on, in this order; the first match from a text's start
             holds.
         dataset: the dataset file.
+        frames: of each image, how many time points its file holds; the `time` of one of several counts from
+            the first. One each where it is not given.
 
     Returns:
         The images with `group` and `control` (whether its treatment is called the control), and notes under
@@ -61,8 +47,9 @@ def describe(
     pattern = _pattern(texts, dataset)
     wells = read_plate_map(dataset.root / dataset.plate_map) if dataset.plate_map else None
     rows, notes = [], []
-    for at, (row, said) in enumerate(zip(images.to_dict("records"), texts, strict=True)):
-        fields, faults = _fields(row, said, pattern)
+    counts = frames or [1] * len(images)
+    for at, (row, said, count) in enumerate(zip(images.to_dict("records"), texts, counts, strict=True)):
+        fields, faults = _fields(row, said, pattern, count)
         if wells is not None:
             faults += _treat(fields, wells, dataset)
         parts = [fields.get(name) for name in dataset.group]
@@ -72,7 +59,7 @@ def describe(
     if pattern is None and dataset.format == "folder":
         notes += _odd_names(texts, images["where"])
     _refuse_misfits(rows, notes, wells, dataset)
-    _date(rows)
+    notes += [Note("bad_time", at, -1, images["where"].iloc[at], words) for at, words in date(rows)]
     channels = _other_channels(rows, images["where"], dataset)
     notes += [*channels, *_same_places(rows, images["where"], {note.image for note in channels}, dataset)]
     filled = pd.DataFrame(rows, index=images.index, columns=[*FIELDS, "dose_unit", "group"], dtype=object)
@@ -111,20 +98,6 @@ def _odd_names(texts: Sequence[Sequence[str]], where: pd.Series) -> list[Note]:
         )
         for at in odd
     ]
-
-
-def _date(rows: list[dict[str, object]]) -> None:
-    """Turn stamps into hours since the first of the plate; what is no date stays without a time."""
-    stamps = pd.Series([row["stamp"] for row in rows], dtype=object).astype("string")
-    digits = stamps.str.replace(r"\D", "", regex=True)
-    short, full = (
-        pd.to_datetime(digits, format=form, errors="coerce") for form in ("%y%m%d%H%M", "%Y%m%d%H%M")
-    )
-    moment = short.where(digits.str.len() == 10, full)
-    first = moment.groupby([row["plate"] or "" for row in rows]).transform("min")
-    for row, span in zip(rows, (moment - first).dt.total_seconds(), strict=True):
-        if row["time"] is None and pd.notna(span):
-            row["time"] = span / 3600
 
 
 def _other_channels(rows: list[dict[str, object]], where: pd.Series, dataset: Dataset) -> list[Note]:
@@ -170,7 +143,7 @@ def _same_places(
 
 
 def _fields(
-    row: dict, texts: Sequence[str], pattern: re.Pattern | None
+    row: dict, texts: Sequence[str], pattern: re.Pattern | None, frames: int
 ) -> tuple[dict[str, object], list[tuple[str, str]]]:
     """Return one image's fields, null where nothing tells, and what was wrong with them."""
     match = next(filter(None, map(pattern.match, texts)), None) if pattern else None
@@ -181,9 +154,16 @@ def _fields(
         if match or not pattern
         else [("pattern_mismatch", f"'{texts[-1]}' does not match the dataset file's pattern")]
     )
+    since = row.get("time") if frames > 1 and said.keys() & {"time", "stamp"} else None
+    if since is not None:
+        fields["time"] = said.get("time")
+    fields["since"] = since
+    if lost := frame_time(said, row.get("time"), frames):
+        faults.append(("bad_time", lost))
+        fields["time"] = fields["stamp"] = None
     if fields["time"] is not None:
         try:
-            fields["time"] = hours(str(fields["time"]))
+            fields["time"] = hours(str(fields["time"])) + (since or 0.0)
         except ValueError:
             faults.append(
                 ("bad_time", f"the time '{fields['time']}' is no span such as 0 days 11:30:00 or 02d16h00m")

@@ -29,7 +29,7 @@ def read(dataset: Folder) -> Source:
     Raises:
         DataError: a folder is missing, or holds no image.
     """
-    rows, longer, texts, passed = [], [], [], []
+    rows, longer, texts, frames, passed = [], [], [], [], []
     choice = Choice(dataset.z, dataset.channel, dataset.pages)
     for name in dataset.images:
         folder = dataset.root / name
@@ -62,12 +62,13 @@ def read(dataset: Folder) -> Source:
                 }
                 rows.append(row | {"where": f"{where.as_posix()} {part.label}".strip(), "time": part.hours})
                 longer.append(ids[1])
+                frames.append(part.frames)
                 texts.append((*filter(None, [part.series]), *name_texts(where)))
     number = Counter(row["image_id"] for row in rows)
     for row, image_id in zip(rows, longer, strict=True):
         if number[row["image_id"]] > 1 and len(dataset.images) > 1:
             row["image_id"] = image_id
-    table, notes = describe(image_rows(rows), texts, dataset)
+    table, notes = describe(image_rows(rows), texts, dataset, frames)
     none = pd.DataFrame(
         {
             "image": pd.Series(dtype="int64"),

@@ -66,12 +66,21 @@ class Place(NamedTuple):
 
 
 class Part(NamedTuple):
-    """One image of a file: where it is, what tells it apart there (for its id), its series' name, hours."""
+    """One image of a file.
+
+    Attributes:
+        spec: where it is; None if it is the only one.
+        label: what tells it apart there, for its id.
+        series: its series' name.
+        hours: since the first time point, where the file says so.
+        frames: how many time points its series has.
+    """
 
     spec: Spec | None
     label: str
     series: str
     hours: float | None
+    frames: int = 1
 
 
 class Choice(NamedTuple):
@@ -130,7 +139,8 @@ def parts(file: tifffile.TiffFile, path: Path, choice: Choice) -> list[Part]:
             words = [name] * (len(every) > 1) + [f"t{time + 1:0{digits}d}"] * (len(times) > 1)
             pages = choice.pages if series.whole and not set(series.whole.axes) <= set("TZCYXS") else None
             spec = Spec(number, time + 1, channel + 1, _depth(series, choice, path), pages or "")
-            found.append(Part(spec, "__".join(words), series.name, series.hours.get(time)))
+            since = series.hours.get(time) if len(series.hours) > 1 else None  # one alone has no interval
+            found.append(Part(spec, "__".join(words), series.name, since, len(times)))
     return found
 
 

@@ -1,0 +1,108 @@
+"""Times that names tell: spans since plating, dates with or without a clock, and the frames of one file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+
+import numpy as np
+import pandas as pd
+
+_CLOCK = re.compile(r"(?:(\d+) ?d(?:ays?)?)? ?(?:(\d+)h)? ?(?:(\d+)m)? ?(?:(\d+)s)?")
+_COLONS = re.compile(r"(?:(\d+) days? )?(\d+):(\d+):(\d+(?:\.\d+)?)")
+
+_FORMS = {8: "%Y%m%d", 10: "%y%m%d%H%M", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
+"""By its number of digits, what a stamp's digits are."""
+
+_WORDS = re.compile(
+    r"(?<![a-z])(?:[ap]\.?m|jan|feb|m[aä]r|mrz|apr|ma[iy]|ju[nl]|aug|sep|o[ck]t|nov|de[cz])", re.IGNORECASE
+)
+"""A half of the day, or a month by its name, without which the digits are another date."""
+
+
+def hours(text: str) -> float:
+    """Return a span of time in hours: "0 days 11:30:00", "02d16h00m", "11h30m00s", or a number of hours.
+
+    Raises:
+        ValueError: the text is none of these.
+    """
+    text = text.strip()
+    match = text and (_CLOCK.fullmatch(text) or _COLONS.fullmatch(text))
+    if not match:
+        value = float(text)
+        if not 0 <= value < np.inf:
+            raise ValueError(f"{text} is no span of time")
+        return value
+    days, of_day, minutes, seconds = (float(part or 0) for part in match.groups())
+    return 24 * days + of_day + minutes / 60 + seconds / 3600
+
+
+def moment(stamp: str) -> datetime:
+    """Return the moment of a stamp: year, month and day, then perhaps the clock, marks between them or none.
+
+    2024-01-31, 20240131_1030, 2024y01m31d_10h30m, 2024-01-31T10:30:59.500, and 2401311030 with a short year.
+
+    Raises:
+        ValueError: the text is no such stamp.
+    """
+    parts = re.findall(r"\d+", stamp)
+    digits = "".join(parts)
+    form = _FORMS.get(min(len(digits), 14))
+    whole = len(digits) > 14 or not any(len(part) % 2 for part in parts)
+    if form is None or len(digits) > 20 or not whole or _WORDS.search(stamp):
+        raise ValueError(f"{stamp} is no date")
+    found = datetime.strptime(digits, form if len(digits) <= 14 else f"{form}%f")
+    if not 1970 <= found.year < 2100:
+        raise ValueError(f"{stamp} is no date of a microscope")
+    return found
+
+
+def date(rows: Sequence[dict]) -> list[tuple[int, str]]:
+    """Turn stamps into hours since the first of the plate, where a row has no time; frames go on from there.
+
+    Args:
+        rows: of each image its plate, stamp, time, and `since`: hours since its file's first frame. Times are
+            filled in.
+
+    Returns:
+        (position, what is wrong) of the rows without a time whose stamp cannot be read.
+    """
+    moments, faults = [], []
+    for at, row in enumerate(rows):
+        try:
+            moments.append(moment(str(row["stamp"])) if row["stamp"] is not None else None)
+        except ValueError:
+            moments.append(None)
+            if row["time"] is None:
+                faults.append(
+                    (
+                        at,
+                        f"the stamp '{row['stamp']}' is no date such as 2024-01-31 or 20240131_103059: let "
+                        "`pattern` take it as year, month, day, hour, minute and second, in this order",
+                    )
+                )
+    stamps = pd.Series(moments, dtype="datetime64[us]")
+    first = stamps.groupby([row["plate"] or "" for row in rows]).transform("min")
+    for row, span in zip(rows, (stamps - first).dt.total_seconds(), strict=True):
+        if row["time"] is None and pd.notna(span):
+            row["time"] = span / 3600 + (row["since"] or 0)
+    return faults
+
+
+def frame_time(said: dict[str, str], since: float | None, frames: int) -> str | None:
+    """Return why one of several frames of a file has no time, None if it has one or its name tells none.
+
+    Args:
+        said: what the name tells.
+        since: hours since the file's first frame, None if it does not say.
+        frames: how many time points the file holds.
+    """
+    told = said.get("time") or said.get("stamp")
+    if frames < 2 or since is not None or told is None:
+        return None
+    return (
+        f"the name tells one time, {told}, for {frames} time points whose interval the file does not say: "
+        "set it in Fiji (Image > Properties, Frame interval), or save each as its own file with its time in "
+        "the name"
+    )

@@ -1,15 +1,18 @@
 """Plate maps and wells: every form people and Excel write, joined to images however a well is written."""
 
+import re
+
 import numpy as np
 import pytest
 import tifffile
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from openpyxl import Workbook
+from openpyxl import Workbook, load_workbook
 
 from neuroseg import readers
 from neuroseg.errors import DataError
+from neuroseg.readers.amounts import tidy_dose
 from neuroseg.readers.platemap import read_plate_map
 from neuroseg.readers.wells import well_at, well_name
 
@@ -69,6 +72,12 @@ FORMS = {
     "matrix with title": "Plate 1,,\n,1,2\nA,control,\nB,,drug\n",
     "matrix with corner": "<>,1,2,3\nA,control,,\nB,,drug,\n",
     "treatment and dose": "treatment,1,2\nA,control,\nB,,drug\n\ndose,1,2\nA,0,\nB,,10\n",
+    "numbered rows": "#,Well,Treatment\n1,A1,control\n2,B2,drug\n",
+    "a head behind a mark": "# lab map\n# Well;Treatment\nA1;control\n# lost: B1\nB2;drug\n",
+    "a comment like the head": "# treatment,well\nwell,treatment\nA1,control\nB2,drug\n",
+    "a marked corner": "#,1,2\nA,control,\nB,,drug\n",
+    "a tab as the corner": "\t1\t2\nA\tcontrol\t\nB\t\tdrug\n",
+    "treatment and another matter": "Treatment,1,2\nA,control,\nB,,drug\n\nSerum batch,1,2\nA,7,7\nB,7,7\n",
     "words of a row": "Treatment,,\n,1,2\na,control,\nb,,drug\n",
 }
 
@@ -114,6 +123,31 @@ def test_several_sheets_are_the_plates_that_they_are_named_after(tmp_path):
     assert read_plate_map(tmp_path / "map.xlsx").treatments == {("P1", "A1"): "drug", ("P2", "A1"): "drug"}
 
 
+def test_a_hidden_sheet_is_not_read(tmp_path):
+    excel(
+        tmp_path / "map.xlsx",
+        Map=[["well", "treatment"], ["A1", "drug"]],
+        old=[["well", "treatment"], ["A1", "x"]],
+    )
+    book = load_workbook(tmp_path / "map.xlsx")
+    book["old"].sheet_state = "hidden"
+    book.save(tmp_path / "map.xlsx")
+    found = read_plate_map(tmp_path / "map.xlsx")
+    assert (found.treatments, found.sheets) == ({(None, "A1"): "drug"}, ("Map",))
+
+
+def test_sheets_that_fit_no_image_are_named(tmp_path):
+    rows = [["#", "well", "treatment"], [1, "A1", "drug"]]
+    excel(tmp_path / "map.xlsx", Map=rows, old=rows)
+    with pytest.raises(
+        DataError, match=r"its sheets Map, old, each taken for a plate, name A1 of Map, A1 of old"
+    ):
+        folder(tmp_path, ["A1"], "", plate_map="map.xlsx")
+    excel(tmp_path / "map.xlsx", Map=rows)
+    with pytest.raises(DataError, match=r"its sheet Map names A1\)"):
+        folder(tmp_path, ["B1", "B2"], "", plate_map="map.xlsx")
+
+
 def test_several_tables_of_the_plates_form_are_the_plates_of_their_titles(tmp_path):
     (tmp_path / "map.csv").write_text("P1,1\nA,drug\nP2,1\nA,none\n")
     assert read_plate_map(tmp_path / "map.csv").treatments == {("P1", "A1"): "drug", ("P2", "A1"): "none"}
@@ -139,15 +173,97 @@ DOSES = {
     "a unit in brackets": ("well;treatment;Dose (µM)\nA1;drug;0.5\nA2;none;\n", "µM"),
     "a unit after the word": ("Well,Treatment,conc_nM\nA1,drug,0.5\n", "nM"),
     "concentration": ("well,treatment,Concentration [ng/ml]\nA1,drug,0.5\n", "ng/ml"),
+    "the final one": ("well,treatment,Final concentration (nM)\nA1,drug,0.5\n", "nM"),
+    "a unit in words": ("well,treatment,dose_ng_per_ml\nA1,drug,0.5\n", "ng/ml"),
+    "in": ("well,treatment,Dose in nM\nA1,drug,0.5\n", "nM"),
+    "in brackets": ("well,treatment,Conc. (final) [in uM]\nA1,drug,0.5\n", "µM"),
+    "a column of units": ("well,treatment,dose,unit\nA1,drug,0.5,nM\n", "nM"),
+    "a column of the dose's units": ("well,treatment,Dose unit,Dose\nA1,drug,μM,0.5\n", "µM"),
+    "a unit of its own": ("well,treatment,dose (nM)\nA1,drug,0.5 uM\n", "µM"),
+    "no blank": ("well,treatment,dose\nA1,drug,0.5ng/mL\n", "ng/ml"),
+    "a comma": ("well;treatment;dose\nA1;drug;0,50 %\n", "%"),
+    "the second column": ("well,treatment,dose (nM),dose (µM)\nA1,drug,,0.5\n", "µM"),
     "the plate's form": ("treatment,1,2\nA,drug,none\n\ndose (mM),1,2\nA,0.5,\n", "mM"),
+    "the final one of a plate": (
+        "Treatment,,\n,1,2\nA,drug,none\n\nFinal concentration (nM),,\n,1,2\nA,0.5,\n",
+        "nM",
+    ),
+    "a plate of units": ("treatment,1\nA,drug\n\ndose,1\nA,0.5\n\nunit,1\nA,nM\n", "nM"),
 }
 
 
 @pytest.mark.parametrize("form", DOSES)
-def test_a_dose_is_read_as_it_is_written_with_the_unit_of_its_head(form, tmp_path):
+def test_a_dose_is_read_with_its_unit_wherever_that_stands(form, tmp_path):
     text, unit = DOSES[form]
     (tmp_path / "map.csv").write_text(text, encoding="utf-8")
-    assert read_plate_map(tmp_path / "map.csv").doses == {(None, "A1"): ("0.5", unit)}
+    found = read_plate_map(tmp_path / "map.csv")
+    assert found.doses == {(None, "A1"): ("0.5", unit)}
+    assert found.passed == ()
+
+
+def test_doses_of_unlike_units_stay_apart(tmp_path):
+    text = "well,treatment,dose,unit\nA1,drug,10,nM\nA2,drug,10,µM\nA3,drug,10,\n"
+    (tmp_path / "map.csv").write_text(text, encoding="utf-8")
+    assert list(read_plate_map(tmp_path / "map.csv").doses.values()) == [
+        ("10", "nM"),
+        ("10", "µM"),
+        ("10", None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("written", "unit", "said"),
+    [
+        ("1,0", None, ("1", None)),
+        ("001", "uM", ("1", "µM")),
+        (".5", None, ("0.5", None)),
+        ("1E+3", None, ("1000", None)),
+        ("0.30000000000000004", "nm", ("0.3", "nM")),
+        ("10 nM", None, ("10", "nM")),
+        ("10NM", "µM", ("10", "nM")),
+        ("5 ug / mL", None, ("5", "µg/ml")),
+        ("5 mg/kg", None, ("5", "mg/kg")),
+        ("1,000", "nM", ("1,000", "nM")),
+        ("2.500", None, ("2.500", None)),
+        ("1.125", None, ("1.125", None)),
+        ("0,125", None, ("0.125", None)),
+        ("high", "dilution", ("high", "dilution")),
+        ("1:100", None, ("1:100", None)),
+        ("10 nM BDNF", None, ("10 nM BDNF", None)),
+    ],
+)
+def test_a_dose_has_one_form_however_it_is_written(written, unit, said):
+    assert tidy_dose(written, unit) == said
+    assert tidy_dose(*said) == said
+
+
+UNUSED = {
+    "a column": ("well,treatment,passage\nA1,drug,7\n", r"column 3 \(passage\)"),
+    "one without a head": ("well,treatment,\nA1,drug,odd\n", r"column 3 \(without a head\)"),
+    "the dose of something else": (
+        "well,treatment,Stock conc (mM),unit\nA1,drug,7,mM\n",
+        r"column 3 \(Stock conc \(mM\)\), column 4 \(unit\)",
+    ),
+    "two doses": (
+        "well,treatment,dose (nM),dose (µM)\nA1,drug,10,0.01\n",
+        r"the first is used, not column 4 \(dose \(µM\)\)",
+    ),
+    "thousands": ('well,treatment,dose\nA1,drug,"1,000"\n', r"left as they are \(1,000\)"),
+    "a table": ("treatment,1\nA,drug\n\ndensity,1\nA,5000\n\nSerum batch,1\nA,7\n", "density, Serum batch"),
+    "two tables of doses": (
+        "treatment,1\nA,drug\n\ndose (nM),1\nA,5\n\ndose (µM),1\nA,7\n",
+        "the first table's is used",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", UNUSED)
+def test_what_of_a_plate_map_is_not_used_is_listed(tmp_path, name):
+    text, words = UNUSED[name]
+    source = folder(tmp_path, ["A1"], text)
+    (note,) = source.notes.itertuples()
+    assert (note.check, note.image, note.where) == ("passed_over", -1, "map.csv")
+    assert re.search(words, note.message)
 
 
 def merged(path, rows, *ranges):
@@ -250,11 +366,11 @@ def test_a_damaged_excel_file_is_named(tmp_path):
 # ------------------------------------------------------------------------------------------- joined to images
 
 
-def folder(path, wells, plate_map, **keys):
+def folder(path, wells, text, **keys):
     """Read a folder of an image for each well, with a plate map."""
     for at, well in enumerate(wells):
         tifffile.imwrite(path / f"VID123_{well}_1_00d0{at}h00m.tif", np.full((6, 10), at, np.uint8))
-    (path / "map.csv").write_text(plate_map, encoding="utf-8")
+    (path / "map.csv").write_text(text, encoding="utf-8")
     content = {"format": "folder", "root": str(path), "pattern": PATTERN, "plate_map": "map.csv", **keys}
     (path / "dataset.yaml").write_text(yaml.safe_dump(content))
     return readers.read(readers.read_dataset(path / "dataset.yaml"))
@@ -335,13 +451,14 @@ def test_doses_and_fields_reach_the_table_of_images(tmp_path):
     source = folder(tmp_path, ["A1", "A2"], "well,treatment,dose (µM)\nA1,drug,001\nA2,drug,\n")
     columns = ["field", "treatment", "dose", "dose_unit"]
     found = source.images[columns].astype(object).fillna("")
-    assert found.values.tolist() == [["1", "drug", "001", "µM"], ["1", "drug", "", ""]]
+    assert found.values.tolist() == [["1", "drug", "1", "µM"], ["1", "drug", "", ""]]
 
 
 def test_names_may_tell_the_dose(tmp_path):
     pattern = r"(?P<plate>VID\d+)_(?P<well>A\d)-(?P<dose>\w+?)_"
     source = folder(tmp_path, ["A1-10uM"], "well,treatment\nA1,drug\n", pattern=pattern)
-    assert source.images[["treatment", "dose"]].values.tolist() == [["drug", "10uM"]]
+    columns = ["treatment", "dose", "dose_unit"]
+    assert source.images[columns].values.tolist() == [["drug", "10", "µM"]]
 
 
 @pytest.mark.parametrize("name", ["map.xls", "map.ods", "map.csv"])

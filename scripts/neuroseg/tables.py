@@ -93,10 +93,10 @@ COLUMNS: dict[str, list[tuple[str, pa.DataType, str]]] = {
         ("fold", pa.int8(), "required"),
     ],
 }
-"""Columns of each table. Times are hours since plating; doses are as the plate map writes them; boxes are
-pixels, right and bottom exclusive; `rle` is COCO's compressed counts; `mask` is the probability over the box,
-a byte a sample, row by row, 255 meaning 1 (bytes, as Parquet would unpack a list of small numbers one by one,
-five times slower)."""
+"""Columns of each table. Times are hours since plating; doses are texts, numbers in one form; boxes are
+pixels, right and bottom exclusive; `rle` is COCO's compressed counts; `mask` is the probability over the
+box, a byte a sample, row by row, 255 meaning 1 (bytes, as Parquet would unpack a list of small numbers one by
+one, five times slower)."""
 
 SCHEMAS = {
     name: pa.schema([pa.field(column, kind, nullable=need == "optional") for column, kind, need in columns])

@@ -135,8 +135,8 @@ _EXPERIMENT = (
         "",
         "as the plate map or file names tell; None is a treatment, an empty field is an unknown one",
     ),
-    Column("dose", "", "as the plate map tells"),
-    Column("dose_unit", "", "as the head of the plate map's column tells"),
+    Column("dose", "", "as the plate map or file names tell, numbers in one form: 0.5 for 0,5"),
+    Column("dose_unit", "", "as the dose, its head or a column unit tells, in one spelling: µM for uM"),
 )
 _IMAGE = (
     Column("file", "", "the image's file, below the folder of all images of the data set"),

@@ -26,7 +26,10 @@ class Check(NamedTuple):
 
 CHECKS: dict[str, Check] = {
     "passed_over": Check(
-        "keep", "error", "a file that was taken for no image, or for no image's annotation, and is not read"
+        "keep",
+        "error",
+        "a file that was taken for no image, or for no image's annotation, and is not read; columns of the "
+        "plate map that are not used",
     ),
     "unpaired": Check("keep", "error drop", "an image without an annotation file (keep: without annotation)"),
     "image_missing": Check("error", "drop keep", "an annotated image without a file (keep: its cells stay)"),

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 import pandas as pd
 
 from neuroseg.errors import DataError
+from neuroseg.readers.amounts import tidy_dose
 from neuroseg.readers.dataset import FIELDS, Dataset
 from neuroseg.readers.platemap import PlateMap, read_plate_map
 from neuroseg.readers.presets import PHASE, PRESETS, nearly, preset_of
@@ -38,7 +39,7 @@ def describe(
 
     Returns:
         The images with `group` and `control` (whether its treatment is called the control), and notes under
-        pattern_mismatch, plate_map, bad_time, other_channel and same_place.
+        pattern_mismatch, plate_map, passed_over, bad_time, other_channel and same_place.
 
     Raises:
         DataError: pattern or plate map fit fewer than half of the images and no policy says that they may;
@@ -52,7 +53,7 @@ def describe(
         fields, faults = _fields(row, said, pattern, count)
         if wells is not None:
             faults += _treat(fields, wells, dataset)
-        parts = [fields.get(name) for name in dataset.group]
+        parts = [_part(fields, name) for name in dataset.group]
         fields["group"] = "/".join(map(str, parts)) if None not in parts else fields["sample"]
         rows.append(fields)
         notes += [Note(check, at, -1, row["where"], message) for check, message in faults]
@@ -60,6 +61,8 @@ def describe(
         notes += _odd_names(texts, images["where"])
     _refuse_misfits(rows, notes, wells, dataset)
     notes += [Note("bad_time", at, -1, images["where"].iloc[at], words) for at, words in date(rows)]
+    if wells is not None:
+        notes += [Note("passed_over", -1, -1, str(dataset.plate_map), words) for words in wells.passed]
     channels = _other_channels(rows, images["where"], dataset)
     notes += [*channels, *_same_places(rows, images["where"], {note.image for note in channels}, dataset)]
     filled = pd.DataFrame(rows, index=images.index, columns=[*FIELDS, "dose_unit", "group"], dtype=object)
@@ -171,7 +174,16 @@ def _fields(
             fields["time"] = None
     fields["well"] = fields["well"] and well_name(fields["well"])
     fields["sample"] = fields["sample"] or row["image_id"]
+    fields["dose_unit"] = row.get("dose_unit")
+    if fields["dose"] is not None:
+        fields["dose"], fields["dose_unit"] = tidy_dose(str(fields["dose"]), fields["dose_unit"])
     return fields, faults
+
+
+def _part(fields: dict[str, object], name: str) -> object:
+    """Return what a field adds to the name of an image's group, None where it is not known."""
+    unit = fields["dose_unit"] if name == "dose" and fields["dose"] is not None else None
+    return f"{fields[name]} {unit}" if unit else fields.get(name)
 
 
 def _treat(fields: dict[str, object], wells: PlateMap, dataset: Dataset) -> list[tuple[str, str]]:
@@ -204,13 +216,22 @@ def _refuse_misfits(
             continue
         example = next((note.message for note in notes if note.check == check), "no name tells a well")
         place = dataset.plate_map if check == "plate_map" else dataset.pattern
-        known = f"; it names {_some(wells.treatments)}" if wells is not None and check == "plate_map" else ""
+        known = ""
+        if wells is not None and check == "plate_map":
+            known = f"; {_sheets(wells.sheets)} {_some(wells.treatments)}"
         sentences.append(
             f"{dataset.root}: the {name} {place} fits {len(rows) - len(missed)} of {len(rows)} images "
             f"({example}{known}); correct it, or set `{check}: keep` under policies."
         )
     if sentences:
         raise DataError(*sentences)
+
+
+def _sheets(names: Sequence[str]) -> str:
+    """Return the beginning of a sentence that goes on with the wells that a plate map names."""
+    if len(names) < 2:
+        return f"its sheet {names[0]} names" if names else "it names"
+    return f"its sheets {', '.join(names)}, each taken for a plate, name"
 
 
 def _some(keys: Iterable[tuple[str | None, str]]) -> str:

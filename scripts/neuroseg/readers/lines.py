@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 import warnings
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 
@@ -14,8 +15,15 @@ Line = tuple[str, list[str]]
 """Where a line stands, and the text of its cells."""
 
 
-def lines_of(path: Path) -> list[tuple[str, list[Line]]]:
+def lines_of(path: Path, is_head: Callable[[list[str]], bool]) -> list[tuple[str, list[Line]]]:
     """Return the name of each sheet, empty for a CSV file, and its lines that are not empty and no comment.
+
+    Hidden sheets are passed over. A line that begins with # is a comment; only if it is a head for `is_head`,
+    and no other line is one, it is a line like others, and its # left out.
+
+    Args:
+        path: the file.
+        is_head: tells of a line's cells whether they are heads.
 
     Raises:
         DataError: a quote is not closed, a formula comes without its value, or another kind of spreadsheet.
@@ -26,10 +34,10 @@ def lines_of(path: Path) -> list[tuple[str, list[Line]]]:
     if head == b"\xd0\xcf\x11\xe0" or path.suffix.lower() in (".xls", ".xlsb", ".ods", ".numbers"):
         raise DataError(f"{path}: this kind of spreadsheet is not read; save it as .xlsx or CSV.")
     excel = head == b"PK\3\4" or path.suffix.lower() in (".xlsx", ".xlsm")
-    return _sheets(path) if excel else [("", _lines(path))]
+    return _sheets(path, is_head) if excel else [("", _lines(path, is_head))]
 
 
-def _lines(path: Path) -> list[Line]:
+def _lines(path: Path, is_head: Callable[[list[str]], bool]) -> list[Line]:
     """Return the lines of a CSV file that are not empty and no comment; a quoted cell may go over several.
 
     Raises:
@@ -39,8 +47,20 @@ def _lines(path: Path) -> list[Line]:
     separator = None
     if lines and (match := re.fullmatch(r"sep=(.)", lines[0][1].strip(), re.IGNORECASE)):
         separator, lines = match[1], lines[1:]  # Excel's own word for it
-    lines = [(at, line) for at, line in lines if line.strip() and not line.lstrip().startswith("#")]
-    separator = separator or _separator([line for _, line in lines])
+    lines = [(at, line) for at, line in lines if line.strip()]
+    comment = [line.lstrip().startswith("#") for _, line in lines]
+    said = [line for (_, line), aside in zip(lines, comment, strict=True) if not aside]
+    separator = separator or _separator(said)
+    parts = [
+        _cells(line.lstrip() if aside else line, separator)
+        for (_, line), aside in zip(lines, comment, strict=True)
+    ]
+    kept = _kept(parts, comment, is_head)
+    lines = [
+        (at, line.lstrip().lstrip("#") if aside else line)
+        for (at, line), aside, keep in zip(lines, comment, kept, strict=True)
+        if keep
+    ]
     reader = csv.reader((f"{line}\n" for _, line in lines), delimiter=separator, skipinitialspace=True)
     rows, begin = [], 0
     for cells in reader:
@@ -77,8 +97,16 @@ def _cells(line: str, separator: str) -> list[str]:
     return next(csv.reader([line], delimiter=separator, skipinitialspace=True), [])
 
 
-def _sheets(path: Path) -> list[tuple[str, list[Line]]]:
-    """Return each sheet's name and lines that are neither empty nor comments; merged cells all say the same.
+def _kept(lines: list[list[str]], comment: list[bool], is_head: Callable[[list[str]], bool]) -> list[bool]:
+    """Return which lines count: those that are no comment and, if none of them is a head, heads after a #."""
+    there = any(is_head(cells) for cells, aside in zip(lines, comment, strict=True) if not aside)
+    return [not aside or (not there and is_head(cells)) for cells, aside in zip(lines, comment, strict=True)]
+
+
+def _sheets(path: Path, is_head: Callable[[list[str]], bool]) -> list[tuple[str, list[Line]]]:
+    """Return each sheet's name and lines that are neither empty nor comments, of sheets that are seen.
+
+    Merged cells all say the same.
 
     Raises:
         DataError: a cell holds a formula whose value the program that wrote the file did not keep.
@@ -90,7 +118,7 @@ def _sheets(path: Path) -> list[tuple[str, list[Line]]]:
         content = path.read_bytes()  # from memory it is read whatever its ending
         book, formulas = load_workbook(BytesIO(content), data_only=True), load_workbook(BytesIO(content))
     sheets = []
-    for sheet in book.worksheets:
+    for sheet in (sheet for sheet in book.worksheets if sheet.sheet_state == "visible"):
         rows = [[_said(value) for value in row] for row in sheet.iter_rows(values_only=True)]
         for cell in (
             cell for row in formulas[sheet.title].iter_rows() for cell in row if cell.data_type == "f"
@@ -104,10 +132,15 @@ def _sheets(path: Path) -> list[tuple[str, list[Line]]]:
             for row in rows[part.min_row - 1 : part.max_row]:
                 width = len(row[part.min_col - 1 : part.max_col])
                 row[part.min_col - 1 : part.max_col] = [rows[part.min_row - 1][part.min_col - 1]] * width
-        lines = [(f"{sheet.title}:{at}", row) for at, row in enumerate(rows, 1)]
-        sheets.append(
-            (sheet.title, [line for line in lines if any(line[1]) and not line[1][0].startswith("#")])
-        )
+        lines = [(f"{sheet.title}:{at}", row) for at, row in enumerate(rows, 1) if any(row)]
+        comment = [row[0].startswith("#") for _, row in lines]
+        kept = _kept([row for _, row in lines], comment, is_head)
+        said = [
+            (where, [row[0].lstrip("# "), *row[1:]] if aside else row)
+            for (where, row), aside, keep in zip(lines, comment, kept, strict=True)
+            if keep
+        ]
+        sheets.append((sheet.title, said))
     return sheets
 
 

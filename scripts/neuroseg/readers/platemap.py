@@ -3,30 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from neuroseg.errors import DataError
+from neuroseg.readers import heads
+from neuroseg.readers.amounts import doubtful, tidy_dose
 from neuroseg.readers.lines import Line, lines_of
 from neuroseg.readers.wells import well_at, well_name
-
-HEADS = {
-    "well": ("well", "wells", "well id", "well name", "well position", "position"),
-    "row": ("row", "well row"),
-    "column": ("column", "col", "well column"),
-    "treatment": ("treatment", "treatments", "condition", "compound", "drug"),
-    "plate": ("plate", "plate id", "plate name", "barcode", "vessel"),
-    "control": ("control", "is control"),
-    "dose": ("dose", "doses", "dosage", "concentration", "concentrations", "conc", "conc."),
-}
-"""What a column's head may be, in lower case; of several the first here is taken."""
 
 _YES, _NO = {"yes", "y", "true", "1", "x", "control"}, {"", "no", "n", "false", "0", "-"}
 _FORMS = (
     "columns well, treatment and, if there are several plates, plate; "
     "or rows A to H under the columns 1 to 12"
 )
+
+
+_KNOWN = "well (or row and column), treatment, dose, unit, plate and control"
 
 
 class PlateMap(NamedTuple):
@@ -36,13 +29,17 @@ class PlateMap(NamedTuple):
         treatments: by (plate, well) the treatment, None where the well has none; the plate is None where the
             map names none.
         controls: the treatments that it calls the control.
-        doses: by (plate, well) the dose as it is written, and its unit where the column's head tells one; of
+        doses: by (plate, well) the dose and its unit where the map tells one, as `tidy_dose` writes them; of
             wells that have a dose.
+        sheets: of an Excel file, the sheets that were read; none for a CSV file.
+        passed: what of the file is not used, or not as it stands, a sentence without its stop for each.
     """
 
     treatments: dict[tuple[str | None, str], str | None]
     controls: frozenset[str]
     doses: dict[tuple[str | None, str], tuple[str, str | None]]
+    sheets: tuple[str, ...] = ()
+    passed: tuple[str, ...] = ()
 
     @property
     def plates(self) -> frozenset[str]:
@@ -60,40 +57,60 @@ class _Row(NamedTuple):
     unit: str | None = None
 
 
-_UNIT = re.compile(r"(?<=[a-z.])[\s_-]+([pnuµμm]?(?:M|mol(?:/l)?|g|g/[mµu]?l|U/ml|IU/ml)|%)$", re.IGNORECASE)
-"""A unit at the end of a head, without brackets."""
+class _Table(NamedTuple):
+    """The wells of a sheet, and what of it is not used."""
+
+    rows: list[_Row]
+    passed: list[str]
 
 
 def read_plate_map(path: Path) -> PlateMap:
     """Read a plate map: CSV with commas, semicolons or tabs, or Excel's .xlsx; a list or in the plate's form.
 
-    Heads may be of any case; wells are named as `well_name` does. Lines that begin with # are left out. A
-    sheet of an Excel file whose neighbours are plate maps too, and which names no plate, is the map of the
-    plate that it is named after.
+    Heads may be of any case; wells are named as `well_name` does. Lines that begin with # are left out,
+    unless one is the only head; hidden sheets are left out. A sheet of an Excel file whose neighbours are
+    plate maps too, and which names no plate, is the map of the plate that it is named after.
 
     Raises:
         DataError: the file cannot be read, is no plate map, or names a well twice.
     """
     try:
-        sheets = lines_of(path)
+        sheets = lines_of(path, heads.is_head)
     except DataError:
         raise
     except Exception as error:  # OSError, csv.Error, and what a damaged Excel file makes of a ZIP reader
         reason = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
         raise DataError(f"{path}: the plate map cannot be read ({reason}).") from error
-    tables = [(name, list(_listed(lines)) or list(_plate_form(lines))) for name, lines in sheets]
-    tables = [(name, rows) for name, rows in tables if rows]
-    if not tables:
-        heads = {name for _, lines in sheets for _, cells in lines[:1] for name in _columns(cells)}
-        missing = {"well", "treatment"} - heads
+    tables = {name: _listed(lines) or _plate_form(lines) for name, lines in sheets}
+    found = {name: table for name, table in tables.items() if table and table.rows}
+    if not found:
+        told = {name for _, lines in sheets for _, cells in lines[:1] for name in heads.columns(cells)}
+        missing = {"well", "treatment"} - told
         lacks = f", it lacks the column {min(missing)}" if len(missing) == 1 else ""
         raise DataError(f"{path}: this is no plate map{lacks}; it needs {_FORMS}.")
+    several = len(found) > 1
     rows = [
-        row._replace(plate=row.plate or (name if len(tables) > 1 else None))
-        for name, table in tables
-        for row in table
+        row._replace(plate=row.plate or (name if several else None))
+        for name, table in found.items()
+        for row in table.rows
     ]
-    return _checked(rows, path)
+    passed = [
+        f"sheet {name}: {words}" if several else words
+        for name, table in found.items()
+        for words in [*table.passed, *_doubts(table.rows)]
+    ]
+    return _checked(rows, path)._replace(
+        sheets=tuple(name for name in found if name), passed=tuple(dict.fromkeys(passed))
+    )
+
+
+def _doubts(rows: list[_Row]) -> list[str]:
+    """Return a sentence that names the doses of which it is not sure how large they are."""
+    some = list(dict.fromkeys(row.dose for row in rows if doubtful(tidy_dose(row.dose, None)[0])))
+    if not some:
+        return []
+    shown = ", ".join(some[:3]) + (", ..." if len(some) > 3 else "")
+    return [f"doses that may be thousands or decimal numbers are left as they are ({shown}); write 1000 or 1"]
 
 
 def _checked(rows: list[_Row], path: Path) -> PlateMap:
@@ -117,49 +134,52 @@ def _checked(rows: list[_Row], path: Path) -> PlateMap:
             raise DataError(
                 f"{path}: '{name}' is the control in some wells and not in others; mark all or none."
             )
-    doses = {(row.plate, row.well): (row.dose, row.unit) for row in rows if row.dose}
+    doses = {(row.plate, row.well): tidy_dose(row.dose, row.unit) for row in rows if row.dose}
     return PlateMap(treatments, frozenset(name for name, words in marked.items() if True in words), doses)
 
 
 # --------------------------------------------------------------------------------------------- lines to wells
 
 
-def _listed(lines: list[Line]) -> Iterator[_Row]:
-    """Yield a list's wells: a line of heads, and a line for each well; nothing if no line holds the heads."""
-    places = [_columns(cells) for _, cells in lines]
-    head = next((at for at, place in enumerate(places) if _names_wells(place)), None)
+def _listed(lines: list[Line]) -> _Table | None:
+    """Return a list's wells: a line of heads, and a line for each well; None if no line holds the heads."""
+    head = next((at for at, (_, cells) in enumerate(lines) if heads.names_wells(cells)), None)
     if head is None:
-        return
-    place = places[head]
-    unit = _unit(lines[head][1][place["dose"]]) if "dose" in place else None
+        return None
+    names = lines[head][1]
+    place = heads.columns(names)
+    doses = [(at, name) for at, name in enumerate(names) if heads.is_dose(name)]
+    rows, filled, twice = [], set(), set()
     for where, cells in lines[head + 1 :]:
         said = {name: cells[column] if column < len(cells) else "" for name, column in place.items()}
         well = said["well"] if "well" in said else _well_of(said["row"], said["column"])
-        if well and not _names_wells(_columns(cells)):  # heads of merged cells are more lines than one
-            plate, control, dose = said.get("plate") or None, said.get("control", ""), said.get("dose", "")
-            yield _Row(where, plate, well_name(well), said["treatment"], control, dose, unit)
+        if not well or heads.names_wells(cells):  # heads of merged cells are more lines than one
+            continue
+        filled |= {at for at, cell in enumerate(cells) if cell}
+        told = [(at, cells[at], heads.unit_of(name)) for at, name in doses if at < len(cells) and cells[at]]
+        twice |= {at for at, _, _ in told[1:]}
+        _, dose, unit = told[0] if told else (-1, "", None)
+        plate, control = said.get("plate") or None, said.get("control", "")
+        unit = said.get("unit") or unit
+        rows.append(_Row(where, plate, well_name(well), said["treatment"], control, dose, unit))
+    if "well" in place:
+        place = {name: at for name, at in place.items() if name not in ("row", "column")}
+    if not doses:
+        place.pop("unit", None)
+    unused = filled - set(place.values()) - {at for at, _ in doses}
+    return _Table(rows, _passed_columns(names, unused, twice))
 
 
-def _names_wells(place: dict[str, int]) -> bool:
-    return "treatment" in place and ("well" in place or {"row", "column"} <= place.keys())
-
-
-def _columns(cells: list[str]) -> dict[str, int]:
-    heads = [_plain(cell) for cell in cells]
-    places = {name: [heads.index(head) for head in known if head in heads] for name, known in HEADS.items()}
-    return {name: columns[0] for name, columns in places.items() if columns}
-
-
-def _plain(head: str) -> str:
-    """Return a head or a title in lower case, without its unit and without marks between its words."""
-    bare = re.sub(r"[(\[].*", "", head).strip()
-    return re.sub(r"[\s_-]+", " ", _UNIT.sub("", bare)).strip().casefold()
-
-
-def _unit(head: str) -> str | None:
-    """Return the unit that a head tells, in brackets or after the word, such as "dose (µM)" or "conc_nM"."""
-    match = re.search(r"[(\[]\s*([^)\]]+?)\s*(?:[)\]]|$)", head) or _UNIT.search(head)
-    return match[1] if match else None
+def _passed_columns(names: list[str], unused: set[int], twice: set[int]) -> list[str]:
+    told = {at: names[at] if at < len(names) and names[at] else "without a head" for at in unused | twice}
+    passed = []
+    if unused:
+        words = ", ".join(f"column {at + 1} ({told[at]})" for at in sorted(unused))
+        passed.append(f"not used: {words}; a plate map's columns are {_KNOWN}")
+    if twice:
+        words = ", ".join(f"column {at + 1} ({told[at]})" for at in sorted(twice))
+        passed.append(f"of several doses of a well the first is used, not {words}")
+    return passed
 
 
 def _well_of(row: str, column: str) -> str:
@@ -168,18 +188,50 @@ def _well_of(row: str, column: str) -> str:
     return f"{row}{column}"
 
 
-def _plate_form(lines: list[Line]) -> Iterator[_Row]:
-    """Yield the wells of tables in the plate's form: the columns' numbers, then a line for each row's letter.
+def _plate_form(lines: list[Line]) -> _Table:
+    """Return the wells of tables in the plate's form: the columns' numbers, then a line for each letter.
 
     Of several tables each stands under a title, or has it in its corner: the plate's name, or what its cells
-    are, such as treatment, control or dose; others, such as the density of cells, are left out.
+    are, such as treatment, control, dose or unit; others, such as the density of cells, are not used. Beside
+    a table of treatments one whose title names no plate is such another.
     """
+    tables = _matrices(lines)
+    kinds = [heads.subject(title) for title, _ in tables]
+    if "treatment" in kinds:
+        kinds = [
+            "other" if kind == "plate" and title and "plate" not in title.casefold() else kind
+            for kind, (title, _) in zip(kinds, tables, strict=True)
+        ]
+    several = kinds.count("plate") > 1
+    given = list(zip(kinds, tables, strict=True))
+    doses = [(heads.unit_of(title), wells) for kind, (title, wells) in given if kind == "dose"]
+    control, units = (
+        next((wells for kind, (_, wells) in given if kind == name), {}) for name in ("control", "unit")
+    )
+    rows = []
+    for kind, (title, wells) in given:
+        if kind not in ("plate", "treatment"):
+            continue
+        plate = title if several and kind == "plate" else None
+        for well, (where, treatment) in wells.items():
+            dose, unit = next(((of[well][1], unit) for unit, of in doses if well in of), ("", None))
+            marked, own = (of.get(well, ("", ""))[1] for of in (control, units))
+            rows.append(_Row(where, plate or None, well, treatment, marked, dose, own or unit))
+    idle = ["other"] + ["unit"] * (not doses)
+    unused = [title for kind, (title, wells) in given if kind in idle and wells]
+    passed = [f"not used: the table{'s' * (len(unused) > 1)} {', '.join(unused)}"] if unused else []
+    twice = any(well in later for at, (_, of) in enumerate(doses) for _, later in doses[:at] for well in of)
+    return _Table(rows, passed + ["of several doses of a well the first table's is used"] * twice)
+
+
+def _matrices(lines: list[Line]) -> list[tuple[str, dict[str, tuple[str, str]]]]:
+    """Return the title of each table in the plate's form, and by well where a cell stands and its text."""
     tables: list[tuple[str, dict[str, tuple[str, str]]]] = []
     numbers: list[tuple[int, str]] = []
     title = ""
     for where, cells in lines:
         filled = [cell for cell in cells if cell]
-        columns = _numbered(cells)
+        columns = heads.numbered(cells)
         if columns:
             tables.append((cells[0] or title, {}))
             numbers, title = columns, ""
@@ -189,34 +241,4 @@ def _plate_form(lines: list[Line]) -> Iterator[_Row]:
                     tables[-1][1][well_name(f"{cells[0]}{column}")] = where, cells[at]
         else:
             title = filled[0] if len(set(filled)) == 1 else ""
-    subject = {id(wells): _subject(name) for name, wells in tables}
-    control, dose = (
-        next((wells for _, wells in tables if subject[id(wells)] == name), {}) for name in ("control", "dose")
-    )
-    unit = next((_unit(name) for name, wells in tables if subject[id(wells)] == "dose"), None)
-    several = sum(subject[id(wells)] == "plate" for _, wells in tables) > 1
-    for name, wells in tables:
-        if subject[id(wells)] in ("plate", "treatment"):
-            plate = name if several and subject[id(wells)] == "plate" else None
-            for well, (where, treatment) in wells.items():
-                marked, amount = (of.get(well, ("", ""))[1] for of in (control, dose))
-                yield _Row(where, plate or None, well, treatment, marked, amount, unit)
-
-
-def _numbered(cells: list[str]) -> list[tuple[int, str]]:
-    """Return (position, number) of a head's cells 1, 2, 3, ... after its corner, nothing where it is none."""
-    found = [(at, re.sub(r"\.0$", "", cell).lstrip("0")) for at, cell in enumerate(cells) if at and cell]
-    numbers = [int(text) if text.isdigit() else -1 for _, text in found]
-    if not numbers or numbers[0] < 1 or numbers != list(range(numbers[0], numbers[0] + len(numbers))):
-        return []
-    return [] if re.fullmatch(r"A?[A-Za-z]", cells[0]) else found
-
-
-def _subject(title: str) -> str:
-    """Return what a table like a plate holds: "treatment", "control", "dose", "other" or "plate" if named."""
-    word = _plain(title)
-    for subject in ("treatment", "control", "dose"):
-        if word in HEADS[subject]:
-            return subject
-    others = ("dose", "conc", "cell type", "cells", "density", "time", "unit")
-    return "other" if word.startswith(others) else "plate"
+    return tables

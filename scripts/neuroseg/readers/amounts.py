@@ -1,0 +1,60 @@
+"""Doses in one form, however they are written: the number, and its unit."""
+
+from __future__ import annotations
+
+import re
+
+UNIT = (
+    r"(?:%|[pnuµμmk]?(?:mol|M|g|IU|U|Gy)(?:\s*/\s*|[\s_]per[\s_])(?:[dmuµμ]?l|kg|g|cm2)"
+    r"|[pnuµμmk]?(?:mol|M|g|IU|Gy))"
+)
+"""Units of doses as people write them, to be matched whatever the case."""
+
+_NUMBER = re.compile(r"\+?(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:e[+-]?\d+)?", re.IGNORECASE)
+_WRITTEN = re.compile(rf"(?P<number>{_NUMBER.pattern})\s*(?P<unit>{UNIT}|U)?", re.IGNORECASE)
+_DOUBTFUL = re.compile(r"[1-9]\d{0,2}(?:(?:,\d{3})+|(?:\.\d{3})*\.\d\d0)")
+_PARTS = re.compile(
+    r"(?P<prefix>[pnuµmk]?)(?P<base>mol|M|g|IU|U|Gy)(?:(?:\s*/\s*|[\s_]per[\s_])(?P<of>\w+))?", re.IGNORECASE
+)
+_BASES = {"mol": "mol", "m": "M", "g": "g", "iu": "IU", "u": "U", "gy": "Gy"}
+
+
+def tidy_dose(text: str, unit: str | None) -> tuple[str, str | None]:
+    """Return a dose and its unit in the form that all ways to write them share.
+
+    A number has a decimal point, no zeros that tell nothing and at most twelve digits: 0,5 becomes 0.5, and
+    1,0 becomes 1. A unit behind the number goes before the given one. What is no number stays as it is, and
+    so does a number of which `doubtful` does not know the size.
+
+    Args:
+        text: the dose as it is written.
+        unit: the unit that holds where the text names none.
+    """
+    match = _WRITTEN.fullmatch(text)
+    if match is None:
+        return text, tidy_unit(unit)
+    number = match["number"]
+    if not doubtful(number):
+        number = f"{float(number.replace(',', '.')):.12g}"
+    return number, tidy_unit(match["unit"] or unit)
+
+
+def doubtful(dose: str) -> bool:
+    """Return whether a dose may be a thousand or a decimal number: 1,000 or 2.500."""
+    return bool(_DOUBTFUL.fullmatch(dose))
+
+
+def tidy_unit(unit: str | None) -> str | None:
+    """Return a unit in one spelling: uM as µM, ng/mL and ng per ml as ng/ml; what is no unit as it is."""
+    if unit is None:
+        return None
+    plain = " ".join(unit.replace("μ", "µ").split())  # the Greek letter, and the sign micro
+    match = _PARTS.fullmatch(plain)
+    if match is None:
+        return plain or None
+    told = f"{_micro(match['prefix'])}{_BASES[match['base'].casefold()]}"
+    return f"{told}/{_micro(match['of'])}" if match["of"] else told
+
+
+def _micro(text: str) -> str:
+    return re.sub("^u", "µ", text.casefold().replace("μ", "µ"))

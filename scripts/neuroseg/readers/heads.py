@@ -1,0 +1,87 @@
+"""The heads of a plate map's columns and the titles of its tables: which of them tells what."""
+
+from __future__ import annotations
+
+import re
+
+from neuroseg.readers.amounts import UNIT, tidy_unit
+
+_AMOUNTS = ("dose", "doses", "dosage", "concentration", "concentrations", "conc", "conc.")
+HEADS = {
+    "well": ("well", "wells", "well id", "well name", "well position", "position"),
+    "row": ("row", "well row"),
+    "column": ("column", "col", "well column"),
+    "treatment": ("treatment", "treatments", "condition", "compound", "drug"),
+    "plate": ("plate", "plate id", "plate name", "barcode", "vessel"),
+    "control": ("control", "is control"),
+    "unit": ("unit", "units", *(f"{word} {unit}" for word in _AMOUNTS for unit in ("unit", "units"))),
+}
+"""What a column's head may be, in lower case; of several the first here is taken."""
+
+_OF = r"(?:final|nominal|working|applied|assay|treatment|drug|compound|test)"
+_DOSE = re.compile(rf"(?:{_OF} )*(?:{'|'.join(map(re.escape, _AMOUNTS))})(?: {_OF})?")
+"""A dose's head; the concentration of something else, such as a stock or a solvent, is none."""
+
+_LAST = re.compile(rf"(?<=[a-zé.])(?:\s*[,:/]\s*|[\s_-]+)(?:in[\s_]+)?({UNIT})$", re.IGNORECASE)
+"""A unit at the end of a head, without brackets."""
+
+
+def plain(head: str) -> str:
+    """Return a head or a title in lower case, without its unit and without marks between its words."""
+    bare = re.sub(r"[(\[].*", "", head).strip()
+    return re.sub(r"[\s_-]+", " ", _LAST.sub("", bare)).strip().casefold()
+
+
+def unit_of(head: str) -> str | None:
+    """Return the unit that a head tells, in brackets or after the word, such as "dose (µM)" or "conc_nM"."""
+    inside = [re.sub(r"^in\s+", "", text.strip()) for text in re.findall(r"[(\[]([^)\]]+)", head)]
+    told = [text for text in inside if text and not re.fullmatch(_OF, text, re.IGNORECASE)]
+    last = _LAST.search(re.sub(r"[(\[].*", "", head).strip())
+    return tidy_unit(told[-1] if told else last[1] if last else None)
+
+
+def is_dose(head: str) -> bool:
+    """Return whether a head or a title is that of doses."""
+    return bool(_DOSE.fullmatch(plain(head)))
+
+
+def columns(cells: list[str]) -> dict[str, int]:
+    """Return by a name of HEADS at which position a line of heads has it, of those that it has."""
+    heads = [plain(cell) for cell in cells]
+    places = {name: [heads.index(head) for head in known if head in heads] for name, known in HEADS.items()}
+    return {name: found[0] for name, found in places.items() if found}
+
+
+def names_wells(cells: list[str]) -> bool:
+    """Return whether a line is the head of a list of wells and treatments."""
+    place = columns(cells)
+    return "treatment" in place and ("well" in place or {"row", "column"} <= place.keys())
+
+
+def numbered(cells: list[str]) -> list[tuple[int, str]]:
+    """Return (position, number) of a head's cells 1, 2, 3, ... after its corner, nothing where it is none."""
+    found = [(at, re.sub(r"\.0$", "", cell).lstrip("0")) for at, cell in enumerate(cells) if at and cell]
+    numbers = [int(text) if text.isdigit() else -1 for _, text in found]
+    if not numbers or numbers[0] < 1 or numbers != list(range(numbers[0], numbers[0] + len(numbers))):
+        return []
+    return [] if re.fullmatch(r"A?[A-Za-z]", cells[0]) else found
+
+
+def subject(title: str) -> str:
+    """Return what a table like a plate holds: a name of HEADS, "dose", "other", or "plate" if it is named."""
+    word = plain(title)
+    for name in ("treatment", "control", "unit"):
+        if word in HEADS[name]:
+            return name
+    if is_dose(title):
+        return "dose"
+    others = ("dose", "conc", "cell type", "cells", "density", "time", "unit")
+    return "other" if word.startswith(others) or word.endswith(_AMOUNTS) else "plate"
+
+
+def is_head(cells: list[str]) -> bool:
+    """Return whether a line, which may begin with #, is a head: of a list, or of the columns of a plate."""
+    if cells[0].startswith("#"):
+        bare = [cells[0].lstrip("# "), *cells[1:]]
+        return names_wells(bare) or (not bare[0] and bool(numbered(bare)))
+    return names_wells(cells) or (bool(numbered(cells)) and not re.fullmatch(r"A?[A-Za-z]\d+", cells[0]))

@@ -158,6 +158,18 @@ def test_the_microscope_changes_grey_values_and_not_places(culture):
     assert np.corrcoef(before.ravel(), after.ravel())[0, 1] > 0.8
 
 
+@pytest.mark.parametrize("share", [0, 0.5, 1])
+def test_a_share_of_images_lose_their_levels_below_the_median(share):
+    """As exports with the background subtracted have lost them."""
+    step = TRANSFORMS.build({"type": "Microscope", "cut": share})
+    random = np.random.default_rng(0)
+    image = np.random.default_rng(1).integers(90, 160, (48, 64)).astype(np.uint8)
+    shown = [step({"img": image, "random": random})["img"] for _ in range(64)]
+    cut = [(one == one.min()).mean() > 0.4 for one in shown]
+    assert abs(np.mean(cut) - share) < 0.2
+    assert all(len(np.unique(one)) > 10 for one in shown)
+
+
 def contrasts(image: np.ndarray) -> np.ndarray:
     return TRANSFORMS.build({"type": "LocalContrast"})({"img": image})["img"]
 

@@ -1,7 +1,7 @@
 """The model of the starter detector: Lite0, taught on cells of two fifths to one and a half times their size.
 
-Somebody's own images come at other magnifications, exposures and focus than those it learns from: all three
-vary more here than where training and test images are of one microscope.
+Somebody's own images come at other magnifications, exposures and focus than those it learns from, some of
+them with the background subtracted: all of this varies more here than where images are of one microscope.
 """
 
 _base_ = "./cascade_mask_rcnn_lite0.py"
@@ -10,7 +10,7 @@ train_pipeline = [
     dict(type="CropCells", size=256, zoom=(0.4, 1.5)),
     dict(type="RandomQuarterTurn"),
     dict(type="RandomFlip", prob=[0.25, 0.25, 0.25], direction=["horizontal", "vertical", "diagonal"]),
-    dict(type="Microscope", contrast=0.4, brightness=30, slant=10, defocus=0.8, noise=2.0),
+    dict(type="Microscope", contrast=0.8, brightness=30, slant=10, defocus=1.5, noise=2.0, cut=0.15),
     dict(type="LocalContrast"),
     dict(type="PackCells"),
 ]

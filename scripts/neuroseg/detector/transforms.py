@@ -113,6 +113,8 @@ class Microscope(BaseTransform):
         slant: Difference of brightness between opposite edges, in grey levels.
         defocus: Standard deviation of the blur, in pixels.
         noise: Standard deviation of the noise, in grey levels.
+        cut: Share of the images whose levels below the median are cut off, as in exports with the background
+            subtracted.
     """
 
     def __init__(
@@ -122,8 +124,10 @@ class Microscope(BaseTransform):
         slant: float = 15,
         defocus: float = 1.0,
         noise: float = 4,
+        cut: float = 0,
     ) -> None:
         self.bounds = contrast, brightness, slant, defocus, noise
+        self.cut = cut
 
     def transform(self, results: dict) -> dict:
         """Change the grey image, float arithmetic, rounded to uint8."""
@@ -138,6 +142,8 @@ class Microscope(BaseTransform):
         down = np.sin(towards) * np.linspace(-0.5, 0.5, height, dtype=np.float32)
         grey += np.float32(128 + brightness) + np.float32(slant) * (across + down[:, None])
         grey += np.float32(noise) * random.standard_normal(grey.shape, np.float32)
+        if self.cut and random.random() < self.cut:
+            grey = np.maximum(grey, np.median(grey))
         return {**results, "img": np.clip(np.rint(grey), 0, 255).astype(np.uint8)}
 
 

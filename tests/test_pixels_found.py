@@ -59,6 +59,14 @@ def validated(folder: Path, step, text: str = "") -> tuple[list[str], pd.DataFra
             "a.oib",
             "a.GIF",
         ),
+        *(
+            "a_Simple Segmentation.tif",
+            "a_Probabilities.tif",
+            "a-masks.tif",
+            "a_cp_masks_001.tif",
+            "a_seg.npy",
+        ),
+        *("a_Object Predictions.png", "a_masks_1.tif", "a_Masks.PNG"),
     ],
 )
 def test_previews_results_and_foreign_formats_are_passed_over_and_listed(tmp_path, name):
@@ -70,7 +78,39 @@ def test_previews_results_and_foreign_formats_are_passed_over_and_listed(tmp_pat
     assert reason
 
 
-@pytest.mark.parametrize("name", ["mask_experiment.png", "thumbelina_1.png", "unlabelled.png", "HT_seg1.tif"])
+FOREIGN = {
+    "QuPath": ".svs .ndpi .qptiff .SCN .mrxs",
+    "Bio-Formats": ".ics .dm3 .sldy .dcm .mrc .czi .nd2 .lif .oib .vsi",
+    "save it as PNG or TIFF": ".heic .avif .jxl .pgm .jfif .gif .jp2 .webp",
+    "ffmpeg": ".avi .MP4",
+    "what holds arrays": ".npy .h5",
+    "unpack it": ".tif.gz .ome.TIF.GZ .czi.gz",
+}
+
+
+@pytest.mark.parametrize(
+    ("ending", "words"), [(ending, words) for words, endings in FOREIGN.items() for ending in endings.split()]
+)
+def test_a_format_that_is_not_read_is_listed_with_how_to_convert_it(tmp_path, ending, words):
+    put(tmp_path, "a.png", f"x{ending}", "table.csv.gz", "data.zip")
+    taken, passed = images(tmp_path)
+    assert named(taken, tmp_path) == ["a.png"]
+    ((path, reason),) = passed
+    assert (path.name, words in reason) == (f"x{ending}", True)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "segmentation_1.png",
+        "cell-mask.png",
+        "p_masked.png",
+        "mask_experiment.png",
+        "thumbelina_1.png",
+        "unlabelled.png",
+        "HT_seg1.tif",
+    ],
+)
 def test_a_name_that_only_resembles_a_results_is_an_image(tmp_path, name):
     put(tmp_path, name)
     assert named(images(tmp_path)[0], tmp_path) == [name]

@@ -17,19 +17,34 @@ _PREVIEW = re.compile(
     r"_thumb([0-9a-f-]*)$|(^|[_. -])(thumb|thumbnail|preview)s?$|^synophoto_", re.IGNORECASE
 )
 _RESULT = re.compile(
-    r"_(cp_masks|masks?|labels?|overlays?|outlines?|flows|seg|probabilities|cp_output)$", re.IGNORECASE
+    r"_(cp_masks|masks?)(_\d+)?$|-masks$"
+    r"|_(labels?|overlays?|outlines?|flows|seg|cp_output)$"
+    r"|_((pixel |object )?probabilities|(simple )?segmentation|object (predictions|identities)|uncertainty)$",
+    re.IGNORECASE,
 )
+"""How Cellpose, StarDist, this program and, in the last line, ilastik call what they make of an image."""
 
 _FIJI = "open it in Fiji (File > Import > Bio-Formats) and save each image as TIFF"
+_SLIDE = "open it in QuPath and export what you need as TIFF (File > Export images)"
+_FILM = "save its frames as PNG or TIFF, in Fiji (File > Import > AVI) or by `ffmpeg -i FILM frame_%04d.png`"
+_PICTURE = "save it as PNG or TIFF"
+_ARRAYS = "what holds arrays is not read as an image: save each image in it as TIFF"
 _FOREIGN = {
     **dict.fromkeys((".czi", ".zvi", ".lsm"), f"Zeiss' format is not read: {_FIJI}"),
     **dict.fromkeys((".nd2", ".nd"), f"Nikon's format is not read: {_FIJI}"),
     **dict.fromkeys((".lif", ".xlef", ".lof"), f"Leica's format is not read: {_FIJI}"),
     **dict.fromkeys((".vsi", ".oib", ".oif", ".oir"), f"Olympus' format is not read: {_FIJI}"),
-    **dict.fromkeys((".c01", ".flex", ".dv", ".ims", ".sld"), f"this format is not read: {_FIJI}"),
-    **dict.fromkeys((".gif", ".jp2", ".webp"), "this format is not read: save it as PNG or TIFF"),
+    **dict.fromkeys((".c01", ".flex", ".dv", ".ims", ".sld", ".sldy"), f"this format is not read: {_FIJI}"),
+    **dict.fromkeys((".ics", ".dm3", ".dm4", ".mrc", ".dcm", ".r3d"), f"this format is not read: {_FIJI}"),
+    **dict.fromkeys((".svs", ".ndpi", ".qptiff", ".scn", ".mrxs"), f"a slide is not read: {_SLIDE}"),
+    **dict.fromkeys((".avi", ".mp4", ".mov", ".wmv", ".mkv"), f"a film is not read: {_FILM}"),
+    **dict.fromkeys((".gif", ".jp2", ".webp", ".heic", ".avif"), f"this format is not read: {_PICTURE}"),
+    **dict.fromkeys((".jxl", ".pgm", ".ppm", ".pnm", ".jfif"), f"this format is not read: {_PICTURE}"),
+    **dict.fromkeys((".npy", ".npz", ".h5", ".hdf5", ".mat"), _ARRAYS),
 }
 """Formats of images that are not read, and what to do about each."""
+
+_PACKED = (".gz", ".bz2", ".xz", ".zst")
 
 
 def walk(folder: Path) -> Iterator[tuple[Path, str | None]]:
@@ -68,8 +83,10 @@ def images(
 
 def foreign(path: Path) -> str | None:
     """Return why a file of another program's format is not read, and how to convert it; else None."""
-    name = path.name.lower()
-    return next((words for ending, words in _FOREIGN.items() if name.endswith(ending)), None)
+    suffix = path.suffix.lower()
+    if suffix in _PACKED and Path(path.stem).suffix.lower() in (*SUFFIXES, *_FOREIGN):
+        return f"a packed file is not read: unpack it (such as by `gunzip`), and take the {path.stem} in it"
+    return _FOREIGN.get(suffix)
 
 
 def is_result(name: str) -> bool:
@@ -82,11 +99,11 @@ def _reason(path: Path, below: str, include: Sequence[str], exclude: Sequence[st
         return "the dataset file excludes it"
     if include and not any(_matches(path.name, below, pattern) for pattern in include):
         return "the dataset file does not include it"
+    stem = path.stem.removesuffix(".ome")
     if path.suffix.lower() not in SUFFIXES:
-        return foreign(path)
+        return foreign(path) if not is_result(stem) else "by its name it is an earlier result, not an image"
     if include:
         return None
-    stem = path.stem.removesuffix(".ome")
     if _PREVIEW.search(stem):
         return "by its name it is a preview of another image (`include` in the dataset file takes it)"
     if is_result(stem):

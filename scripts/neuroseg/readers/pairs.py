@@ -150,11 +150,12 @@ def _images(
             path.name.startswith(".") or (beside and any(ends_in(path.name, ending) for ending in endings))
         ):
             continue
-        reason = reason or foreign(path)
-        if reason is None and path.suffix.lower() not in SUFFIXES:
+        other = foreign(path)
+        if reason is None and other is None and path.suffix.lower() not in SUFFIXES:
             continue
         if reason is None and is_result(identity(path)):
             reason = "by its name it is an earlier result, not an image; rename it if it is one"
+        reason = reason or other
         if reason is None:
             files.append(path)
         else:

@@ -1,6 +1,7 @@
 """Readers: Kaggle's and COCO's annotations to raw rows that know their place."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -55,6 +56,21 @@ def test_blank_lines_do_not_shift_the_places(tmp_path):
     (tmp_path / "train.csv").write_text("\n".join([lines[0], "", lines[1], "", lines[2], "", ""]))
     source = readers.read(dataset(tmp_path, format="kaggle", annotations="train.csv", images=["train"]))
     assert source.annotations["where"].tolist() == ["train.csv:3", "train.csv:5"]
+
+
+@pytest.mark.parametrize("separator", [",", ", ", ";", "; ", "\t"])
+@pytest.mark.parametrize("quoted", [True, False])
+def test_a_csv_parted_by_semicolons_tabs_or_commas_and_blanks_is_read(tmp_path, separator, quoted):
+    kaggle(tmp_path, [kaggle_row(name, rectangle(0, 0, 3, 2)) for name in ("a", " b")])
+    table = pd.read_csv(tmp_path / "train.csv", dtype=str, keep_default_na=False)
+    lines = [table.columns.tolist(), *table.to_numpy().tolist()]
+    mark = '"' if quoted else ""
+    text = "\n".join(separator.join(f"{mark}{cell}{mark}" for cell in line) for line in lines)
+    (tmp_path / "train.csv").write_text(text)
+    source = readers.read(dataset(tmp_path, format="kaggle", annotations="train.csv", images=["train"]))
+    assert source.images["cell_type"].iloc[0] == "cort"
+    assert rle.areas(source.masks).tolist() == [6, 6]
+    assert source.annotations["where"].tolist() == ["train.csv:2", "train.csv:3"]
 
 
 def test_an_image_known_to_be_wrong_is_left_out_with_its_rows_and_its_file(tmp_path):

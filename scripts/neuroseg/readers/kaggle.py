@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -66,7 +67,13 @@ def _read_table(dataset: Kaggle) -> pd.DataFrame:
     path = dataset.root / dataset.annotations
     try:
         table = pd.read_csv(
-            path, dtype=str, keep_default_na=False, skip_blank_lines=False, encoding="utf-8", index_col=False
+            path,
+            **_separation(path),
+            dtype=str,
+            keep_default_na=False,
+            skip_blank_lines=False,
+            encoding="utf-8",
+            index_col=False,
         )
     except OSError as error:
         raise DataError(
@@ -75,6 +82,7 @@ def _read_table(dataset: Kaggle) -> pd.DataFrame:
     except ValueError as error:  # the parser's own errors, broken UTF-8, an empty file
         reason = str(error).splitlines()[0].rstrip(".").replace("Error tokenizing data. C error: ", "")
         raise DataError(f"{path}: the annotations are no CSV table ({reason}).") from error
+    table.columns = table.columns.str.strip()
     missing = [name for name in _NEEDED if name not in table.columns]
     if missing:
         raise DataError(
@@ -96,6 +104,17 @@ def _read_table(dataset: Kaggle) -> pd.DataFrame:
     if sentences:
         raise DataError(*folded(sentences))
     return table.assign(width=sizes["width"].astype("int64"), height=sizes["height"].astype("int64"))
+
+
+def _separation(path: Path) -> dict[str, Any]:
+    """Return how pandas must part cells: what of comma, semicolon and tab makes all columns of the head."""
+    with path.open("rb") as file:
+        head = file.readline(2**16).decode("utf-8-sig", errors="replace").rstrip("\r\n")
+    for separator in ",;\t":
+        names = [name.strip().strip('"') for name in head.split(separator)]
+        if set(_NEEDED) <= set(names):
+            return {"sep": separator, "skipinitialspace": f"{separator} " in head}
+    return {}
 
 
 def _conflicts(table: pd.DataFrame, first: pd.DataFrame, image: np.ndarray) -> list[Note]:

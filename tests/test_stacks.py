@@ -270,8 +270,9 @@ def test_a_file_of_one_image_keeps_its_plain_path(tmp_path):
 
 
 @pytest.mark.parametrize("spec", [Spec(1, 2, 3, "4"), Spec(10, 1, 1, "max", "time"), None])
-def test_a_place_in_a_file_is_read_as_it_is_written(spec):
-    assert located(marked(Path("x/a::b.tif"), spec)) == (Path("x/a::b.tif"), spec, None)
+@pytest.mark.parametrize("name", ["x/a::b.tif", "x/a\nb.tif", "x/a\r\n.tif"])
+def test_a_place_in_a_file_is_read_as_it_is_written(name, spec):
+    assert located(marked(Path(name), spec)) == (Path(name), spec, None)
 
 
 @pytest.mark.parametrize("settings", [{"z": "min"}, {"z": 0}, {"pages": "t"}])

@@ -22,7 +22,8 @@ from neuroseg.readers.series import Series, inner_axes, samples, series_of
 
 _MARK = re.compile(
     r"(?P<file>.+)::s(?P<series>\d+),t(?P<time>\d+),c(?P<channel>\d+),z(?P<depth>\d+|max|mean|focus)"
-    r"(,p(?P<pages>\w+))?"
+    r"(,p(?P<pages>\w+))?",
+    re.DOTALL,  # a name may hold line breaks
 )
 
 

@@ -192,6 +192,20 @@ def test_bmp_metamorphs_stk_and_bigtiff_are_images(tmp_path):
     assert all((readers.read_image(path) == NOISE).all() for path in taken)
 
 
+def test_a_file_that_two_folders_list_is_one_image(tmp_path):
+    put(tmp_path, "a.png", "x/a.png", "x/b.png", "x/b_masks.png")
+    (tmp_path / "y").symlink_to("x")
+    for folders, ids in {
+        ("x", "."): ["x__a", "b", "a"],
+        ("x", "./x", "y"): ["a", "b"],
+        (".", "x"): ["a", "x__a", "x__b", "y__a", "y__b"],
+    }.items():
+        dataset = readers.dataset.Folder(format="folder", root=tmp_path, images=folders)
+        source = readers.read(dataset)
+        assert source.images["image_id"].tolist() == ids, folders
+        assert source.notes["check"].eq("passed_over").sum() == 1
+
+
 def test_corrected_label_images_beside_the_images_are_no_images_where_labels_lie_elsewhere(tmp_path):
     put(tmp_path, "images/a.png", "images/a_masks.png", "masks/a.png")
     dataset = readers.dataset.Labels(format="labels", root=tmp_path, images=("images",), annotations="masks")

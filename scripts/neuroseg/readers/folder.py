@@ -24,12 +24,15 @@ def read(dataset: Folder) -> Source:
 
     Previews, earlier results and formats that are not read are passed over, with a note each.
 
-    Where two folders hold images of one name, their ids are their paths below the root.
+    Where two folders hold images of one name, their ids are their paths below the root. A file that lies in
+    both, because one is in the other, is an image of the first.
 
     Raises:
         DataError: a folder is missing, or holds no image.
     """
-    rows, longer, texts, frames, passed = [], [], [], [], []
+    rows, longer, texts, frames = [], [], [], []
+    passed: dict[Path, Note] = {}
+    taken: set[Path] = set()
     choice = Choice(dataset.z, dataset.channel, dataset.pages)
     for name in dataset.images:
         folder = dataset.root / name
@@ -38,15 +41,16 @@ def read(dataset: Folder) -> Source:
                 f"{folder}: there is no such folder of images; correct root or images in the dataset file."
             )
         files, others = images(folder, dataset.include, dataset.exclude)
-        passed += [
-            Note("passed_over", -1, -1, path.relative_to(dataset.root).as_posix(), reason)
-            for path, reason in others
-        ]
+        for path, reason in others:
+            note = Note("passed_over", -1, -1, path.relative_to(dataset.root).as_posix(), reason)
+            passed.setdefault(path.resolve(), note)
         if not files:
             raise DataError(
                 f"{folder}: there is no PNG, TIFF or JPEG image in this folder; correct root or images.",
                 *folded([f"{path}: {reason}." for path, reason in others]),
             )
+        files = [path for path in files if path.resolve() not in taken]
+        taken.update(path.resolve() for path in files)
         for path in files:
             below, where = path.relative_to(folder), path.relative_to(dataset.root)
             for part in _within(path, choice):
@@ -76,7 +80,7 @@ def read(dataset: Folder) -> Source:
             "cell_type": pd.Series(dtype=object),
         }
     )
-    return Source(table, none, rle.concatenate([]), notes_frame([*notes, *passed]))
+    return Source(table, none, rle.concatenate([]), notes_frame([*notes, *passed.values()]))
 
 
 def _within(path: Path, choice: Choice) -> list[Part]:

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -58,11 +59,11 @@ def called(monkeypatch) -> list[list[str]]:
     """The commands that a run would start; each succeeds."""
     commands = []
 
-    def run(command, **options):
+    def finish(command, lock):
         commands.append(command)
-        return subprocess.CompletedProcess(command, 0)
+        return 0
 
-    monkeypatch.setattr(predict_folder.subprocess, "run", run)
+    monkeypatch.setattr(predict_folder, "finish", finish)
     return commands
 
 
@@ -141,18 +142,63 @@ def test_two_runs_of_one_name_at_once_are_refused_and_two_of_different_names_are
     assert len(called) == 2
 
 
-def test_the_lock_outlives_a_killed_program_while_its_snakemake_works(tmp_path, monkeypatch):
-    kept = []
-
-    def run(command, *, pass_fds, **options):
-        kept.extend(os.dup(number) for number in pass_fds)  # as a child process holds it
-        return subprocess.CompletedProcess(command, 0)
-
-    monkeypatch.setattr(predict_folder.subprocess, "run", run)
-    predict(images(tmp_path / "plate"))
+def test_the_lock_outlives_a_killed_program_while_its_snakemake_works(tmp_path, monkeypatch, capfd):
+    code = "import subprocess; print(subprocess.Popen(['sleep', '600'], close_fds=False).pid, flush=True)"
+    left = [sys.executable, "-c", code]
+    monkeypatch.setattr(predict_folder, "command", lambda *_: left)
+    assert predict(images(tmp_path / "plate")) == 0
     with (predict_folder.LOCKS / "plate").open("w") as file, pytest.raises(BlockingIOError):
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    os.close(kept[0])
+    (process,) = [int(line) for line in capfd.readouterr().out.splitlines() if line.isdecimal()]
+    os.kill(process, signal.SIGKILL)
+
+
+STAND_IN = """
+import signal, sys, time
+def tidy(number, frame):
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    time.sleep(1)
+    open("tidied", "w").write(signal.Signals(number).name)
+    sys.exit(1)
+for each in (signal.SIGINT, signal.SIGTERM) if sys.argv[1] == "alone" else (signal.SIGINT,):
+    signal.signal(each, tidy)
+if sys.argv[1] != "alone":
+    signal.signal(signal.SIGTERM, lambda *_: None)
+print("at work", flush=True)
+time.sleep(60)
+"""
+"""A Snakemake that takes its time to end, as the real one waits for its steps."""
+
+
+@pytest.mark.parametrize(("whom", "told"), [("all", "SIGINT"), ("alone", "SIGTERM")])
+def test_an_interrupted_run_waits_for_snakemake_and_says_that_it_goes_on(tmp_path, working, whom, told):
+    script = ROOT / "workflow" / "predict_folder.py"
+    (working / "stand_in.py").write_text(STAND_IN)
+    code = "import runpy, signal, subprocess, sys; real = subprocess.Popen\n"
+    code += "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a job in the background ignores it
+    code += f"sys.argv = ['', '--images', {str(images(tmp_path / 'plate'))!r}]\n"
+    code += f"subprocess.Popen = lambda c, **k: real([c[0], 'stand_in.py', {whom!r}], **k)\n"
+    code += f"runpy.run_path({str(script)!r}, run_name='__main__')"
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=working,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as call:
+        assert any(line == "at work\n" for line in iter(call.stdout.readline, ""))
+        if whom == "all":
+            os.killpg(call.pid, signal.SIGINT)
+            os.killpg(call.pid, signal.SIGINT)  # `timeout` tells its command twice
+        else:
+            os.kill(call.pid, signal.SIGINT)
+        said, complaint = call.communicate(timeout=30)
+    assert (working / "tidied").read_text() == told
+    assert call.returncode == 130
+    assert said.splitlines() == ["interrupted: the same command goes on where this one stopped"]
+    assert not complaint
 
 
 @pytest.mark.parametrize("folder", ["", "nothing here"])
@@ -276,8 +322,8 @@ def test_snakemake_plans_a_folder_with_blanks_and_quotes_by_the_detectors_that_a
     folder = images(tmp_path / "O'Brien (plate 1)")
     script = clone / "workflow" / "predict_folder.py"
     call = [sys.executable, str(script), "--images", str(folder), "--detectors", "demo", "--cores", "1"]
-    code = f"import sys; sys.argv = {call[1:]!r}; import runpy, subprocess; real = subprocess.run\n"
-    code += "subprocess.run = lambda c, **k: real([*c[:3], '-n', *c[3:]], **k)\n"
+    code = f"import sys; sys.argv = {call[1:]!r}; import runpy, subprocess; real = subprocess.Popen\n"
+    code += "subprocess.Popen = lambda c, **k: real([*c[:3], '-n', *c[3:]], **k)\n"
     code += f"runpy.run_path({str(script)!r}, run_name='__main__')"
     done = subprocess.run(
         [sys.executable, "-c", code],

@@ -75,6 +75,21 @@ def test_a_step_that_was_killed_is_said_to_have_been_stopped(tmp_path, last):
     assert screen.last_sentence(str(log)) == stopped
 
 
+def test_steps_that_end_because_the_run_was_interrupted_have_not_failed():
+    step = {"rule_name": "export", "jobid": 1, "log": [], "wildcards": {}}
+    brief = screen.Brief(logging.StreamHandler())
+    said = [
+        brief.format(logging.makeLogRecord(record))
+        for record in (
+            {"msg": "", "event": LogEvent.JOB_INFO, **step},
+            {"msg": "Terminating processes on user request, this might take some time."},
+            {"msg": "", "event": LogEvent.JOB_ERROR, **step},
+            {"msg": "At least one job did not complete successfully."},
+        )
+    ]
+    assert [bool(text) for text in said] == [True, True, False, False]
+
+
 def test_what_the_cluster_says_of_a_failed_job_stands_beside_the_steps_own_words(tmp_path):
     log = tmp_path / "train.log"
     log.write_text("iteration 4/40, loss 1.000, 9 s left\n")

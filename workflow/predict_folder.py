@@ -8,6 +8,7 @@ anew.
 import argparse
 import fcntl
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -25,9 +26,12 @@ LOCKS = Path(".snakemake/predict")
 FITTING = {"simulate", "train", "pseudo_label", "tune", "evaluate"}
 """Rules that fit detectors or need truth; a run that uses fitted detectors goes without them."""
 
+INTERRUPTED = 128 + signal.SIGINT
+"""The exit status of a program that Ctrl-C ended."""
+
 
 def main(images: str, name: str, detectors: str, config: str, cores: str) -> int:
-    """Predict a folder's images and say where the results lie; return Snakemake's exit status.
+    """Predict a folder's images, say where the results lie, return Snakemake's status or INTERRUPTED.
 
     Args:
         images: the folder.
@@ -59,16 +63,41 @@ def main(images: str, name: str, detectors: str, config: str, cores: str) -> int
         say(f"run {dataset}: images of {folder}; settings in {file}; cells found by the detectors of {home}")
         if not fitted:
             say(f"the detectors of {home} are not trained yet: that comes first, and takes minutes")
-        call = command(dataset, path, fitted, cores)
-        status = subprocess.run(call, check=False, pass_fds=[lock.fileno()]).returncode
+        status = finish(command(dataset, path, fitted, cores), lock)
     if status == 0:
         say(
             f"results/{dataset}: report/report.html (open it), quantify/ (measurements), "
             "export/ (masks), submit/"
         )
-    else:
+    elif status != INTERRUPTED:
         say(f"error: the run {dataset} failed, as said above; there is no report of it")
     return status
+
+
+def finish(call: Sequence[str], lock: TextIO) -> int:
+    """Run Snakemake to its end and return its exit status, or INTERRUPTED.
+
+    Ctrl-C reaches Snakemake and its steps as well. They are waited for, whatever else comes: a step that is
+    killed leaves files half written.
+    """
+    asked: list[bool] = []
+    started: list[subprocess.Popen[bytes]] = []
+
+    def ask(*_: object) -> None:
+        asked.append(True)
+        for process in started:  # where this process alone was told; Snakemake then ends after its steps
+            process.terminate()
+
+    heeded = signal.getsignal(signal.SIGINT) is not signal.SIG_IGN  # as a shell's jobs in the background do
+    before = signal.signal(signal.SIGINT, ask) if heeded else None
+    try:
+        with subprocess.Popen(call, pass_fds=[lock.fileno()]) as process:
+            started.append(process)
+            status = process.wait()
+    finally:
+        if heeded:
+            signal.signal(signal.SIGINT, before)
+    return INTERRUPTED if asked and status else status
 
 
 def refuse_mistyped(detectors: str, config: str, cores: str) -> None:
@@ -163,6 +192,11 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
 
 if __name__ == "__main__":
     try:
-        sys.exit(main(**vars(arguments())))
+        ended = main(**vars(arguments()))
     except WorkflowError as error:
         sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        ended = INTERRUPTED
+    if ended == INTERRUPTED:
+        say("interrupted: the same command goes on where this one stopped")
+    sys.exit(ended)

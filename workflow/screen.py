@@ -72,6 +72,7 @@ class Brief(logging.Formatter):
         self.total, self.begun = 0, 0
         self.running: dict[int, tuple[str, list[str]]] = {}  # job: its name, its logs
         self.failed: dict[str, str] = {}  # name: sentence
+        self.interrupted = False  # steps that end then have not failed
 
     def format(self, record: Any) -> str:
         """Return what a record says on the screen; nothing where it is left out, or was said just before."""
@@ -88,12 +89,13 @@ class Brief(logging.Formatter):
         elif event == LogEvent.JOB_INFO:
             return self._begins(record)
         elif event == LogEvent.JOB_ERROR:
-            return self._fails(record)
+            return "" if self.interrupted else self._fails(record)
         elif event == LogEvent.JOB_FINISHED:
             name, _ = self.running.pop(record.job_id, ("", []))
             self.failed.pop(name, None)
         text = str(record.msg or "")
-        if "At least one job did not complete successfully" in text and self.failed:
+        self.interrupted |= text.startswith("Terminating processes on user request")
+        if "At least one job did not complete successfully" in text and (self.failed or self.interrupted):
             return "\n".join(self.failed.values())
         over = text.startswith("Elapsed time") and bool(self.failed)  # what failed shall stand last
         return "" if event in HIDDEN or UNSAID.match(text) or over else record.getMessage()

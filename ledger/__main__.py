@@ -7,6 +7,7 @@ inputs and outputs, the metrics, and its lines in results/leaderboard.csv. It be
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,7 +18,10 @@ if not __package__:  # called as `python ledger`: no other folder named in the e
     sys.path[0] = str(ROOT)
 
 from ledger import push, record, reproduction, sync, tags, verify  # noqa: E402
-from ledger.commands import RunError  # noqa: E402
+from ledger.commands import InterruptionError, RunError  # noqa: E402
+
+INTERRUPTED = 128 + signal.SIGINT
+"""The exit status of a program that Ctrl-C ended."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -64,12 +68,13 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Do what the command line asks for, and return the exit status."""
+    """Do what the command line asks for, and return the exit status, 130 after Ctrl-C."""
     given = parser().parse_args(arguments)
     try:
         return 1 if given.does(given) is False else 0
     except RunError as error:
         print("\n".join(f"error: {sentence}" for sentence in error.sentences), file=sys.stderr)
+        return INTERRUPTED if isinstance(error, InterruptionError) else 1
     except OSError as error:
         print(
             f"error: {error.strerror or error}: {error.filename or 'a file of the repository'}.",
@@ -77,6 +82,7 @@ def main(arguments: Sequence[str]) -> int:
         )
     except KeyboardInterrupt:
         print("error: interrupted; the same call goes on from here.", file=sys.stderr)
+        return INTERRUPTED
     return 1
 
 

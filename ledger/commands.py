@@ -24,8 +24,12 @@ class RunError(Exception):
         self.sentences = sentences
 
 
+class InterruptionError(RunError):
+    """Ctrl-C, as what was under way says it."""
+
+
 def run(*command: str, root: Path, env: Mapping[str, str] | None = None) -> None:
-    """Run a command, its output shown.
+    """Run a command, its output shown. An interruption reaches it, too, and is passed on when it has ended.
 
     Raises:
         RunError: it failed; its last lines are repeated.
@@ -36,12 +40,21 @@ def run(*command: str, root: Path, env: Mapping[str, str] | None = None) -> None
     with subprocess.Popen(
         command, cwd=root, env=environment, stdout=pipe, stderr=both, text=True, errors="replace"
     ) as process:
-        for line in process.stdout or ():
-            print(line, end="", flush=True)
-            if line.strip():
-                last.append(line.rstrip())
+        try:
+            _show(process, last)
+        except KeyboardInterrupt:  # the command puts its things in order
+            _show(process, last)
+            process.wait()
+            raise
     if process.returncode:
         raise RunError(failure(command, process.returncode, list(last)))
+
+
+def _show(process: subprocess.Popen[str], last: deque[str]) -> None:
+    for line in process.stdout or ():
+        print(line, end="", flush=True)
+        if line.strip():
+            last.append(line.rstrip())
 
 
 def answer(*command: str, root: Path, env: Mapping[str, str] | None = None, text: str | None = None) -> str:

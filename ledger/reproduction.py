@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ledger import drift, environment, environments, lock, runs, worktrees
-from ledger.commands import RunError, write
+from ledger.commands import InterruptionError, RunError, write
 
 
 class Run(NamedTuple):
@@ -69,7 +69,7 @@ def reproduce(name: str, root: Path, made: Path | None = None) -> bool:
         try:
             first = _compute(run, folder / f".{name}.json", held)
         except KeyboardInterrupt:
-            raise RunError(
+            raise InterruptionError(
                 f"interrupted: the same command goes on after the last whole stage of run {name}."
             ) from None
     return _tell(run, first, root)

@@ -14,6 +14,7 @@ import yaml
 from PIL import Image
 
 from neuroseg import tables
+from neuroseg.command import run
 from neuroseg.errors import DataError
 
 HEIGHT, WIDTH = 30, 40
@@ -332,6 +333,18 @@ def command(script: str, folder: Path, *flags: object) -> subprocess.CompletedPr
     return subprocess.run(
         line, capture_output=True, text=True, cwd=folder, env={**os.environ, "OMP_NUM_THREADS": "1"}
     )
+
+
+def test_an_interrupted_command_exits_with_130_and_no_traceback(monkeypatch, capsys):
+    def main(*, seed: int) -> None:
+        """Draw."""
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys, "argv", ["draw", "--seed", "1"])
+    with pytest.raises(SystemExit) as ended:
+        run(main)
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == "error: interrupted\n"
 
 
 @pytest.mark.parametrize(

@@ -82,6 +82,17 @@ class TestCommand:
         )
         assert refused.returncode == 1
 
+    def test_waiting_for_a_gpu_may_be_interrupted(self, monkeypatch, capsys):
+        def interrupt(*_: object) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(gpu, "take", interrupt)
+        monkeypatch.setenv(gpu.VISIBLE, "0")
+        with pytest.raises(SystemExit) as ended:
+            gpu.main(1, self.SHOW)
+        assert ended.value.code == 130
+        assert capsys.readouterr().err == "error: interrupted while waiting for a GPU\n"
+
     def test_a_gpu_is_one_commands_whatever_its_tmpdir_and_free_again_when_that_is_killed(self, tmp_path):
         holder = self.start(tmp_path, 1, "0", sys.executable, "-c", "print('has it', flush=True); input()")
         assert holder.stdout.readline() == "has it\n"

@@ -225,10 +225,33 @@ def test_what_a_user_interrupts_is_said_to_go_on(root):
         time.sleep(0.5)
         os.killpg(call.pid, signal.SIGINT)
         said = call.communicate()[1]
-    assert call.returncode == 1
+    assert call.returncode == 130
     assert said.rstrip().endswith(
         "error: interrupted: the same command goes on after the last whole stage of run second."
     )
+
+
+def test_a_command_that_is_interrupted_is_waited_for_and_its_last_words_are_shown(tmp_path):
+    tidy = (
+        "import signal, time\n"
+        "def tidy(*_): time.sleep(1); print('tidied', flush=True); raise SystemExit(1)\n"
+        "signal.signal(signal.SIGINT, tidy); print('at work', flush=True); time.sleep(60)"
+    )
+    text = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); import sys; "
+        "from ledger import __main__ as m, commands; "
+        f"m.record.record = lambda *_: commands.run(sys.executable, '-c', {tidy!r}, root=m.Path('.')); "
+        "sys.exit(m.main(['record', 'second']))"
+    )
+    env = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    command = [sys.executable, "-u", "-c", text]
+    with subprocess.Popen(command, env=env, text=True, start_new_session=True, **pipes) as call:
+        assert any(line == "at work\n" for line in iter(call.stdout.readline, ""))
+        os.killpg(call.pid, signal.SIGINT)
+        shown, said = call.communicate(timeout=30)
+    assert (call.returncode, shown) == (130, "tidied\n")
+    assert said == "error: interrupted; the same call goes on from here.\n"
 
 
 # --------------------------------------------------------------------------------------------------- raw data

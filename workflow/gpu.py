@@ -9,6 +9,7 @@ environment.
 
 import fcntl
 import os
+import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -84,7 +85,11 @@ def main(wanted: int, command: Sequence[str]) -> None:
         if wanted > len(names):
             had = ", ".join(names)
             sys.exit(f"error: {wanted} GPUs are wanted, but only {had} can be had; lower the rule's gpu.")
-        os.environ[VISIBLE] = ",".join(take(names, wanted, lock_folder(os.environ)))
+        try:
+            os.environ[VISIBLE] = ",".join(take(names, wanted, lock_folder(os.environ)))
+        except KeyboardInterrupt:
+            print("error: interrupted while waiting for a GPU", file=sys.stderr)
+            sys.exit(128 + signal.SIGINT)
     os.execvp(command[0], list(command))
 
 

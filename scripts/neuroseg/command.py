@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -12,7 +13,10 @@ from neuroseg.errors import DataError
 
 
 def run(main: Callable[..., None]) -> None:
-    """Call `main` with the command line's flags; a DataError is printed without traceback, exit status 1."""
+    """Call `main` with the command line's flags.
+
+    A DataError is printed without traceback, exit status 1; Ctrl-C ends in a sentence, exit status 130.
+    """
     flags = tyro.cli(wraps(main)(lambda **flags: flags))
     try:
         main(**flags)
@@ -20,3 +24,6 @@ def run(main: Callable[..., None]) -> None:
         for sentence in error.sentences:
             print(f"error: {sentence}", file=sys.stderr)
         raise SystemExit(1) from None
+    except KeyboardInterrupt:
+        print("error: interrupted", file=sys.stderr)
+        raise SystemExit(128 + signal.SIGINT) from None

@@ -116,8 +116,8 @@ BROKEN: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
         lambda d: (d / "train.csv").write_text("\n".join(rows())[:-20]),
         ("train.csv:4", "no size in pixels"),
     ),
-    "csv with semicolons": (
-        lambda d: write(d, [line.replace(",", ";") for line in rows()]),
+    "csv with bars": (
+        lambda d: write(d, [line.replace(",", "|") for line in rows()]),
         ("lack the column id",),
     ),
     "csv with a field too many": (
@@ -245,7 +245,7 @@ BROKEN: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
                 annotations=[coco_content()["annotations"][0] | {"segmentation": [[2, 2, 60, 2, 9, 9]]}]
             ),
         ),
-        ("coco.json:annotations[0] (image a)", "polygon reaches past the frame"),
+        ("coco.json:annotations[0] (image a)", "outline reaches past the frame of 30 x 40 pixels"),
     ),
     "coco polygon of a line": (
         lambda d: coco(

@@ -10,7 +10,7 @@ from test_levels import AS_IT_IS, EXPORTS, FIELD, culture, padded, stored
 
 from neuroseg.detector import appearance, foreign
 from neuroseg.errors import DataError
-from neuroseg.readers import looks
+from neuroseg.readers.intensity import looks
 
 CRISP = stored(FIELD + (abs(FIELD - 128) > 15) * np.random.default_rng(0).normal(0, 25, FIELD.shape), 8)
 """Cells with fine grain in them."""

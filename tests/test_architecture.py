@@ -108,6 +108,15 @@ def test_packages_do_not_import_each_other_in_a_circle():
     list(TopologicalSorter(graph).static_order())  # raises CycleError
 
 
+def test_parts_of_the_readers_do_not_import_each_other_in_a_circle():
+    graph = {}
+    for file in (LIBRARY / "readers").rglob("*.py"):
+        part = file.relative_to(LIBRARY / "readers").with_suffix("").parts[0]
+        used = {name.split(".")[2] for name in imports(file) if name.startswith("neuroseg.readers.")}
+        graph[part] = graph.get(part, set()) | used - {part}
+    list(TopologicalSorter(graph).static_order())  # raises CycleError
+
+
 @pytest.mark.parametrize("file", STEPS, ids=lambda file: file.name)
 def test_steps_do_not_import_each_other(file):
     assert not {name.split(".")[0] for name in imports(file)} & {step.stem for step in STEPS}
@@ -131,7 +140,7 @@ def test_each_heavy_library_has_one_door(file):
 
 def test_pillow_opens_files_in_one_place():
     opening = {file.relative_to(LIBRARY).as_posix() for file in MODULES if "Image.open(" in file.read_text()}
-    assert opening == {"readers/pictures.py"}
+    assert opening == {"readers/images/pictures.py"}
     assert not [file for file in (*STEPS, *MODULES) if "cv2.imread" in file.read_text()]
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 import neuroseg
 from neuroseg import exports, rle, tables
-from neuroseg.readers.contours import decode_geojson
+from neuroseg.readers.truth.contours import decode_geojson
 
 HEIGHT, WIDTH = 60, 80
 FORMATS = {"labels": "labels", "rois": "rois", "geojson": "geojson"}

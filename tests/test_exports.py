@@ -23,9 +23,9 @@ import neuroseg
 from neuroseg import exports, readers, rle, tables
 from neuroseg.errors import DataError
 from neuroseg.exports.outlines import polygons
-from neuroseg.readers.contours import decode_geojson, decode_rois
-from neuroseg.readers.labels import decode as decode_labels
 from neuroseg.readers.source import file_names
+from neuroseg.readers.truth.contours import decode_geojson, decode_rois
+from neuroseg.readers.truth.labels import decode as decode_labels
 
 HEIGHT, WIDTH = 40, 60
 MASKS = np.zeros((4, HEIGHT, WIDTH), bool)

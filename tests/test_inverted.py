@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from neuroseg import readers, rle
 from neuroseg.detector import checkpoints
 from neuroseg.readers.dataset import Folder
-from neuroseg.readers.stacks import Spec, located, marked
+from neuroseg.readers.images.stacks import Spec, located, marked
 
 PLANE = np.random.default_rng(0).integers(90, 170, (24, 32)).astype(np.uint8)
 

@@ -17,7 +17,7 @@ from roifile import ROI_TYPE, ImagejRoi, roiwrite
 
 from neuroseg import quality, readers, rle
 from neuroseg.errors import DataError
-from neuroseg.readers.labels import runs_of_labels
+from neuroseg.readers.truth.labels import runs_of_labels
 
 HEIGHT, WIDTH = 40, 60
 LABELS = np.zeros((HEIGHT, WIDTH), np.uint16)

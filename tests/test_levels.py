@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neuroseg import readers
-from neuroseg.readers import levels, looks
-from neuroseg.readers.halos import halo_skewness
-from neuroseg.readers.looks import ORDINARY, Learnt, Range
+from neuroseg.readers.intensity import levels, looks
+from neuroseg.readers.intensity.halos import halo_skewness
+from neuroseg.readers.intensity.looks import ORDINARY, Learnt, Range
 
 DATA = os.environ.get("NEUROSEG_DATA")
 

@@ -124,7 +124,7 @@ def test_an_operettas_index_counts_as_it_tells_the_size_of_a_pixel(folder, name)
 
 
 def test_the_listing_knows_the_indices_that_the_readers_read():
-    assert listing.INDICES == readers.scale._INDICES
+    assert listing.INDICES == readers.images.scale._INDICES
 
 
 def test_a_listing_of_a_missing_folder_is_of_nothing(tmp_path, monkeypatch):
@@ -150,7 +150,7 @@ def test_a_damaged_memory_of_the_last_listing_makes_all_files_be_read(folder):
 
 
 def test_the_listing_knows_the_images_that_the_readers_read():
-    assert listing.SUFFIXES == readers.pixels.SUFFIXES
+    assert listing.SUFFIXES == readers.images.pixels.SUFFIXES
 
 
 def test_the_listing_knows_the_outlines_beside_images_and_in_a_folder_of_their_own(tmp_path, monkeypatch):

@@ -6,7 +6,7 @@ import pytest
 
 from neuroseg import rle
 from neuroseg.errors import DataError
-from neuroseg.readers.order import joined_share, kaggle_fault, other_way
+from neuroseg.readers.truth.order import joined_share, kaggle_fault, other_way
 
 HEIGHT, WIDTH = 60, 80
 

@@ -7,7 +7,7 @@ import tifffile
 
 from neuroseg import readers
 from neuroseg.readers.dataset import Folder
-from neuroseg.readers.scale import micrometres
+from neuroseg.readers.images.scale import micrometres
 
 PLANE = np.arange(60, dtype=np.uint16).reshape(6, 10)
 

@@ -9,8 +9,8 @@ import tifffile
 from PIL import EpsImagePlugin, Image
 
 from neuroseg import readers
-from neuroseg.readers import labels
-from neuroseg.readers.grey import from_inks, from_tint, turned_over, whole
+from neuroseg.readers.images.grey import from_inks, from_tint, turned_over, whole
+from neuroseg.readers.truth import labels
 
 NOISE = np.random.default_rng(0).integers(90, 170, (64, 80)).astype(np.uint8)
 DEEP = NOISE.astype(np.uint16) * 24 + 3

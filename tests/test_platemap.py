@@ -12,9 +12,9 @@ from openpyxl import Workbook, load_workbook
 
 from neuroseg import readers
 from neuroseg.errors import DataError
-from neuroseg.readers.amounts import tidy_dose
-from neuroseg.readers.platemap import read_plate_map
-from neuroseg.readers.wells import well_at, well_name
+from neuroseg.readers.plates.amounts import tidy_dose
+from neuroseg.readers.plates.platemap import read_plate_map
+from neuroseg.readers.plates.wells import well_at, well_name
 
 PATTERN = r"(?P<plate>VID\d+)_(?P<well>[A-Pa-p]\d+)_(?P<field>\d+)_(?P<time>\d+d\d+h\d+m)"
 

@@ -12,7 +12,7 @@ from readers_cases import DEEP, PATTERN, RAMP, dataset, kaggle, kaggle_row, rect
 
 from neuroseg import readers, rle
 from neuroseg.errors import DataError
-from neuroseg.readers.times import hours
+from neuroseg.readers.plates.times import hours
 
 # ----------------------------------------------------------------------------------- names, times, plate maps
 

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from neuroseg import readers
 from neuroseg.errors import DataError
 from neuroseg.readers.dataset import Folder
-from neuroseg.readers.stacks import Spec, located, marked
+from neuroseg.readers.images.stacks import Spec, located, marked
 
 HEIGHT, WIDTH = 24, 32
 VALUES = np.random.default_rng(0).integers(90, 170, (2, 3, 2, HEIGHT, WIDTH)).astype(np.uint16)

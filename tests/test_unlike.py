@@ -15,7 +15,7 @@ from test_morphology import images_of, instances_of, square
 from neuroseg import files, morphology, tables
 from neuroseg.detector import appearance, cells, checkpoints, remarks
 from neuroseg.errors import DataError
-from neuroseg.readers import looks
+from neuroseg.readers.intensity import looks
 from neuroseg.segmentation import likeness
 
 SEEN = {

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from neuroseg.detector.dataset import Load
-from neuroseg.readers import levels, looks
-from neuroseg.readers.stacks import without_white
+from neuroseg.readers.images.stacks import without_white
+from neuroseg.readers.intensity import levels, looks
 
 MOST = 200
 """Training images that are looked at, evenly spread."""

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from neuroseg import cell_widths
-from neuroseg.readers.looks import Look
+from neuroseg.readers.intensity.looks import Look
 
 FIGURES = ("width_px", "per_megapixel", "of_structure")
 

@@ -23,7 +23,7 @@ from neuroseg.detector.pretrained import PACKAGED
 from neuroseg.detector.progress import say
 from neuroseg.errors import DataError
 from neuroseg.files import replacing
-from neuroseg.readers.stacks import located
+from neuroseg.readers.images.stacks import located
 
 FORMAT = "neuroseg detector 1"
 """Written into each fitted detector; the number changes when its content does."""
@@ -91,8 +91,8 @@ def write_detector(path: Path, detector: dict) -> None:
     """Write a fitted detector: model, classes, fold, pixel_size_um, looks, cells, config and state_dict.
 
     The pixel size is that of the images learnt from, None where it is unknown; `looks` is what they look
-    like, as `readers.looks.plain` writes it, `cells` what `cells.learnt` returned. Equal content gives equal
-    bytes.
+    like, as `intensity.looks.plain` writes it, `cells` what `cells.learnt` returned. Equal content gives
+    equal bytes.
     """
     buffer = io.BytesIO()  # in a file, PyTorch would write the file's name into it
     torch.save({"format": FORMAT, **detector}, buffer)

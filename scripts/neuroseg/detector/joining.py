@@ -15,7 +15,7 @@ from neuroseg.detector.checkpoints import digest
 from neuroseg.detector.dataset import Mix, named
 from neuroseg.detector.progress import say
 from neuroseg.errors import DataError
-from neuroseg.readers.stacks import located
+from neuroseg.readers.images.stacks import located
 
 
 class Further(NamedTuple):

@@ -34,7 +34,7 @@ from neuroseg.detector.progress import say
 from neuroseg.errors import DataError
 from neuroseg.files import replacing, write_json
 from neuroseg.folds import Fold, pseudo_labelled, training
-from neuroseg.readers import looks
+from neuroseg.readers.intensity import looks
 
 
 class Trained(NamedTuple):

@@ -12,8 +12,8 @@ import pandas as pd
 
 from neuroseg import readers, rle, tables
 from neuroseg.errors import DataError
+from neuroseg.readers.images.stacks import without_white
 from neuroseg.readers.source import file_names, relative_files
-from neuroseg.readers.stacks import without_white
 
 
 class Scene(NamedTuple):

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from neuroseg.readers import coco, contours, folder, kaggle, labels
+from neuroseg.readers import folder
 from neuroseg.readers.dataset import Dataset, read_dataset
-from neuroseg.readers.levels import to_uint8
-from neuroseg.readers.pixels import ImageError, pixel_digest, read_image, read_uint8, survey
+from neuroseg.readers.images.pixels import ImageError, pixel_digest, read_image, read_uint8, survey
+from neuroseg.readers.images.stacks import INVERTED, located
+from neuroseg.readers.intensity.levels import to_uint8
 from neuroseg.readers.source import Source, relative_files
-from neuroseg.readers.stacks import INVERTED, located
+from neuroseg.readers.truth import coco, contours, kaggle, labels
 
 __all__ = [
     "READERS",

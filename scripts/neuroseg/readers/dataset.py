@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_validator, model_validator
 
 from neuroseg import settings
-from neuroseg.readers.presets import PRESETS
+from neuroseg.readers.plates.presets import PRESETS
 from neuroseg.settings import Number
 
 FIELDS = ("sample", "cell_type", "plate", "well", "field", "time", "stamp", "channel", "treatment", "dose")

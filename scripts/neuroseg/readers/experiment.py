@@ -8,13 +8,13 @@ from collections.abc import Iterable, Sequence
 import pandas as pd
 
 from neuroseg.errors import DataError
-from neuroseg.readers.amounts import tidy_dose
 from neuroseg.readers.dataset import FIELDS, Dataset
-from neuroseg.readers.platemap import PlateMap, read_plate_map
-from neuroseg.readers.presets import PHASE, PRESETS, nearly, preset_of
+from neuroseg.readers.plates.amounts import tidy_dose
+from neuroseg.readers.plates.platemap import PlateMap, read_plate_map
+from neuroseg.readers.plates.presets import PHASE, PRESETS, nearly, preset_of
+from neuroseg.readers.plates.times import date, frame_time, hours
+from neuroseg.readers.plates.wells import well_name
 from neuroseg.readers.source import Note
-from neuroseg.readers.times import date, frame_time, hours
-from neuroseg.readers.wells import well_name
 
 
 def describe(

@@ -12,9 +12,9 @@ from neuroseg.errors import DataError
 from neuroseg.readers.dataset import Folder
 from neuroseg.readers.experiment import describe
 from neuroseg.readers.found import images
-from neuroseg.readers.planes import images_of
+from neuroseg.readers.images.planes import images_of
+from neuroseg.readers.images.stacks import Choice, Part, marked
 from neuroseg.readers.source import Note, Source, folded, identity, image_rows, name_texts, notes_frame
-from neuroseg.readers.stacks import Choice, Part, marked
 
 
 def read(dataset: Folder) -> Source:

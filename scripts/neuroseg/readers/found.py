@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from neuroseg.readers.pixels import SUFFIXES
+from neuroseg.readers.images.pixels import SUFFIXES
 
 _NO_FOLDERS = ("@eadir", "#recycle", "@recycle", "__macosx", "thumbnails", "thumbs", "previews")
 """Folders, in lower case, that a NAS, a Mac or a microscope's program fills with previews and leavings."""

@@ -16,7 +16,7 @@ import pandas as pd
 from neuroseg import rle
 from neuroseg.errors import DataError
 from neuroseg.readers.found import walk
-from neuroseg.readers.pixels import SUFFIXES
+from neuroseg.readers.images.pixels import SUFFIXES
 
 FOLD_AFTER = 50
 """Sentences of one kind beyond this many are counted, not printed."""

@@ -9,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 import tifffile
 
-from neuroseg.readers import ome
-from neuroseg.readers.grey import GreyError
-from neuroseg.readers.ome import Place
+from neuroseg.readers.images import ome
+from neuroseg.readers.images.grey import GreyError
+from neuroseg.readers.images.ome import Place
 
 PLANE = ("YX", "YXS", "SYX")
 """Axes of one plane: rows, columns, samples of a pixel."""

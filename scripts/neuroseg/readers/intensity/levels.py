@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from neuroseg.readers.blank import content
-from neuroseg.readers.looks import ORDINARY, Fault, Learnt, Look, fault, only_noise, with_blank
+from neuroseg.readers.intensity.blank import content
+from neuroseg.readers.intensity.looks import ORDINARY, Fault, Learnt, Look, fault, only_noise, with_blank
 
 _NOISE = 8.0
 """Noise in grey values, about the most that ordinary images have: a contrast is not raised beyond it."""

@@ -11,9 +11,9 @@ from scipy import ndimage
 
 from neuroseg import rle
 from neuroseg.readers.dataset import Labels
-from neuroseg.readers.pairs import Annotation, Fault, read_pairs
-from neuroseg.readers.pictures import TIFF, opened
+from neuroseg.readers.images.pictures import TIFF, opened
 from neuroseg.readers.source import Source
+from neuroseg.readers.truth.pairs import Annotation, Fault, read_pairs
 
 _TAGS = ("_masks", "_cp_masks", "_mask", "_labels", "_label")
 _TIFF = (".tif", ".tiff", ".btf", ".tf8", ".tf2", ".stk")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import unicodedata
 from pathlib import Path
 
-from neuroseg.readers.ids import whole
-from neuroseg.readers.pixels import ImageError, read_image
+from neuroseg.readers.images.pixels import ImageError, read_image
+from neuroseg.readers.truth.ids import whole
 
 
 def places(name: str, folder: Path, lying: dict[str, list[Path]]) -> list[Path]:

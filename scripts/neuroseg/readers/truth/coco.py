@@ -12,11 +12,8 @@ import numpy as np
 import pandas as pd
 
 from neuroseg.errors import DataError
-from neuroseg.readers import named
 from neuroseg.readers.dataset import Coco, Entry
 from neuroseg.readers.experiment import describe
-from neuroseg.readers.ids import Ids
-from neuroseg.readers.outlines import decode
 from neuroseg.readers.source import (
     Note,
     Source,
@@ -28,6 +25,9 @@ from neuroseg.readers.source import (
     notes_frame,
     type_name,
 )
+from neuroseg.readers.truth import named
+from neuroseg.readers.truth.ids import Ids
+from neuroseg.readers.truth.outlines import decode
 
 
 def read(dataset: Coco) -> Source:

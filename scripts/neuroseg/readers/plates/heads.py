@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from neuroseg.readers.amounts import UNIT, tidy_unit
+from neuroseg.readers.plates.amounts import UNIT, tidy_unit
 
 _AMOUNTS = ("dose", "doses", "dosage", "concentration", "concentrations", "conc", "conc.")
 HEADS = {

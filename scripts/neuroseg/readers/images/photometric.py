@@ -8,8 +8,8 @@ import numpy as np
 import tifffile
 from tifffile import PHOTOMETRIC
 
-from neuroseg.readers.grey import GreyError, from_inks, from_tint, turned_over
-from neuroseg.readers.white import ends_of_file
+from neuroseg.readers.images.grey import GreyError, from_inks, from_tint, turned_over
+from neuroseg.readers.images.white import ends_of_file
 
 _OWN = {
     **dict.fromkeys((PHOTOMETRIC.MINISWHITE, PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.PALETTE), 1),

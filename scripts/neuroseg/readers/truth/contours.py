@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from neuroseg import rle
-from neuroseg.readers.corners import beyond, normalised
 from neuroseg.readers.dataset import GeoJson, Rois
-from neuroseg.readers.pairs import Annotation, Fault, read_pairs
 from neuroseg.readers.source import Source, type_name
+from neuroseg.readers.truth.corners import beyond, normalised
+from neuroseg.readers.truth.pairs import Annotation, Fault, read_pairs
 
 if TYPE_CHECKING:
     from roifile import ImagejRoi

@@ -16,9 +16,9 @@ import numpy as np
 import tifffile
 
 from neuroseg.errors import DataError
-from neuroseg.readers.grey import GreyError
-from neuroseg.readers.presets import PHASE
-from neuroseg.readers.series import Series, inner_axes, samples, series_of
+from neuroseg.readers.images.grey import GreyError
+from neuroseg.readers.images.series import Series, inner_axes, samples, series_of
+from neuroseg.readers.plates.presets import PHASE
 
 _MARK = re.compile(
     r"(?P<file>.+)::s(?P<series>\d+),t(?P<time>\d+),c(?P<channel>\d+),z(?P<depth>\d+|max|mean|focus)"

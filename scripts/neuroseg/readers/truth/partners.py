@@ -9,7 +9,7 @@ from pathlib import Path
 
 from neuroseg.readers.dataset import GeoJson, Labels, Rois
 from neuroseg.readers.found import foreign, walk
-from neuroseg.readers.pixels import SUFFIXES
+from neuroseg.readers.images.pixels import SUFFIXES
 from neuroseg.readers.source import file_name, identity, marked
 
 _Key = tuple[str, str, str]

@@ -11,8 +11,8 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from neuroseg.readers.blank import counted, median, seen
-from neuroseg.readers.halos import halo_skewness
+from neuroseg.readers.intensity.blank import counted, median, seen
+from neuroseg.readers.intensity.halos import halo_skewness
 
 _STRUCTURE = 3.0
 """Contrast over noise below which nothing is to be seen, and nothing is stretched."""

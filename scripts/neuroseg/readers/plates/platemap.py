@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from neuroseg.errors import DataError
-from neuroseg.readers import heads
-from neuroseg.readers.amounts import doubtful, tidy_dose
-from neuroseg.readers.lines import Line, lines_of
-from neuroseg.readers.wells import well_at, well_name
+from neuroseg.readers.plates import heads
+from neuroseg.readers.plates.amounts import doubtful, tidy_dose
+from neuroseg.readers.plates.lines import Line, lines_of
+from neuroseg.readers.plates.wells import well_at, well_name
 
 _YES, _NO = {"yes", "y", "true", "1", "x", "control"}, {"", "no", "n", "false", "0", "-"}
 _FORMS = (

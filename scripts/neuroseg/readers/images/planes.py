@@ -10,13 +10,13 @@ import numpy as np
 import tifffile
 from PIL import Image
 
-from neuroseg.readers import ome
-from neuroseg.readers.grey import GreyError, from_inks
-from neuroseg.readers.photometric import as_meant
-from neuroseg.readers.pictures import TIFF, opened
-from neuroseg.readers.scale import Scale, tiff_scale
-from neuroseg.readers.series import PLANE
-from neuroseg.readers.stacks import Choice, Part, Spec, parts, plane
+from neuroseg.readers.images import ome
+from neuroseg.readers.images.grey import GreyError, from_inks
+from neuroseg.readers.images.photometric import as_meant
+from neuroseg.readers.images.pictures import TIFF, opened
+from neuroseg.readers.images.scale import Scale, tiff_scale
+from neuroseg.readers.images.series import PLANE
+from neuroseg.readers.images.stacks import Choice, Part, Spec, parts, plane
 
 _GRID = 16
 

@@ -13,8 +13,7 @@ from neuroseg.errors import DataError
 from neuroseg.readers.dataset import GeoJson, Labels, Rois
 from neuroseg.readers.experiment import describe
 from neuroseg.readers.found import foreign, is_result, walk
-from neuroseg.readers.partners import Partners, ends_in
-from neuroseg.readers.pixels import SUFFIXES, ImageError, read_image
+from neuroseg.readers.images.pixels import SUFFIXES, ImageError, read_image
 from neuroseg.readers.source import (
     Note,
     Source,
@@ -25,6 +24,7 @@ from neuroseg.readers.source import (
     name_texts,
     notes_frame,
 )
+from neuroseg.readers.truth.partners import Partners, ends_in
 
 
 class Fault(NamedTuple):

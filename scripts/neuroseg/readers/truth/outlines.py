@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from neuroseg import rle
-from neuroseg.readers.corners import beyond, normalised
-from neuroseg.readers.order import joined_share, other_way
 from neuroseg.readers.source import Note
+from neuroseg.readers.truth.corners import beyond, normalised
+from neuroseg.readers.truth.order import joined_share, other_way
 
 _TURNED = (
     "the outline fits only read the other way round, row by row (x and y changed over); "

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import tifffile
 
-from neuroseg.readers import ome
+from neuroseg.readers.images import ome
 
 _PLAUSIBLE = (0.05, 10.0)
 """Micrometres that a pixel of cells in culture has: from a 100x lens with oil to a scanner."""

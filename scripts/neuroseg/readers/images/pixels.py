@@ -11,11 +11,11 @@ import pandas as pd
 from tqdm import tqdm
 
 from neuroseg.errors import DataError
-from neuroseg.readers.grey import GreyError, grey, inverted
-from neuroseg.readers.levels import shown, to_uint8, unlike
-from neuroseg.readers.planes import decode
-from neuroseg.readers.scale import Scale
-from neuroseg.readers.stacks import located, without_white
+from neuroseg.readers.images.grey import GreyError, grey, inverted
+from neuroseg.readers.images.planes import decode
+from neuroseg.readers.images.scale import Scale
+from neuroseg.readers.images.stacks import located, without_white
+from neuroseg.readers.intensity.levels import shown, to_uint8, unlike
 
 SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp", ".stk", ".btf", ".tf8", ".tf2")
 

@@ -13,8 +13,8 @@ from neuroseg import rle
 from neuroseg.errors import DataError
 from neuroseg.readers.dataset import Kaggle
 from neuroseg.readers.experiment import describe
-from neuroseg.readers.order import kaggle_fault
 from neuroseg.readers.source import Note, Source, folded, identity, image_files, image_rows, notes_frame
+from neuroseg.readers.truth.order import kaggle_fault
 
 _NEEDED = ("id", "annotation", "width", "height", "cell_type")
 _METADATA = ("plate_time", "sample_date", "sample_id", "elapsed_timedelta")

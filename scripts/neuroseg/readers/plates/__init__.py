@@ -1,0 +1,4 @@
+"""Wells, times and doses as people write them, in names of files and in plate maps.
+
+How another microscope names its images is a new entry of `presets.PRESETS`.
+"""

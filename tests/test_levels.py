@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
@@ -125,6 +126,40 @@ def test_a_black_border_changes_nothing_of_the_field_and_becomes_background(bits
 @pytest.mark.parametrize("value", [60, 128, 255])
 def test_a_grey_or_white_border_does_not_move_the_level(value):
     assert (readers.to_uint8(padded(AS_IT_IS, value))[90:-90, 90:-90] == AS_IT_IS).all()
+
+
+def compressed(image: np.ndarray) -> np.ndarray:
+    _, written = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 75])
+    return cv2.imdecode(written, cv2.IMREAD_UNCHANGED)
+
+
+@pytest.mark.parametrize("value", [0, 60, 200, 255])
+def test_a_surround_that_jpeg_blurs_is_blank_up_to_the_field(value):
+    framed = np.full((420, 512), value, np.uint8)
+    framed[70:326, 90:410] = AS_IT_IS  # off the 8 pixels' grid of JPEG
+    shown, alone = levels.shown(compressed(framed)), looks.look(compressed(AS_IT_IS))
+    rows, columns = shown.content
+    assert 70 <= rows.start <= 75
+    assert 321 <= rows.stop <= 326
+    assert 90 <= columns.start <= 95
+    assert 405 <= columns.stop <= 410
+    assert shown.look.contrast == pytest.approx(alone.contrast, rel=0.1)
+    inner = shown.image[78:318, 98:402].astype(float)
+    assert np.abs(inner - AS_IT_IS[8:-8, 8:-8]).mean() < 3
+    assert np.ptp(shown.image[[0, 66, 329, -1]]) == 0
+
+
+def test_a_surround_that_turning_has_smoothed_is_blank_up_to_the_field():
+    framed = np.zeros((420, 512), np.uint8)
+    framed[80:336, 90:410] = AS_IT_IS
+    turn = cv2.getRotationMatrix2D((256, 208), 3, 1)
+    turned = cv2.warpAffine(framed, turn, (512, 420), flags=cv2.INTER_CUBIC)
+    whole = cv2.warpAffine(np.where(framed, 1, 0).astype(np.uint8) * 255, turn, (512, 420))
+    shown = levels.shown(turned)
+    assert shown.look.contrast == pytest.approx(looks.look(AS_IT_IS).contrast, rel=0.15)
+    assert shown.image[whole == 0].min() == shown.image[whole == 0].max()
+    deep = cv2.erode(whole, np.ones((9, 9), np.uint8)) == 255
+    assert (shown.image[deep] == turned[deep]).mean() > 0.999
 
 
 @pytest.mark.parametrize("border", [150, 160])

@@ -27,6 +27,10 @@ _DARK = 0.1
 too."""
 
 
+_MIXED = 1
+"""Pixels beyond those like the blank area that an edge which is not sharp mixes with it."""
+
+
 class Blocks(NamedTuple):
     """Of each block its lowest and highest value, mean, standard deviation and difference of neighbours."""
 
@@ -58,6 +62,11 @@ def seen(image: np.ndarray) -> Seen:
         framed = np.ones(image.shape, bool)
         framed[window] = False if blank is None else blank
         blank = framed
+    rim = None if blank is None else _rim(image, blank)
+    if rim is not None:
+        touched = empty | _touched(rim[window], empty.shape)
+        if not touched.all():
+            empty, blank = touched, blank | rim
     return Seen(Blocks(*(values[~empty] for values in blocks)), blank)
 
 
@@ -178,6 +187,37 @@ def _unlit(image: np.ndarray, blocks: Blocks, near: np.ndarray) -> tuple[np.ndar
     return cv2.morphologyEx(
         dark.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)
     ) > 0, _UNLIT * bright
+
+
+def _rim(image: np.ndarray, blank: np.ndarray) -> np.ndarray | None:
+    """Return the pixels between a blank area and what shines, where the one does not end sharply, else None.
+
+    JPEG's compression leaves values beside the blank area's own at its edge, and turning an image mixes both
+    sides.
+    """
+    edge = (cv2.dilate(blank.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0) & ~blank
+    last = (cv2.dilate(edge.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0) & blank
+    if not edge.any():
+        return None
+    level = median(counted(image, blank))
+    rim = np.zeros_like(blank)
+    for value, count in zip(*np.unique(image[last], return_counts=True), strict=True):
+        reach = _UNLIT * abs(level - float(value))
+        alike = (image >= int(value - reach)) & (image <= int(value + reach))
+        if count < _COMMON * last.sum() or alike[edge].mean() < _COMMON:
+            continue
+        grown = blank
+        for _ in range(_BLOCK):
+            grown = blank | (cv2.dilate(grown.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0) & alike
+        mixed = np.ones((2 * _MIXED + 1,) * 2, np.uint8)
+        rim |= (cv2.dilate((grown & ~blank).astype(np.uint8), mixed) > 0) & ~blank
+    return rim if rim.any() else None
+
+
+def _touched(pixels: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Return the blocks, of so many rows and columns, that hold any of the pixels."""
+    whole = pixels[: shape[0] * _BLOCK, : shape[1] * _BLOCK]
+    return np.asarray(whole.reshape(shape[0], _BLOCK, shape[1], _BLOCK).any((1, 3)))
 
 
 def _spread(blocks: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

@@ -26,9 +26,11 @@ _DARK = 0.1
 """That few: where the background was subtracted, about half of the pixels are that dark, among the cells
 too."""
 
+_ALIKE = 0.25
+"""Share of the way from a blank area's value to the background's up to which pixels beside it are its own."""
 
-_MIXED = 1
-"""Pixels beyond those like the blank area that an edge which is not sharp mixes with it."""
+_SOFT = 0.2
+"""An edge of which more than this share is such pixels is not sharp."""
 
 
 class Blocks(NamedTuple):
@@ -145,13 +147,13 @@ def _blank(image: np.ndarray, blocks: Blocks) -> tuple[np.ndarray, np.ndarray | 
     near = np.zeros_like(flat)
     blank = None
     for value in margins:
-        around = cv2.dilate((flat & (blocks.low == value)).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+        around = _wider(flat & (blocks.low == value))
         near |= around
         here = (image == value) & _spread(around, image.shape)
         blank = here if blank is None else blank | here
     dark, limit = _unlit(image, blocks, near)
     if dark.any():
-        around = cv2.dilate(dark.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+        around = _wider(dark)
         near |= around
         here = _spread(around, image.shape) & ((image < limit) | _spread(dark, image.shape))
         blank = here if blank is None else blank | here
@@ -195,23 +197,27 @@ def _rim(image: np.ndarray, blank: np.ndarray) -> np.ndarray | None:
     JPEG's compression leaves values beside the blank area's own at its edge, and turning an image mixes both
     sides.
     """
-    edge = (cv2.dilate(blank.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0) & ~blank
-    last = (cv2.dilate(edge.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0) & blank
+    edge = _wider(blank) & ~blank
+    last = _wider(edge) & blank
     if not edge.any():
         return None
-    level = median(counted(image, blank))
-    rim = np.zeros_like(blank)
+    level, beside, rim = median(counted(image, blank)), image[edge], np.zeros_like(blank)
     for value, count in zip(*np.unique(image[last], return_counts=True), strict=True):
-        reach = _UNLIT * abs(level - float(value))
-        alike = (image >= int(value - reach)) & (image <= int(value + reach))
-        if count < _COMMON * last.sum() or alike[edge].mean() < _COMMON:
+        reach = _ALIKE * abs(level - float(value))
+        low, high = int(value - reach), int(value + reach)
+        soft = ((beside >= low) & (beside <= high)).mean() >= _SOFT
+        if not soft or count < _COMMON * last.sum():
             continue
-        grown = blank
+        alike, grown = (image >= low) & (image <= high), blank
         for _ in range(_BLOCK):
-            grown = blank | (cv2.dilate(grown.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0) & alike
-        mixed = np.ones((2 * _MIXED + 1,) * 2, np.uint8)
-        rim |= (cv2.dilate((grown & ~blank).astype(np.uint8), mixed) > 0) & ~blank
+            grown = blank | (_wider(grown) & alike)
+        rim |= _wider(grown & ~blank) & ~blank
     return rim if rim.any() else None
+
+
+def _wider(there: np.ndarray) -> np.ndarray:
+    """Return what is there and its eight neighbours."""
+    return cv2.dilate(there.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
 
 
 def _touched(pixels: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

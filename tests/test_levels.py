@@ -91,6 +91,10 @@ def test_of_a_background_subtracted_export_the_bright_half_is_as_bright(taken, b
         (levels.Done(), ""),
         (levels.Done(blank=0.3), "30 % blank"),
         (levels.Done(level=(60, 128)), "level 60 made 128"),
+        (levels.Done(level=(127.996, 128), factor=2.28), "contrast multiplied by 2.28"),
+        (levels.Done(0.3, (128, 128), 2.28), "30 % blank; contrast multiplied by 2.28"),
+        (levels.Done(level=(127.5, 128), factor=2.28), "level 127.5 made 128, contrast multiplied by 2.28"),
+        (levels.Done(level=(128, 128)), ""),
         (
             levels.Done(0.3, (24800.5, 128), 0.301, 0),
             "30 % blank; level 24800 made 128, contrast multiplied by 0.301; "

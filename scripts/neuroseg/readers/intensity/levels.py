@@ -46,8 +46,10 @@ class Done(NamedTuple):
         if self.level is not None:
             before, after = self.level
             was = f"{before:.0f}" if before >= 1000 else f"{before:.4g}"  # no powers of ten
-            contrast = "" if self.factor is None else f", contrast multiplied by {self.factor:.3g}"
-            parts.append(f"level {was} made {after:.4g}{contrast}")
+            made = f"level {was} made {after:.4g}" if was != f"{after:.4g}" else ""
+            contrast = f"contrast multiplied by {self.factor:.3g}" if self.factor is not None else ""
+            if made or contrast:
+                parts.append(", ".join(filter(None, [made, contrast])))
         if self.cut is not None:
             parts.append(f"what was darker than the background is cut off at {self.cut}")
             parts[-1] += ", export without subtraction"

@@ -175,6 +175,8 @@ DOSES = {
     "concentration": ("well,treatment,Concentration [ng/ml]\nA1,drug,0.5\n", "ng/ml"),
     "the final one": ("well,treatment,Final concentration (nM)\nA1,drug,0.5\n", "nM"),
     "a unit in words": ("well,treatment,dose_ng_per_ml\nA1,drug,0.5\n", "ng/ml"),
+    "a power": ("well,treatment,Dose (ng mL-1)\nA1,drug,0.5\n", "ng/ml"),
+    "a power without brackets": ("well,treatment,conc ng·mL⁻¹\nA1,drug,0.5\n", "ng/ml"),
     "in": ("well,treatment,Dose in nM\nA1,drug,0.5\n", "nM"),
     "in brackets": ("well,treatment,Conc. (final) [in uM]\nA1,drug,0.5\n", "µM"),
     "a column of units": ("well,treatment,dose,unit\nA1,drug,0.5,nM\n", "nM"),
@@ -223,6 +225,13 @@ def test_doses_of_unlike_units_stay_apart(tmp_path):
         ("10NM", "µM", ("10", "nM")),
         ("5 ug / mL", None, ("5", "µg/ml")),
         ("5 mg/kg", None, ("5", "mg/kg")),
+        *(
+            (f"5 {unit}", None, ("5", "ng/ml"))
+            for unit in ("ng mL-1", "ng·mL⁻¹", "ng ml^-1", "ng.mL−1", "ng * mL-1")
+        ),
+        ("5", "mg kg^-1", ("5", "mg/kg")),
+        ("5µg L-1", None, ("5", "µg/l")),
+        *(("5", unit, ("5", "µg/cm2")) for unit in ("ug/cm²", "µg cm-2", "µg·cm⁻²")),
         ("1,000", "nM", ("1,000", "nM")),
         ("2.500", None, ("2.500", None)),
         ("1.125", None, ("1.125", None)),

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 
+_APART, _MINUS = r"[\s_·⋅∙•*.]+", r"\^?(?:[-−–]|⁻)"
 UNIT = (
-    r"(?:%|[pnuµμmk]?(?:mol|M|g|IU|U|Gy)(?:\s*/\s*|[\s_]per[\s_])(?:[dmuµμ]?l|kg|g|cm2)"
+    r"(?:%|[pnuµμmk]?(?:mol|M|g|IU|U|Gy)"
+    r"(?:(?:\s*/\s*|[\s_]per[\s_])(?:[dmuµμ]?l|kg|g|cm[2²])"
+    rf"|{_APART}(?:(?:[dmuµμ]?l|kg|g){_MINUS}[1¹]|cm{_MINUS}[2²]))"
     r"|[pnuµμmk]?(?:mol|M|g|IU|Gy))"
 )
 """Units of doses as people write them, to be matched whatever the case."""
@@ -13,6 +16,7 @@ UNIT = (
 _NUMBER = re.compile(r"\+?(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:e[+-]?\d+)?", re.IGNORECASE)
 _WRITTEN = re.compile(rf"(?P<number>{_NUMBER.pattern})\s*(?P<unit>{UNIT}|U)?", re.IGNORECASE)
 _DOUBTFUL = re.compile(r"[1-9]\d{0,2}(?:(?:,\d{3})+|(?:\.\d{3})*\.\d\d0)")
+_POWER = re.compile(rf"{_APART}([^\W\d_]+){_MINUS}(?:[1¹]|([2²]))$")
 _PARTS = re.compile(
     r"(?P<prefix>[pnuµmk]?)(?P<base>mol|M|g|IU|U|Gy)(?:(?:\s*/\s*|[\s_]per[\s_])(?P<of>\w+))?", re.IGNORECASE
 )
@@ -45,11 +49,12 @@ def doubtful(dose: str) -> bool:
 
 
 def tidy_unit(unit: str | None) -> str | None:
-    """Return a unit in one spelling: uM as µM, ng/mL and ng per ml as ng/ml; what is no unit as it is."""
+    """Return a unit in one spelling: uM as µM, ng/mL and ng mL-1 as ng/ml; what is no unit as it is."""
     if unit is None:
         return None
     plain = " ".join(unit.replace("μ", "µ").split())  # the Greek letter, and the sign micro
-    match = _PARTS.fullmatch(plain)
+    slashed = _POWER.sub(lambda power: f"/{power[1]}{'2' if power[2] else ''}", plain)
+    match = _PARTS.fullmatch(slashed.replace("²", "2"))
     if match is None:
         return plain or None
     told = f"{_micro(match['prefix'])}{_BASES[match['base'].casefold()]}"

@@ -6,6 +6,8 @@ import imagecodecs
 import numpy as np
 import pytest
 import tifffile
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import EpsImagePlugin, Image
 
 from neuroseg import readers
@@ -112,6 +114,97 @@ def test_whole_numbers_keep_their_value_in_whatever_type(tmp_path, kind):
 )
 def test_other_numbers_become_16_bit_by_the_stated_rule(values, expected):
     assert whole(values).ravel().tolist() == expected
+
+
+BROAD = np.random.default_rng(2).normal(0.5, 0.1, (120, 90)).astype(np.float32)
+"""A flat-fielded image of fractions, two samples of which may be outliers."""
+
+
+@pytest.mark.parametrize("photometric", ["minisblack", "miniswhite"])
+@pytest.mark.parametrize(
+    ("plane", "outliers"),
+    [
+        (BROAD, [1e6]),
+        (BROAD, [1e30, 1e6]),
+        (BROAD, [-1e6, 3e38]),
+        (BROAD, [-3e38, -50, 1e9, 50]),
+        (BROAD.astype(np.float64), [1e308, -1e308]),
+        (DEEP.astype(np.float32), [1e6]),
+        (NOISE.astype(np.int16), [-32768]),
+        (DEEP.astype(np.uint32), [2**32 - 1]),
+        (DEEP.astype(np.int64) - 3000, [2**62]),
+        (BROAD, [1e6, np.inf, np.nan]),
+    ],
+    ids=lambda case: str(case.dtype) if isinstance(case, np.ndarray) else str(case),
+)
+def test_a_few_hot_or_dead_pixels_leave_all_others_as_they_were(tmp_path, photometric, plane, outliers):
+    order = np.argsort(plane, axis=None)
+    at = order[len(order) // 2 :][: len(outliers)]  # the lowest and the highest stay
+    hot = plane.copy()
+    hot.flat[at] = outliers
+    for name, samples in {"plain": plane, "hot": hot}.items():
+        tifffile.imwrite(tmp_path / f"{name}.tif", samples, photometric=photometric)
+    expected, found = read(tmp_path / "plain.tif"), read(tmp_path / "hot.tif")
+    others = np.ones(plane.shape, bool)
+    others.flat[at] = False
+    assert len(np.unique(expected)) > 75
+    assert (found[others] == expected[others]).all()
+    for where, outlier in zip(at, outliers, strict=True):
+        bright = (outlier > 0) == (photometric == "minisblack")
+        end = expected.max() if bright else expected.min()
+        assert found.flat[where] == (end if np.isfinite(outlier) else 0)
+
+
+def test_hot_pixels_of_one_image_do_not_move_the_white_of_the_others(tmp_path):
+    hot = BROAD.copy()
+    hot[60, 45] = 1e6
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        for plane in (BROAD, hot):
+            file.write(plane, photometric="miniswhite", contiguous=False)
+    first, second = (readers.read_image(f"{tmp_path}/a.tif::s{number},t1,c1,z1") for number in (1, 2))
+    assert len(np.unique(first)) > 1000
+    assert (first != second).sum() <= 1
+
+
+def spread(values: np.ndarray) -> np.ndarray:
+    """Return what numbers are between their lowest, 0 at most, and their highest."""
+    moved = values.astype(np.float64) - min(float(values.min()), 0)
+    return np.rint(moved * (65535 / (moved.max() or 1))).astype(np.uint16)
+
+
+@given(
+    st.integers(0, 2**32 - 1),
+    st.sampled_from(["normal", "uniform", "lognormal", "exponential", "laplace"]),
+    st.floats(-5, 5),
+    st.floats(0.01, 100),
+    st.sampled_from([np.float32, np.float64]),
+    st.floats(0, 0.01),
+    st.floats(1, 20),
+)
+def test_images_without_outliers_are_spread_between_their_very_ends(
+    seed, law, offset, width, kind, share, brightness
+):
+    """Among them images of noise with a few bright cells, up to twenty times its range above it."""
+    rng = np.random.default_rng(seed)
+    noise = getattr(rng, law)(size=(60, 70))
+    noise[rng.random(noise.shape) < share] += brightness * np.ptp(noise) / 2
+    values = (offset + width * noise).astype(kind)
+    assert (whole(values) == spread(values)).all()
+    low, high = float(values.min()), float(values.max())
+    assert (turned_over(values, 32) == (low + high - values.astype(np.float64)).astype(kind)).all()
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pytest.param(np.where(np.arange(5000) == 7, 1e9, 0.5), id="one value and another"),
+        pytest.param(np.where(np.arange(5000) % 1000 == 7, 1e9, np.arange(5000) / 7), id="too many"),
+        pytest.param(np.where(np.arange(900) == 7, 1e9, np.arange(900) / 7), id="few samples"),
+        pytest.param(np.where(np.arange(5000) == 7, 1e4, np.arange(5000) / 7), id="not far"),
+    ],
+)
+def test_what_is_no_outlier_counts(values):
+    assert (whole(values) == spread(values)).all()
 
 
 def test_a_1_bit_png_is_black_and_white(tmp_path):

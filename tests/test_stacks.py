@@ -115,6 +115,15 @@ def test_the_sharpest_depth_is_in_focus(tmp_path):
     assert (pixels(images, "a") == sharp).all()
 
 
+def test_a_hot_pixel_is_no_sharpness(tmp_path):
+    sharp = np.kron(np.random.default_rng(0).integers(90, 170, (8, 8)), np.ones((5, 5))).astype(np.float32)
+    hot = np.full_like(sharp, 130)
+    hot[::2] += 1
+    hot[9, 9] = 1e6
+    write(tmp_path / "a.tif", np.stack([hot, sharp]), "ZYX")
+    assert (pixels(listed(tmp_path, z="focus"), "a") == sharp).all()
+
+
 @pytest.mark.parametrize(("channel", "expected"), [("gfp", 0), ("TL Phase", 1), ("1", 0), (2, 1)])
 def test_a_channel_is_chosen_by_name_or_number(tmp_path, channel, expected):
     write(tmp_path / "a.ome.tif", VALUES[0, 0], "CYX", metadata={"Channel": {"Name": ["GFP", "TL Phase"]}})

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from neuroseg.readers.images.ends import ends
+
 _NEARLY = 12 / 255
 """Channels that differ by at most this share of the range in use differ by a JPEG's noise, not by colour."""
 
@@ -65,7 +67,8 @@ def whole(image: np.ndarray) -> np.ndarray:
     """Return samples of any real type as uint8 or uint16.
 
     1 bit becomes 0 and 255. Whole numbers from 0 to 65,535 keep their value, whatever type holds them. Of all
-    others the lowest is moved up to 0 where it is negative, and the highest is made 65,535; what is not
+    others outliers are made the lowest or highest of the rest (`ends`). If these are no such whole numbers
+    either, the lowest is moved up to 0 where it is negative, and the highest is made 65,535. What is not
     finite becomes 0.
 
     Raises:
@@ -80,22 +83,25 @@ def whole(image: np.ndarray) -> np.ndarray:
         raise GreyError("image_bit_depth", f"holds {image.dtype} samples, which are no grey values")
     finite = np.isfinite(image)
     values = np.where(finite, image, 0).astype(np.float64)
-    low, high = float(values.min()), float(values.max())
-    if low >= 0 and high <= 65535 and (values == np.rint(values)).all():
+    if _fit(values):
         return values.astype(np.uint16)
+    low, high = (float(end) for end in ends(image))
+    if low > values.min() or high < values.max():
+        values = np.where(finite, np.clip(values, low, high), 0)
+        if _fit(values):
+            return values.astype(np.uint16)
     moved = np.where(finite, values - min(low, 0), 0)
     return np.rint(moved * (65535 / (moved.max() or 1))).astype(np.uint16)
+
+
+def _fit(values: np.ndarray) -> bool:
+    """Tell whether all values are whole numbers from 0 to 65,535."""
+    return bool(values.min() >= 0 and values.max() <= 65535 and (values == np.rint(values)).all())
 
 
 def highest(value: float, bits: int) -> int:
     """Return the highest value of the camera that a value is from: 8 to 16 bits, or all `bits`."""
     return 2 ** next((fewer for fewer in _BITS if fewer < bits and value < 2**fewer), bits) - 1
-
-
-def ends(image: np.ndarray) -> tuple[float, float]:
-    """Return the lowest and the highest finite sample, 0 and 0 where there is none; whole numbers as such."""
-    real = image[np.isfinite(image)] if image.dtype.kind == "f" else image
-    return (real.min().item(), real.max().item()) if real.size else (0, 0)
 
 
 def turned_over(
@@ -106,7 +112,7 @@ def turned_over(
     White is the highest value that the bits give. Cameras of 8 to 14 bits are stored as 16 or more: white is
     then what the file declares, or the highest value of the fewest of 8, 10, 12, 14 and 16 bits that hold all
     of the file's samples. Signed numbers and fractions have no such end: the lowest and the highest of the
-    file's samples change places.
+    file's samples change places. Outliers (`ends`) do not count and are made the lowest or the highest.
 
     Args:
         image: the samples.
@@ -122,12 +128,14 @@ def turned_over(
     low, high = between or ends(image)
     if image.dtype.kind != "u":
         exact = image.astype(np.int64 if image.dtype.kind == "i" else np.float64)
-        return (low + high - exact).astype(image.dtype)
+        near = np.where(np.isfinite(exact), np.clip(exact, low, high), exact)
+        return (low + high - near).astype(image.dtype)
     white = 2**bits - 1
     if bits >= 16:
         sound = declared >= high and declared & (declared + 1) == 0
         white = declared if sound and declared else highest(high, bits)
-    return np.array(white, image.dtype) - image
+    stored = np.minimum(image, np.array(min(white, high), image.dtype))
+    return np.array(white, image.dtype) - stored
 
 
 def inverted(image: np.ndarray, white: int) -> np.ndarray:

@@ -16,6 +16,7 @@ import numpy as np
 import tifffile
 
 from neuroseg.errors import DataError
+from neuroseg.readers.images.ends import ends
 from neuroseg.readers.images.grey import GreyError
 from neuroseg.readers.images.series import Series, inner_axes, samples, series_of
 from neuroseg.readers.plates.presets import PHASE
@@ -249,6 +250,6 @@ def _projected(samples: list[np.ndarray], how: str) -> np.ndarray:
 
 
 def _sharpness(image: np.ndarray) -> float:
-    """Return how much of a plane's contrast lies between neighbouring pixels."""
-    real = image.astype(np.float64)
+    """Return how much of a plane's contrast lies between neighbouring pixels, outliers aside."""
+    real = np.clip(image.astype(np.float64), *ends(image))
     return float(sum((np.diff(real, axis=axis) ** 2).mean() for axis in (0, 1)) / max(real.mean(), 1e-9) ** 2)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import tifffile
 
-from neuroseg.readers.images.grey import ends
+from neuroseg.readers.images.ends import ends
 
 
 def ends_of_file(path: Path) -> tuple[float, float]:

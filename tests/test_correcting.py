@@ -114,6 +114,33 @@ def test_an_outline_drawn_in_qupath_is_read_beside_the_exported_ones(predicted, 
     assert truth.loc[truth["image_id"] == "day 2__A1", "area"].tolist() == [200]
 
 
+@pytest.mark.parametrize("name", FORMATS)
+def test_images_of_a_well_at_several_times_are_never_divided_by_folds(tmp_path, step, capsys, name):
+    names = [
+        f"P_{well}_{field}_00d{hour}h00m"
+        for well in ("A1", "B1", "C1")
+        for field in (1, 2)
+        for hour in (10, 20)
+    ]
+    for seed, one in enumerate(names):
+        picture(tmp_path / "data" / "My plate" / f"{one}.png", seed)
+    _, _, out = validated(step, tmp_path, format="folder")
+    listed = tables.read("images", out / "images.parquet")
+    found = pd.concat(
+        [cells(image_id, [(5, 5, 25, 20)]) for image_id in listed["image_id"]], ignore_index=True
+    )
+    tables.write("instances", found, out / "found.parquet")
+    exports.write([name], out / "found.parquet", out / "images.parquet", tmp_path / "data" / "corrected")
+    given = {"images": ["My plate"], "annotations": f"corrected/{name}"}
+    images, _, out = validated(step, tmp_path, format=FORMATS[name], **given)
+    files = {table: out / f"{table}.parquet" for table in ("images", "instances", "folds")}
+    step("split").main(**files, n_folds=2, seed=0, summary=out / "summary.csv")
+    fold = images.merge(tables.read("folds", files["folds"])).groupby("well")["fold"]
+    assert fold.nunique().to_dict() == {"A1": 1, "B1": 1, "C1": 1}
+    assert set(fold.first()) == {0, 1}
+    assert "Images of one well are in one fold." in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     "text", ["[" * 200_000, '{"geometry": {"type": "Polygon", "coordinates": [[[1, 1' + "0" * 400 + "]]]}}"]
 )

@@ -76,7 +76,7 @@ def test_an_image_of_a_few_pixels_is_no_error():
 
 def test_no_fold_knows_its_held_out_field():
     pictures = [culture(number % 6, shift=4 * (number // 6), noise=number) for number in range(12)]
-    table, read = listed(*pictures, cell_type="cort")
+    table, read = listed(*pictures, cell_type="cort", plate=None, well=None, field=None)
     cells = pd.DataFrame({"image_id": table["image_id"]})
     split = folds.split(folds.joined(table, lambda path: read[path.name], 0.5), cells, 3, 0).folds
     fold = split.set_index("image_id")["fold"]

@@ -16,6 +16,7 @@ def images(rows: list[tuple], **columns: object) -> pd.DataFrame:
     """An Images table of (group, cell type, cells), and more columns."""
     table = pd.DataFrame(rows, columns=["group", "cell_type", "cells"])
     table = table.assign(image_id=[f"i{at:05d}" for at in range(len(rows))], subset="train", annotated=True)
+    table[["plate", "well", "field"]] = None
     return table.assign(**columns)
 
 
@@ -222,6 +223,40 @@ def test_the_sentences_say_how_alike_the_folds_are_and_what_they_lack():
     )
     assert "astro: 0 to 1 images, 0 to 9 cells a fold, from 1 groups." in sentences
     assert any(sentence.startswith("astro: no image in fold ") for sentence in sentences)
+
+
+GROUPED = {
+    "wells": (["P1/A1", "P1/A1", "P2/A1", "P2/A1"], ["A1"] * 4, ["Images of one well are in one fold."]),
+    "divided wells": (
+        ["i00000", "i00001", "P2/A1", "P2/A1"],
+        ["A1"] * 4,
+        [
+            "1 of 2 wells may lie in several folds, so held-out scores are flattered; leave `group` out of "
+            "the dataset file to keep each in one."
+        ],
+    ),
+    "fields": (
+        ["P1/1", "P1/1", "P2/1", "P2/1"],
+        [None] * 4,
+        ["Images without a well are kept together by field or as the dataset file says."],
+    ),
+    "wells of some": (
+        ["P1/A1", "P1/A1", "i00002", "i00003"],
+        ["A1", "A1", None, None],
+        [
+            "Images of one well are in one fold.",
+            "2 of 4 images tell no well, so images of one well may lie in several folds; if they do, say by "
+            "`pattern` in the dataset file where names tell the well.",
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", GROUPED)
+def test_a_sentence_says_by_what_images_are_grouped(name):
+    groups, wells, sentences = GROUPED[name]
+    table = images([(group, "cort", 3) for group in groups], plate=["P1", "P1", "P2", "P2"], well=wells)
+    assert folds.split(table, cells(table), 2, 0).sentences[1:-1] == sentences
 
 
 def test_the_step_writes_a_folds_table_and_a_summary(tmp_path, step, capsys):

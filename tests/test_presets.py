@@ -196,3 +196,42 @@ def test_fields_times_and_names_that_tell_no_field_are_not_taken_for_one_place(t
     names = ["P_A1_1_00d00h00m.tif", "P_A1_2_00d00h00m.tif", "P_A1_1_00d12h00m.tif", "Q_A1_1_00d00h00m.tif"]
     assert read(tmp_path, names).notes.empty
     assert read(tmp_path, names, pattern=r"._(?P<well>A1)").notes.empty
+
+
+GROUPS = {
+    "incucyte": (["P_A1_1_00d00h00m", "P_A1_2_00d12h00m", "Q_A01_1_00d00h00m"], {}, ["P/A1", "P/A1", "Q/A1"]),
+    "no plate": (["A01_s1_w1", "A01_s2_w1"], {}, ["A1", "A1"]),
+    "a pattern of the well": (["A1 0h", "A1 9h"], {"pattern": r"(?P<well>A\d) (?P<time>\d+h)"}, ["A1", "A1"]),
+    "a pattern of field and time": (
+        ["f1 0h", "f1 9h", "f2 9h"],
+        {"pattern": r"f(?P<field>\d) (?P<time>\d+h)"},
+        ["1", "1", "2"],
+    ),
+    "fields without a time": (["f1", "f2"], {"pattern": r"f(?P<field>\d)"}, ["f1", "f2"]),
+    "a pattern of the sample": (
+        ["s1 A1", "s1 B1"],
+        {"pattern": r"(?P<sample>s\d) (?P<well>[AB]\d)"},
+        ["s1", "s1"],
+    ),
+    "samples, as stated": (
+        ["P_A1_1_00d00h00m", "P_A1_1_00d12h00m"],
+        {"group": ["sample"]},
+        ["P_A1_1_00d00h00m", "P_A1_1_00d12h00m"],
+    ),
+    "names that tell nothing": (["a", "b"], {}, ["a", "b"]),
+    "names of which one does not fit": (["P_A1_1_00d00h00m", "a"], {}, ["P_A1_1_00d00h00m", "a"]),
+}
+
+
+@pytest.mark.parametrize("form", ["folder", "labels"])
+@pytest.mark.parametrize("name", GROUPS)
+def test_images_of_a_well_or_of_a_field_in_time_are_a_group(tmp_path, name, form):
+    names, keys, groups = GROUPS[name]
+    (tmp_path / "labels").mkdir()
+    for one in names:
+        tifffile.imwrite(tmp_path / "labels" / f"{one}.tif", np.eye(6, 10, dtype=np.uint8))
+    place = {"annotations": "labels"} if form == "labels" else {}
+    source = read(
+        tmp_path, [f"images/{one}.tif" for one in names], format=form, images=["images"], **place, **keys
+    )
+    assert source.images["group"].tolist() == groups

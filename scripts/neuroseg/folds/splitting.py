@@ -62,9 +62,8 @@ def split(images: pd.DataFrame, instances: pd.DataFrame, n_folds: int, seed: int
         raise DataError(
             f"the instances table holds image {min(unknown)}, the images table does not; run validate again."
         )
-    table = images[["image_id", "cell_type", "group", "subset", "annotated"]].sort_values(
-        "image_id", ignore_index=True
-    )
+    known = ["image_id", "cell_type", "group", "subset", "annotated", "plate", "well", "field"]
+    table = images[known].sort_values("image_id", ignore_index=True)
     table = table.assign(cell_type=table["cell_type"].astype(object).fillna(UNKNOWN))
     table["cells"] = table["image_id"].map(instances["image_id"].value_counts()).fillna(0).astype("int64")
     trained = table["annotated"].astype(bool) & (table["subset"] != "test")
@@ -78,7 +77,8 @@ def split(images: pd.DataFrame, instances: pd.DataFrame, n_folds: int, seed: int
     else:
         fold[trained] = _assign(chosen, n_folds, seed)
         sentences = [
-            f"{n_folds} folds of whole groups, balanced by images, cells and crowding within each cell type."
+            f"{n_folds} folds of whole groups, balanced by images, cells and crowding within each cell type.",
+            *_about_groups(chosen),
         ]
     table["fold"] = fold
     folds = table[["image_id", "fold"]]
@@ -93,8 +93,9 @@ def _assign(images: pd.DataFrame, n_folds: int, seed: int) -> np.ndarray:
         raise DataError(f"n_folds is {n_folds}; choose 2 to 127.")
     if n_folds > len(names):
         raise DataError(
-            f"{n_folds} folds are asked of {len(names)} groups, and a group must not be split; "
-            "lower n_folds, or name finer groups in the dataset file."
+            f"{n_folds} folds are asked of {len(names)} groups, and a group, such as the images of one well, "
+            "must not be split; add images of other wells, lower n_folds, or name finer groups by `group` in "
+            "the dataset file (`group: [sample]`: each image its own)."
         )
     features = _features(images)
     weights = np.zeros((len(names), features.shape[1]))
@@ -187,6 +188,29 @@ def _about_given(images: pd.DataFrame) -> list[str]:
         sentence,
         f"{both} of its {len(subsets)} groups lie on both sides, so scores on val are flattered.",
     ][: 1 + (both > 0)]
+
+
+def _about_groups(images: pd.DataFrame) -> list[str]:
+    """Say by what images are grouped, and where that leaves images of one well in several folds."""
+    has_well = images["well"].notna()
+    wells = images[has_well].fillna({"plate": ""}).groupby(["plate", "well"])["group"].nunique()
+    alone = ~has_well & images["group"].isin(images["image_id"])
+    sentences = []
+    if divided := int((wells > 1).sum()):
+        sentences.append(
+            f"{divided} of {len(wells)} wells may lie in several folds, so held-out scores are flattered; "
+            "leave `group` out of the dataset file to keep each in one."
+        )
+    elif len(wells):
+        sentences.append("Images of one well are in one fold.")
+    if (~has_well & ~alone).any():
+        sentences.append("Images without a well are kept together by field or as the dataset file says.")
+    if alone.any():
+        sentences.append(
+            f"{alone.sum()} of {len(images)} images tell no well, so images of one well may lie in several "
+            "folds; if they do, say by `pattern` in the dataset file where names tell the well."
+        )
+    return sentences
 
 
 def _about(summary: pd.DataFrame) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_validator, model_validator
 
@@ -23,13 +23,17 @@ class _Section(BaseModel):
 
 
 class _Common(_Section):
+    by_preset: ClassVar[bool] = False
+    """Whether, without a pattern, a preset that fits all names is taken."""
+
     root: Path
     pixel_size_um: Number | None = Field(None, ge=1e-3, le=1e3)
     invert: bool | int = False
     """Whether images are read with black and white exchanged (negative phase contrast, white stored as 0), or
     the value that is white: 4095 of a camera of 12 bit; true is the highest value of 8 or 16 bit."""
     pattern: str | None = None
-    group: tuple[str, ...] = ("sample",)
+    group: tuple[str, ...] | None = None
+    """The fields whose values make an image's group; None is the default of `plates.groups`."""
     channel: str | None = None
     plate_map: str | None = None
     control: tuple[str, ...] = ()
@@ -70,11 +74,11 @@ class _Common(_Section):
 
     @model_validator(mode="after")
     def _fields_come_from_somewhere(self) -> _Common:
-        if self.pattern is None and isinstance(self, Folder):
+        if self.pattern is None and self.by_preset:
             return self  # a preset may be found that fits the names
         known = {"sample", *_named(self.pattern)} - {"time", "stamp"}
-        unknown = [name for name in self.group if name not in known]
-        if not self.group or unknown:
+        unknown = [name for name in self.group or () if name not in known]
+        if self.group == () or unknown:
             raise ValueError(f"group: '{', '.join(unknown)}' is not captured by the pattern")
         if self.plate_map and "well" not in known:
             raise ValueError("plate_map: the pattern must capture the well")
@@ -121,6 +125,8 @@ the list of problems."""
 class Folder(_Common):
     """Folders of images without annotation, with all that lies below them."""
 
+    by_preset = True
+
     format: Literal["folder"]
     images: tuple[str, ...] = Field((".",), min_length=1)
     include: tuple[str, ...] = ()
@@ -158,6 +164,8 @@ class Folder(_Common):
 
 class _Paired(_Common):
     """Images with an annotation file each, of the same name: beside them or in a folder of its own."""
+
+    by_preset = True
 
     images: tuple[str, ...] = Field((".",), min_length=1)
     annotations: str = "."

@@ -10,6 +10,7 @@ import pandas as pd
 from neuroseg.errors import DataError
 from neuroseg.readers.dataset import FIELDS, Dataset
 from neuroseg.readers.plates.amounts import tidy_dose
+from neuroseg.readers.plates.groups import group_of
 from neuroseg.readers.plates.platemap import PlateMap, read_plate_map
 from neuroseg.readers.plates.presets import PHASE, PRESETS, nearly, preset_of
 from neuroseg.readers.plates.times import date, frame_time, hours
@@ -26,8 +27,9 @@ def describe(
     """Fill in what the pattern reads from images' texts and the plate map from wells, and name their groups.
 
     A reader's own value stands before the pattern's. An image whose texts do not match, or match without
-    every field of the group, has its sample as group. What a name tells of a file of several time points is
-    the first one's time: each has that and its hours since the first, and none where the file tells none.
+    every field of a stated group, has its sample as group; what makes one by default, `group_of` says. What a
+    name tells of a file of several time points is the first one's time: each has that and its hours since the
+    first, and none where the file tells none.
 
     Args:
         images: raw image rows.
@@ -53,11 +55,10 @@ def describe(
         fields, faults = _fields(row, said, pattern, count)
         if wells is not None:
             faults += _treat(fields, wells, dataset)
-        parts = [_part(fields, name) for name in dataset.group]
-        fields["group"] = "/".join(map(str, parts)) if None not in parts else fields["sample"]
+        fields["group"] = group_of(fields, dataset.group, pattern.groupindex if pattern else ())
         rows.append(fields)
         notes += [Note(check, at, -1, row["where"], message) for check, message in faults]
-    if pattern is None and dataset.format == "folder":
+    if pattern is None and dataset.by_preset:
         notes += _odd_names(texts, images["where"])
     _refuse_misfits(rows, notes, wells, dataset)
     notes += [Note("bad_time", at, -1, images["where"].iloc[at], words) for at, words in date(rows)]
@@ -77,8 +78,8 @@ def _pattern(texts: Sequence[Sequence[str]], dataset: Dataset) -> re.Pattern | N
     """Return the dataset file's pattern or, where all names are as one microscope writes them, its own."""
     if dataset.pattern:
         return re.compile(dataset.pattern)
-    found = preset_of(texts) if dataset.format == "folder" else None
-    needed = {*dataset.group, *(["well"] if dataset.plate_map else [])} - {"sample"}
+    found = preset_of(texts) if dataset.by_preset else None
+    needed = {*(dataset.group or ()), *(["well"] if dataset.plate_map else [])} - {"sample"}
     unknown = sorted(needed - set(re.compile(PRESETS[found]).groupindex if found else ()))
     if unknown:
         raise DataError(
@@ -178,12 +179,6 @@ def _fields(
     if fields["dose"] is not None:
         fields["dose"], fields["dose_unit"] = tidy_dose(str(fields["dose"]), fields["dose_unit"])
     return fields, faults
-
-
-def _part(fields: dict[str, object], name: str) -> object:
-    """Return what a field adds to the name of an image's group, None where it is not known."""
-    unit = fields["dose_unit"] if name == "dose" and fields["dose"] is not None else None
-    return f"{fields[name]} {unit}" if unit else fields.get(name)
 
 
 def _treat(fields: dict[str, object], wells: PlateMap, dataset: Dataset) -> list[tuple[str, str]]:

@@ -28,7 +28,7 @@ def tidy_dose(text: str, unit: str | None) -> tuple[str, str | None]:
 
     A number has a decimal point, no zeros that tell nothing and at most twelve digits: 0,5 becomes 0.5, and
     1,0 becomes 1. A unit behind the number goes before the given one. What is no number stays as it is, and
-    so does a number of which `doubtful` does not know the size.
+    so does a number of which `doubtful` does not know the size; words, such as vehicle, have no unit.
 
     Args:
         text: the dose as it is written.
@@ -36,7 +36,8 @@ def tidy_dose(text: str, unit: str | None) -> tuple[str, str | None]:
     """
     match = _WRITTEN.fullmatch(text)
     if match is None:
-        return text, tidy_unit(unit)
+        figures = any(map(str.isdigit, text)) and not any(map(str.isalpha, text))  # 10-20, <5, 1:100
+        return text, tidy_unit(unit) if figures else None
     number = match["number"]
     if not doubtful(number):
         number = f"{float(number.replace(',', '.')):.12g}"

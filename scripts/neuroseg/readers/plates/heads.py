@@ -22,6 +22,17 @@ _OF = r"(?:final|nominal|working|applied|assay|treatment|drug|compound|test)"
 _DOSE = re.compile(rf"(?:{_OF} )*(?:{'|'.join(map(re.escape, _AMOUNTS))})(?: {_OF})?")
 """A dose's head; the concentration of something else, such as a stock or a solvent, is none."""
 
+_BRACKETED = re.compile(
+    rf"{UNIT}|%\s*[vw]\s*/\s*[vw]|[mk]?U|units|MOI|ppm|ppb|[^\W\d_]+\s*/\s*(?:[dmuµμ]?l|kg|g|cm[2²]|wells?|cells?)",
+    re.IGNORECASE,
+)
+"""A unit in brackets, where more is one than behind a word: after that, a U may be a name's last letter."""
+
+_ASIDE = re.compile(
+    rf"(?<!\w)(?:in|units?\s*:|{_OF}|(?:{'|'.join(map(re.escape, _AMOUNTS))})\.?)(?!\w)", re.IGNORECASE
+)
+"""What may stand beside a unit in brackets."""
+
 _LAST = re.compile(rf"(?<=[a-zé.])(?:\s*[,:/]\s*|[\s_-]+)(?:in[\s_]+)?({UNIT})$", re.IGNORECASE)
 """A unit at the end of a head, without brackets."""
 
@@ -33,11 +44,24 @@ def plain(head: str) -> str:
 
 
 def unit_of(head: str) -> str | None:
-    """Return the unit that a head tells, in brackets or after the word, such as "dose (µM)" or "conc_nM"."""
-    inside = [re.sub(r"^in\s+", "", text.strip()) for text in re.findall(r"[(\[]([^)\]]+)", head)]
-    told = [text for text in inside if text and not re.fullmatch(_OF, text, re.IGNORECASE)]
-    last = _LAST.search(re.sub(r"[(\[].*", "", head).strip())
-    return tidy_unit(told[-1] if told else last[1] if last else None)
+    """Return the unit that a head tells, in brackets or after the word, such as "dose (µM)" or "conc_nM".
+
+    Of what stands in brackets the first unit between commas and semicolons is taken, and nothing else.
+    """
+    told = next((text for text in _in_brackets(head) if _BRACKETED.fullmatch(text)), None)
+    last = _LAST.search(" ".join(re.sub(r"[(\[][^)\]]*[)\]]?", " ", head).split()))
+    return tidy_unit(told or (last[1] if last else None))
+
+
+def odd_unit(head: str) -> bool:
+    """Return whether a head has something in brackets that may be meant as a unit and is not known as one."""
+    return unit_of(head) is None and any(_in_brackets(head))
+
+
+def _in_brackets(head: str) -> list[str]:
+    """Return what stands in a head's brackets, in parts, without the words that may stand beside a unit."""
+    parts = [part for text in re.findall(r"[(\[]([^()\[\]]+)", head) for part in re.split("[,;]", text)]
+    return [" ".join(_ASIDE.sub(" ", part).split()) for part in parts]
 
 
 def is_dose(head: str) -> bool:

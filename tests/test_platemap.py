@@ -271,6 +271,22 @@ UNUSED = {
         r"the first is used, not column 4 \(dose \(µM\)\)",
     ),
     "thousands": ('well,treatment,dose\nA1,drug,"1,000"\n', r"left as they are \(1,000\)"),
+    "a number beside one with a unit": (
+        "well,treatment,dose\nA1,drug,10\nA2,drug,10 nM\nA3,drug,0\nA4,drug,none\n",
+        r"without a unit \(10\) stand beside doses with one \(10 nM\).*; write the unit behind each",
+    ),
+    "a gap in a column of units": (
+        "well,treatment,dose,unit\nA1,drug,10,nM\nA2,drug,<5,\n",
+        r"without a unit \(<5\) stand beside doses with one \(10 nM\)",
+    ),
+    "a plate of numbers beside one with units": (
+        "treatment,1,2\nA,drug,drug\n\ndose,1,2\nA,10,5 µM\n",
+        r"without a unit \(10\) stand beside doses with one \(5 µM\)",
+    ),
+    "brackets that hold no known unit": (
+        "well,treatment,dose (day 3)\nA1,drug,10\n",
+        r"no unit is known in dose \(day 3\); write it behind each dose, or in a column unit",
+    ),
     "a table": ("treatment,1\nA,drug\n\ndensity,1\nA,5000\n\nSerum batch,1\nA,7\n", "density, Serum batch"),
     "two tables of doses": (
         "treatment,1\nA,drug\n\ndose (nM),1\nA,5\n\ndose (µM),1\nA,7\n",
@@ -286,6 +302,20 @@ def test_what_of_a_plate_map_is_not_used_is_listed(tmp_path, name):
     (note,) = source.notes.itertuples()
     assert (note.check, note.image, note.where) == ("passed_over", -1, "map.csv")
     assert re.search(words, note.message)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "well,treatment,dose\nA1,drug,0\nA2,drug,10 nM\nA3,drug,vehicle\n",
+        "well,treatment,dose (nM)\nA1,drug,10\nA2,drug,10 µM\n",
+        "well,treatment,dose (day 3)\nA1,drug,10 nM\nA2,drug,0\n",
+        "well,treatment,dose (final)\nA1,drug,10\nA2,drug,20\n",
+    ],
+)
+def test_doses_whose_units_are_told_or_are_not_needed_are_in_no_doubt(tmp_path, text):
+    (tmp_path / "map.csv").write_text(text, encoding="utf-8")
+    assert read_plate_map(tmp_path / "map.csv").passed == ()
 
 
 def merged(path, rows, *ranges):

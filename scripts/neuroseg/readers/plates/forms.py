@@ -23,6 +23,7 @@ class Row(NamedTuple):
     control: str
     dose: str = ""
     unit: str | None = None
+    head: str = ""
 
 
 class Table(NamedTuple):
@@ -47,12 +48,12 @@ def listed(lines: list[Line]) -> Table | None:
         if not well or heads.names_wells(cells):  # heads of merged cells are more lines than one
             continue
         filled |= {at for at, cell in enumerate(cells) if cell}
-        told = [(at, cells[at], heads.unit_of(name)) for at, name in doses if at < len(cells) and cells[at]]
+        told = [(at, cells[at], name) for at, name in doses if at < len(cells) and cells[at]]
         twice |= {at for at, _, _ in told[1:]}
-        _, dose, unit = told[0] if told else (-1, "", None)
+        _, dose, title = told[0] if told else (-1, "", "")
         plate, control = said.get("plate") or None, said.get("control", "")
-        unit = said.get("unit") or unit
-        rows.append(Row(where, plate, well_name(well), said["treatment"], control, dose, unit))
+        unit = said.get("unit") or heads.unit_of(title)
+        rows.append(Row(where, plate, well_name(well), said["treatment"], control, dose, unit, title))
     if "well" in place:
         place = {name: at for name, at in place.items() if name not in ("row", "column")}
     if not doses:
@@ -95,7 +96,7 @@ def plate_form(lines: list[Line]) -> Table:
         ]
     several = kinds.count("plate") > 1
     given = list(zip(kinds, tables, strict=True))
-    doses = [(heads.unit_of(title), wells) for kind, (title, wells) in given if kind == "dose"]
+    doses = [table for kind, table in given if kind == "dose"]
     control, units = (
         next((wells for kind, (_, wells) in given if kind == name), {}) for name in ("control", "unit")
     )
@@ -105,9 +106,10 @@ def plate_form(lines: list[Line]) -> Table:
             continue
         plate = title if several and kind == "plate" else None
         for well, (where, treatment) in wells.items():
-            dose, unit = next(((of[well][1], unit) for unit, of in doses if well in of), ("", None))
+            dose, head = next(((of[well][1], head) for head, of in doses if well in of), ("", ""))
             marked, own = (of.get(well, ("", ""))[1] for of in (control, units))
-            rows.append(Row(where, plate or None, well, treatment, marked, dose, own or unit))
+            unit = own or heads.unit_of(head)
+            rows.append(Row(where, plate or None, well, treatment, marked, dose, unit, head))
     idle = ["other"] + ["unit"] * (not doses)
     unused = [title for kind, (title, wells) in given if kind in idle and wells]
     passed = [f"not used: the table{'s' * (len(unused) > 1)} {', '.join(unused)}"] if unused else []

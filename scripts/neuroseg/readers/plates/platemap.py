@@ -8,7 +8,7 @@ from typing import NamedTuple
 from neuroseg.errors import DataError
 from neuroseg.readers.plates import heads
 from neuroseg.readers.plates.amounts import tidy_dose
-from neuroseg.readers.plates.doubts import doubts
+from neuroseg.readers.plates.doubts import doubts, mixed
 from neuroseg.readers.plates.forms import Row, listed, plate_form
 from neuroseg.readers.plates.lines import lines_of
 
@@ -78,7 +78,7 @@ def read_plate_map(path: Path) -> PlateMap:
         f"sheet {name}: {words}" if several else words
         for name, table in found.items()
         for words in [*table.passed, *doubts(table.rows)]
-    ]
+    ] + mixed(rows)
     return _checked(rows, path)._replace(
         sheets=tuple(name for name in found if name), passed=tuple(dict.fromkeys(passed))
     )

@@ -388,8 +388,20 @@ def test_a_column_says_which_treatment_is_the_control(tmp_path):
 
 BROKEN = {
     "no heads": ("A1,drug\nB2,control\n", "no plate map"),
-    "empty": ("", "no plate map"),
-    "heads alone": ("well,treatment\n", "no plate map"),
+    "heads of another language": (
+        "Plattenbelegung vom Montag\n\nVertiefung;Wirkstoff;Dosis\nA1;Kontrolle;0\n",
+        "its heads are Vertiefung, Wirkstoff, Dosis, and those known are well .*, treatment, dose",
+    ),
+    "one head of another language": (
+        "Well;Wirkstoff;Dosis\nA1;Kontrolle;0\n",
+        "lacks the column treatment; its heads are Well, Wirkstoff, Dosis, and",
+    ),
+    "heads of other matters": (
+        f"{'x' * 40},b,c,d,e,f,g,h,i\n",
+        rf"its heads are {'x' * 27}\.\.\., b, c, d, e, f, g, h, \.\.\., and those known",
+    ),
+    "empty": ("", "no plate map; it needs"),
+    "heads alone": ("well,treatment\n", "no plate map; it needs"),
     "twice": ("well,treatment\nA1,drug\nA01,drug\n", "map.csv:3: the well A1 occurs twice"),
     "twice on a plate": ("plate,well,treatment\nP,A1,drug\nP,a1,none\n", "map.csv:3: the well A1 of plate P"),
     "half a control": ("well,treatment,control\nA1,a,yes\nA2,a,\n", "'a' is the control in some wells"),

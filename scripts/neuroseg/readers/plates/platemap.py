@@ -9,8 +9,8 @@ from neuroseg.errors import DataError
 from neuroseg.readers.plates import heads
 from neuroseg.readers.plates.amounts import tidy_dose
 from neuroseg.readers.plates.doubts import doubts, mixed
-from neuroseg.readers.plates.forms import Row, listed, plate_form
-from neuroseg.readers.plates.lines import lines_of
+from neuroseg.readers.plates.forms import KNOWN, Row, listed, plate_form
+from neuroseg.readers.plates.lines import Line, lines_of
 
 _YES, _NO = {"yes", "y", "true", "1", "x", "control"}, {"", "no", "n", "false", "0", "-"}
 _FORMS = (
@@ -64,10 +64,7 @@ def read_plate_map(path: Path) -> PlateMap:
     tables = {name: listed(lines) or plate_form(lines) for name, lines in sheets}
     found = {name: table for name, table in tables.items() if table and table.rows}
     if not found:
-        told = {name for _, lines in sheets for _, cells in lines[:1] for name in heads.columns(cells)}
-        missing = {"well", "treatment"} - told
-        lacks = f", it lacks the column {min(missing)}" if len(missing) == 1 else ""
-        raise DataError(f"{path}: this is no plate map{lacks}; it needs {_FORMS}.")
+        raise DataError(f"{path}: this is no plate map{_unlike(sheets)}; it needs {_FORMS}.")
     several = len(found) > 1
     rows = [
         row._replace(plate=row.plate or (name if several else None))
@@ -82,6 +79,18 @@ def read_plate_map(path: Path) -> PlateMap:
     return _checked(rows, path)._replace(
         sheets=tuple(name for name in found if name), passed=tuple(dict.fromkeys(passed))
     )
+
+
+def _unlike(sheets: list[tuple[str, list[Line]]]) -> str:
+    """Return what a file has where a plate map has its heads: its first line of several cells, if any."""
+    said = [[cell for cell in cells if cell] for _, lines in sheets for _, cells in lines]
+    first = next((cells for cells in said if len(cells) > 1), [])
+    missing = {"well", "treatment"} - heads.columns(first).keys()
+    lacks = f", it lacks the column {min(missing)}" if len(missing) == 1 else ""
+    if not first or not missing:
+        return lacks
+    shown = ", ".join(cell if len(cell) <= 30 else f"{cell[:27]}..." for cell in first[:8])
+    return f"{lacks}; its heads are {shown}{', ...' * (len(first) > 8)}, and those known are {KNOWN}"
 
 
 def _checked(rows: list[Row], path: Path) -> PlateMap:

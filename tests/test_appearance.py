@@ -61,6 +61,29 @@ def test_an_image_as_learnt_is_read_as_it_is_and_another_is_brought_to_it(tmp_pa
     assert "(offset.npy: level 1256 made 128, contrast multiplied by" in other
 
 
+@pytest.mark.parametrize(
+    ("pipeline", "told"),
+    [
+        ([{"type": "CropCells"}, {"type": "Microscope", "contrast": 0.8}], True),
+        ([{"type": "Microscope", "contrast": 0.3}], False),
+        ([{"type": "Microscope"}, "contrast", {"type": "Microscope", "contrast": "0.8"}], False),
+        (None, False),
+    ],
+)
+def test_a_detector_taught_at_many_contrasts_is_shown_all_images_at_one(pipeline, told):
+    assert appearance.at_many_contrasts({"config": {"train_pipeline": pipeline}}) is told
+
+
+def test_at_one_contrast_two_exports_are_read_alike(tmp_path):
+    np.save(tmp_path / "export.npy", stored((AS_IT_IS - 128.0) * 0.6 + 128, 8))
+    np.save(tmp_path / "field.npy", AS_IT_IS)
+    wide = looks.learnt_from([looks.look(AS_IT_IS)])._replace(contrast=looks.Range(10, 40, 90))
+    read = appearance.Adapted(np.load, wide, one_contrast=True)
+    export, field = (read(tmp_path / f"{name}.npy").astype(float) for name in ("export", "field"))
+    assert np.abs(export - field).mean() < 1.5
+    assert appearance.sentences(read, pd.Series([str(tmp_path / "export.npy")]), np.ones(1)) == []
+
+
 def test_levels_of_16_bit_are_told_without_powers_of_ten(tmp_path):
     np.save(tmp_path / "wide.npy", AS_IT_IS.astype(np.uint16) * 100 + 12000)
     read = appearance.Adapted(np.load, looks.learnt_from([looks.look(AS_IT_IS)]))

@@ -74,6 +74,28 @@ def test_every_export_of_a_field_has_the_learnt_level_and_contrast(name):
     assert likeness(shown, AS_IT_IS) > 0.96
 
 
+ONE_FIELD = {name: image for name, image in EXPORTS.items() if not name.startswith(("bright", "pale"))}
+"""Those that lose no bright halo at the end of their range and are no coarser than one grey value."""
+
+
+@pytest.mark.parametrize("name", ONE_FIELD)
+def test_with_one_contrast_an_export_is_shown_as_the_field_itself_and_that_is_no_remark(name):
+    itself = levels.shown(AS_IT_IS, LEARNT, one_contrast=True)
+    assert itself.done == levels.Done()
+    shown = levels.shown(ONE_FIELD[name], LEARNT, one_contrast=True)
+    assert np.abs(shown.image.astype(float) - itself.image).mean() < 1.5
+    assert looks.look(shown.image).contrast == pytest.approx(LEARNT.contrast.middle, rel=0.03)
+    assert shown.done == levels.shown(ONE_FIELD[name], LEARNT).done
+
+
+def test_with_one_contrast_a_wide_range_learnt_leaves_none_as_it_is_but_noise():
+    wide = LEARNT._replace(contrast=Range(10, 30, 90), peak=Range(10, 40, 100))
+    assert levels.shown(AS_IT_IS, wide).image is AS_IT_IS
+    assert looks.look(levels.shown(AS_IT_IS, wide, one_contrast=True).image).contrast < 33
+    noise = stored(np.random.default_rng(0).normal(128, 2, (256, 320)), 8)
+    assert levels.shown(noise, wide, one_contrast=True).image is noise
+
+
 @pytest.mark.parametrize("taken", [128, 129])
 @pytest.mark.parametrize("bits", [8, 16])
 def test_of_a_background_subtracted_export_the_bright_half_is_as_bright(taken, bits):

@@ -16,6 +16,9 @@ from neuroseg.readers.intensity import levels, looks
 MOST = 200
 """Training images that are looked at, evenly spread."""
 
+_MANY = 0.5
+"""The largest change of the logarithm of the contrast from which a detector was taught at many contrasts."""
+
 
 def of_some(images: pd.DataFrame, load: Load) -> dict[str, looks.Look]:
     """Return what training images look like, at most 200 of them, by image_id.
@@ -39,23 +42,35 @@ def of_detector(content: Mapping[str, Any]) -> looks.Learnt:
     return looks.ORDINARY if told is None else looks.from_plain(told)
 
 
+def at_many_contrasts(content: Mapping[str, Any]) -> bool:
+    """Tell whether a detector was taught at contrasts up to 1.6 times (e to the 0.5) higher and lower."""
+    steps = content["config"].get("train_pipeline")
+    varied = [
+        step.get("contrast")
+        for step in (steps if isinstance(steps, list) else [])
+        if isinstance(step, dict) and step.get("type") == "Microscope"
+    ]
+    return any(isinstance(most, float) and most >= _MANY for most in varied)
+
+
 class Adapted:
     """Reads images with the grey levels that a detector has learnt, and keeps what was done to each.
 
     Args:
         load: Reads an image as stored, uint8 or uint16.
         learnt: What the detector has learnt from.
+        one_contrast: Whether every image gets the learnt contrast: see `levels.shown`.
     """
 
-    def __init__(self, load: Load, learnt: looks.Learnt) -> None:
-        self.load, self.learnt = load, learnt
+    def __init__(self, load: Load, learnt: looks.Learnt, one_contrast: bool = False) -> None:
+        self.load, self.learnt, self.one_contrast = load, learnt, one_contrast
         self.looks: dict[str, looks.Look] = {}
         self.done: dict[str, levels.Done] = {}
         self.contents: dict[str, tuple[slice, slice]] = {}
 
     def __call__(self, path: Path) -> np.ndarray:
         """Return an image, uint8."""
-        shown = levels.shown(self.load(path), self.learnt)
+        shown = levels.shown(self.load(path), self.learnt, self.one_contrast)
         self.looks[str(path)], self.done[str(path)] = shown.look, shown.done
         self.contents[str(path)] = shown.content
         return shown.image

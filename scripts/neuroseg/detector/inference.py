@@ -90,7 +90,9 @@ def predict(
     parts: list[tuple[str, str, Found]] = []
     capped: dict[str, list[str]] = {kind: [] for kind in caps.SETTINGS}
     side_by_side = threads if where.type == "cpu" else 1
-    read = appearance.Adapted(load, appearance.of_detector(fitted))
+    read = appearance.Adapted(
+        load, appearance.of_detector(fitted), one_contrast=appearance.at_many_contrasts(fitted)
+    )
     looked = find(predictor, images, seen, read, read.content, magnified, batch_size, side_by_side)
     for row, view, found in looked:
         image_id = images["image_id"].iloc[row]

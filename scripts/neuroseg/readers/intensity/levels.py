@@ -70,7 +70,7 @@ def to_uint8(image: np.ndarray, learnt: Learnt = ORDINARY) -> np.ndarray:
     return shown(image, learnt).image
 
 
-def shown(image: np.ndarray, learnt: Learnt = ORDINARY) -> Shown:
+def shown(image: np.ndarray, learnt: Learnt = ORDINARY, one_contrast: bool = False) -> Shown:
     """Return a grey plane, shape (height, width), uint8 or uint16, as a detector sees it.
 
     1. Blank areas (a flat margin of one value, a dark surround) become background.
@@ -81,28 +81,34 @@ def shown(image: np.ndarray, learnt: Learnt = ORDINARY) -> Shown:
        background-subtracted or stretched export): differences to the background are multiplied to the learnt
        contrast instead, noise to no more than 8 grey values, and an image that shows nothing but noise not at
        all.
+
+    With `one_contrast`, 3. holds for every image, so that exports of a field that differ in contrast alone
+    look the same. It is for detectors that were taught at many contrasts: to others contrast tells types.
     """
     found, blank = with_blank(image)
     level = found.level or float(image.max()) or 1.0
     target = learnt.level.middle
     part = content(image.shape, blank)
     near = learnt.level.low - _ROOM[0] <= found.level <= learnt.level.high + _ROOM[0]
-    if image.dtype == np.uint8 and near and _ordinary(found, 1.0, learnt):
+    as_learnt = image.dtype == np.uint8 and near and _ordinary(found, 1.0, learnt)
+    structured = found.contrast > 0 and not only_noise(found)
+    one_contrast &= structured
+    if as_learnt and not one_contrast:
         if blank is None:
             return Shown(image, found, Done(), part)
         return Shown(np.where(blank, np.uint8(round(level)), image), found, Done(found.blank), part)
     ratio = target / level
-    taken_off = found.level == 0 and found.contrast > 0 and not only_noise(found)
-    plain = not taken_off and _ordinary(found, ratio, learnt)
-    factor = ratio if plain else _stretch(found, ratio, learnt)
-    zero, start = (0.0, 0.0) if plain else (found.level, target)
+    plain = as_learnt or (not (found.level == 0 and structured) and _ordinary(found, ratio, learnt))
+    multiplied = plain and not one_contrast
+    factor = ratio if multiplied else _stretch(found, ratio, learnt)
+    zero, start = (0.0, 0.0) if multiplied else (found.level, target)
     values = (np.arange(np.iinfo(image.dtype).max + 1, dtype=np.float32) - np.float32(zero)) * np.float32(
         factor
     )
     result = np.clip(np.rint(values + np.float32(start)), 0, 255).astype(np.uint8)[image]
     if blank is not None:
         result[blank] = round(target)
-    as_meant = plain and (image.dtype == np.uint16 or not found.level)
+    as_meant = as_learnt or (plain and (image.dtype == np.uint16 or not found.level))
     used = slice(None) if blank is None else ~blank
     lowest = int(image[used].min())
     cut = not plain and (image[used] == lowest).mean() > _CUT

@@ -371,6 +371,39 @@ def test_a_formula_without_its_value_is_named(tmp_path):
         read_plate_map(tmp_path / "map.xlsx")
 
 
+@pytest.mark.parametrize(
+    ("value", "form", "said"),
+    [
+        *(
+            (10, form, ("10", "nM"))
+            for form in ('0" nM"', '0"nM"', "0.00\\ \\n\\M", 'General" nM"', '[Red]0" nM"')
+        ),
+        *(
+            (10, form, ("10", "nM"))
+            for form in ('0" nM";[Red]-0" nM"', '0.0" nM"_);(0.0" nM;")', '#,##0 "nM"')
+        ),
+        (0.25, '0" nM"', ("0.25", "nM")),
+        (1500, '0.0," µM"', ("1.5", "µM")),
+        (0.5, "0.0%", ("50", "%")),
+        (0.07, "0%", ("7", "%")),
+        (5, '0"%"', ("5", "%")),
+        (5, "0\\%", ("5", "%")),
+        (0, '0" nM";;"vehicle"', ("0", None)),
+        (0, '0" nM"', ("0", "nM")),
+        *((10, form, ("10", None)) for form in ("General", "0.00", "#,##0.00", "0.00E+00", '"ca. "0', "@")),
+        (10, '[<1]0" nM";0" µM"', ("10", None)),
+        ("10 µM", '0" nM"', ("10", "µM")),
+    ],
+)
+def test_the_unit_that_excel_shows_behind_a_number_is_the_doses(tmp_path, value, form, said):
+    book = Workbook()
+    for row in (["well", "treatment", "dose"], ["A1", "drug", value]):
+        book.active.append(row)
+    book.active["C2"].number_format = form
+    book.save(tmp_path / "map.xlsx")
+    assert read_plate_map(tmp_path / "map.xlsx").doses == {(None, "A1"): said}
+
+
 def test_a_cell_of_several_lines_is_one_treatment(tmp_path):
     rows = [["well", "treatment"], ["A1", "drug\n1 µM"], ["A2", "drug\n10 µM"], ["B1", "two  blanks"]]
     excel(tmp_path / "map.xlsx", Map=rows)

@@ -29,7 +29,7 @@ CHECKS: dict[str, Check] = {
         "keep",
         "error",
         "a file that was taken for no image, or for no image's annotation, and is not read; columns of the "
-        "plate map that are not used",
+        "plate map that are not used, or doses of it that are in doubt",
     ),
     "unpaired": Check("keep", "error drop", "an image without an annotation file (keep: without annotation)"),
     "image_missing": Check("error", "drop keep", "an annotated image without a file (keep: its cells stay)"),

@@ -11,6 +11,13 @@ from pathlib import Path
 
 from neuroseg.errors import DataError
 
+_NUMBER_FORM = re.compile(
+    r"(?:\[[^\]<>=]*\])*-?(?:General|[#0?][#0?.,]*?)(?P<thousands>,*)(?:E[+-]0+)?"
+    r'(?P<behind>(?:"[^"]*"|\\.|_.|[% \u00a0])*)',
+    re.IGNORECASE,
+)
+"""A part of Excel's number format: a colour, the figures, and what is shown behind them."""
+
 Line = tuple[str, list[str]]
 """Where a line stands, and the text of its cells."""
 
@@ -106,7 +113,8 @@ def _kept(lines: list[list[str]], comment: list[bool], is_head: Callable[[list[s
 def _sheets(path: Path, is_head: Callable[[list[str]], bool]) -> list[tuple[str, list[Line]]]:
     """Return each sheet's name and lines that are neither empty nor comments, of sheets that are seen.
 
-    Merged cells all say the same.
+    Merged cells all say the same. Numbers have all their figures, also those that their format hides, and the
+    unit or the sign % that it shows behind them.
 
     Raises:
         DataError: a cell holds a formula whose value the program that wrote the file did not keep.
@@ -119,7 +127,7 @@ def _sheets(path: Path, is_head: Callable[[list[str]], bool]) -> list[tuple[str,
         book, formulas = load_workbook(BytesIO(content), data_only=True), load_workbook(BytesIO(content))
     sheets = []
     for sheet in (sheet for sheet in book.worksheets if sheet.sheet_state == "visible"):
-        rows = [[_said(value) for value in row] for row in sheet.iter_rows(values_only=True)]
+        rows = [[_shown(cell.value, cell.number_format) for cell in row] for row in sheet.iter_rows()]
         for cell in (
             cell for row in formulas[sheet.title].iter_rows() for cell in row if cell.data_type == "f"
         ):
@@ -142,6 +150,23 @@ def _sheets(path: Path, is_head: Callable[[list[str]], bool]) -> list[tuple[str,
         ]
         sheets.append((sheet.title, said))
     return sheets
+
+
+def _shown(value: object, form: str) -> str:
+    """Return a cell of Excel as it reads, with what its format shows behind a number: 10 nM, 50 %."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or re.search(r"\[[<>=]", form):
+        return _said(value)  # with conditions, a format may show several units
+    parts = re.split(r';(?=(?:[^"]*"[^"]*")*[^"]*$)', form)  # of positive numbers, negative ones, and zero
+    place = 1 if value < 0 else 2 if value == 0 else 0
+    match = _NUMBER_FORM.fullmatch(parts[place if place < len(parts) else 0])
+    if match is None:
+        return _said(value)
+    behind = re.sub(r'"([^"]*)"|\\(.)|_.', lambda token: (token[1] or "") + (token[2] or ""), match["behind"])
+    if not behind.strip():
+        return _said(value)
+    per_cent = "%" in re.sub(r'"[^"]*"|\\.|_.', "", match["behind"])
+    number = value * (100 if per_cent else 1) / 1000 ** len(match["thousands"])
+    return _said(f"{number:.12g}{' ' * behind.startswith('%')}{behind}")
 
 
 def _said(value: object) -> str:

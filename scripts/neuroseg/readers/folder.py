@@ -14,7 +14,16 @@ from neuroseg.readers.experiment import describe
 from neuroseg.readers.found import images
 from neuroseg.readers.images.planes import images_of
 from neuroseg.readers.images.stacks import Choice, Part, marked
-from neuroseg.readers.source import Note, Source, folded, identity, image_rows, name_texts, notes_frame
+from neuroseg.readers.source import (
+    Note,
+    Source,
+    folded,
+    identity,
+    image_rows,
+    name_texts,
+    notes_frame,
+    passed_over,
+)
 
 
 def read(dataset: Folder) -> Source:
@@ -42,8 +51,7 @@ def read(dataset: Folder) -> Source:
             )
         files, others = images(folder, dataset.include, dataset.exclude)
         for path, reason in others:
-            note = Note("passed_over", -1, -1, path.relative_to(dataset.root).as_posix(), reason)
-            passed.setdefault(path.resolve(), note)
+            passed.setdefault(path.resolve(), passed_over(path, dataset.root, reason))
         if not files:
             raise DataError(
                 f"{folder}: there is no PNG, TIFF or JPEG image in this folder; correct root or images.",

@@ -37,6 +37,11 @@ class Note(NamedTuple):
     message: str
 
 
+def passed_over(file: Path, root: Path, reason: str) -> Note:
+    """Return the note that a file below the root is not read."""
+    return Note("passed_over", -1, -1, file.relative_to(root).as_posix(), reason)
+
+
 class Source(NamedTuple):
     """Raw data, nothing mended in silence.
 

@@ -23,6 +23,7 @@ from neuroseg.readers.source import (
     image_rows,
     name_texts,
     notes_frame,
+    passed_over,
 )
 from neuroseg.readers.truth.partners import Partners, ends_in
 
@@ -96,7 +97,8 @@ def read_pairs(dataset: Labels | Rois | GeoJson, endings: Sequence[str], decode:
     images_found = [path for _, paths in listed for path in paths]
     for file in partners.without_image(read, [*images_found, *passed]):
         passed[file] = spare.get(file, "there is no image of this annotation file's name")
-    notes += _passed_over({**partners.passed, **passed}, dataset.root)
+    everything = sorted({**partners.passed, **passed}.items())
+    notes += [passed_over(file, dataset.root, reason) for file, reason in everything]
     if not any(row["annotated"] for row in rows):
         names = ", ".join(f"x{ending}" for ending in endings[:4])
         raise DataError(
@@ -114,13 +116,6 @@ def _notes(faults: list[Fault], image: int, place: str, before: int, places: lis
     for check, words, cell in faults:
         row, where = (-1, place) if cell < 0 else (before + cell, places[cell])
         yield Note(check, image, row, where, words)
-
-
-def _passed_over(reasons: dict[Path, str], root: Path) -> list[Note]:
-    return [
-        Note("passed_over", -1, -1, file.relative_to(root).as_posix(), reason)
-        for file, reason in sorted(reasons.items())
-    ]
 
 
 def _table(cells: list[tuple[int, str, str | None]], images: pd.DataFrame) -> pd.DataFrame:

@@ -135,6 +135,29 @@ def test_of_two_label_images_the_one_that_is_not_read_is_listed(tmp_path):
     )
 
 
+def test_labels_of_frames_of_a_stack_are_called_so(tmp_path):
+    frames = np.random.default_rng(0).integers(100, 156, (3, HEIGHT, WIDTH), dtype=np.uint8)
+    tifffile.imwrite(tmp_path / "x.tif", frames, imagej=True, metadata={"axes": "TYX"})
+    tifffile.imwrite(tmp_path / "x__t2_masks.tif", LABELS)
+    words = (
+        "it is of one of several images in x.tif, where none can be corrected; "
+        "save that one as x__t2.tif, in place of x.tif"
+    )
+    with pytest.raises(DataError, match="none of 1 images has an annotation file") as caught:
+        read(tmp_path)
+    assert caught.value.sentences[1].endswith(f"x__t2_masks.tif: {words}.")
+    picture(tmp_path / "y.png")
+    tifffile.imwrite(tmp_path / "y_masks.tif", LABELS)
+    notes = read(tmp_path).notes
+    assert dict(zip(notes["where"], notes["message"], strict=True))["x__t2_masks.tif"] == words
+    for at, frame in enumerate(frames, 1):
+        tifffile.imwrite(tmp_path / f"x__t{at}.tif", frame)
+    (tmp_path / "x.tif").unlink()
+    images = read(tmp_path, pattern=r"(?P<sample>.+?)(__t\d+)?$").images
+    assert images["annotated"].tolist() == [False, True, False, True]
+    assert images["group"].tolist() == ["x", "x", "x", "y"]
+
+
 def test_a_folder_without_any_labels_is_refused(tmp_path):
     picture(tmp_path / "x.png")
     with pytest.raises(DataError, match="none of 1 images has an annotation file"):

@@ -67,7 +67,7 @@ def read_pairs(dataset: Labels | Rois | GeoJson, endings: Sequence[str], decode:
     parts: list[rle.Runs] = []
     notes: list[Note] = []
     partners, read = Partners(dataset, endings), set[Path]()
-    passed, spare = dict[Path, str](), dict[Path, str]()
+    passed, spare, of_planes = dict[Path, str](), dict[Path, str](), list[str]()
     listed = [
         (dataset.root / name, _images(dataset.root / name, dataset, endings, passed))
         for name in dataset.images
@@ -96,14 +96,17 @@ def read_pairs(dataset: Labels | Rois | GeoJson, endings: Sequence[str], decode:
             parts.append(found.masks)
     images_found = [path for _, paths in listed for path in paths]
     for file in partners.without_image(read, [*images_found, *passed]):
-        passed[file] = spare.get(file, "there is no image of this annotation file's name")
+        planes = _of_a_plane(file, images_found, endings)
+        passed[file] = spare.get(file) or planes or "there is no image of this annotation file's name"
+        of_planes += [f"{file}: {planes}."] if planes else []
     everything = sorted({**partners.passed, **passed}.items())
     notes += [passed_over(file, dataset.root, reason) for file, reason in everything]
     if not any(row["annotated"] for row in rows):
         names = ", ".join(f"x{ending}" for ending in endings[:4])
         raise DataError(
             f"{dataset.root / dataset.annotations}: none of {len(rows)} images has "
-            f"an annotation file ({names}, ... for an image x); correct images or annotations."
+            f"an annotation file ({names}, ... for an image x); correct images or annotations.",
+            *folded(of_planes),
         )
     below = [Path(row["path"]).relative_to(dataset.root) for row in rows]
     images, told = describe(image_rows(rows), [name_texts(path) for path in below], dataset)
@@ -116,6 +119,18 @@ def _notes(faults: list[Fault], image: int, place: str, before: int, places: lis
     for check, words, cell in faults:
         row, where = (-1, place) if cell < 0 else (before + cell, places[cell])
         yield Note(check, image, row, where, words)
+
+
+def _of_a_plane(file: Path, images: Sequence[Path], endings: Sequence[str]) -> str | None:
+    """Return why an annotation file that is named as one of a plane of a file of several is not read."""
+    name = min((file.name[: -len(ending)] for ending in endings if ends_in(file.name, ending)), key=len)
+    for path in images:
+        if f"{identity(path)}__" in name and _size(path) is None:
+            return (
+                f"it is of one of several images in {path.name}, where none can be corrected; save that one "
+                f"as {name}.tif, in place of {path.name}"
+            )
+    return None
 
 
 def _table(cells: list[tuple[int, str, str | None]], images: pd.DataFrame) -> pd.DataFrame:

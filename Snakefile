@@ -32,3 +32,4 @@ rule all:
 
 onerror:
     plan.set_page_aside(DATASET, STARTED)
+    stopping.leave()

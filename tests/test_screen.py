@@ -2,11 +2,15 @@
 
 import logging
 import os
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
-from chain import copy, snakemake
+from chain import copy, environment, snakemake
 from snakemake.logging import LogEvent
-from workflow import screen
+from workflow import screen, stopping
 
 SPLIT = "results/demo/split/folds.parquet"
 FEW = "simulate: {train_images: 6, test_images: 1}\nsplit: {n_folds: %d}\n"
@@ -75,7 +79,95 @@ def test_a_step_that_was_killed_is_said_to_have_been_stopped(tmp_path, last):
     assert screen.last_sentence(str(log)) == stopped
 
 
-def test_steps_that_end_because_the_run_was_interrupted_have_not_failed():
+def having(folder, simulate: str):
+    """Return a clone whose first step is `simulate`, a program."""
+    clone = copy(folder)
+    (clone / "few.yaml").write_text(FEW % 3)
+    (clone / "scripts" / "simulate.py").write_text(simulate)
+    return clone
+
+
+@pytest.mark.parametrize("verbose", ["", "1"])
+def test_ctrl_c_however_often_is_two_sentences_and_130(tmp_path, verbose):
+    clone = having(tmp_path, "import pathlib, time; pathlib.Path('at_work').touch(); time.sleep(60)")
+    code = "import signal, runpy; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    code += "runpy.run_module('snakemake', run_name='__main__')"  # a job in the background ignores Ctrl-C
+    call = [sys.executable, "-c", code, "--nocolor", "--cores", "1", "--configfile", "few.yaml", "--", SPLIT]
+    with subprocess.Popen(
+        call,
+        cwd=clone,
+        env=environment(os.environ | {"VERBOSE": verbose}),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        while not (clone / "at_work").exists():
+            assert process.poll() is None
+            time.sleep(0.1)
+        for _ in range(3):
+            os.killpg(process.pid, signal.SIGINT)
+            time.sleep(0.05)
+        said = process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    assert "Traceback" not in said
+    assert said.splitlines().count(stopping.KEPT) == 1
+    if not verbose:
+        assert {*said.splitlines()[-2:]} == {stopping.KEPT, "waiting for the end of simulate"}
+        assert "failed" not in said
+
+
+def test_a_step_that_is_killed_is_a_sentence_that_names_the_step_and_the_likely_reason(tmp_path):
+    clone = having(tmp_path, "import os; os.kill(os.getpid(), 9)")
+    steps, last = run(clone, 3, check=False).stderr.splitlines()[-2:]
+    assert " step 1 of 3: simulate" in steps
+    assert last.startswith(
+        "error: simulate failed: it was killed, most likely because this computer's memory ran out (all of it"
+    )
+
+
+@pytest.mark.parametrize(
+    ("ending", "log", "sentence"),
+    [
+        (
+            "returned non-zero exit status 137.",
+            "",
+            "it was killed, most likely because this computer's memory ",
+        ),
+        ("returned non-zero exit status 143.", "", "it was stopped from outside (signal SIGTERM) ("),
+        (
+            "returned non-zero exit status 143.",
+            "8/40, 9 s left\n",
+            "it was stopped from outside (signal SIGTERM), after: 8/40, 9 s left (",
+        ),
+        ("returned non-zero exit status 139.", "", "it crashed (SIGSEGV) ("),
+        ("died with <Signals.SIGINT: 2>.", "", "it was interrupted from outside"),
+        ("returned non-zero exit status 1.", "error: no image\n", "no image ("),
+        ("returned non-zero exit status 255.", "", "it crashed (signal 127) ("),
+    ],
+)
+def test_what_a_step_ended_with_is_said(tmp_path, ending, log, sentence):
+    file = tmp_path / "split.log"
+    file.write_text(log)
+    step = {"rule_name": "split", "jobid": 1, "log": [str(file)], "wildcards": {}}
+    told = f"RuleException:\nCalledProcessError in file rules.smk:\nCommand 'x | tee {file}' {ending}"
+    brief = screen.Brief(logging.StreamHandler())
+    records = ({"event": LogEvent.JOB_INFO, **step}, {"msg": told}, {"event": LogEvent.JOB_ERROR, **step})
+    _, nothing, said = (brief.format(logging.makeLogRecord({"msg": "", **record})) for record in records)
+    assert not nothing
+    assert said.startswith(f"error: split failed: {sentence}")
+
+
+def test_a_snakemake_that_is_told_to_end_says_what_it_waits_for():
+    step = {"rule_name": "export", "jobid": 1, "log": [], "wildcards": {}}
+    brief = screen.Brief(logging.StreamHandler())
+    brief.format(logging.makeLogRecord({"msg": "", "event": LogEvent.JOB_INFO, **step}))
+    told = {"msg": "Will exit after finishing currently running jobs (scheduler)."}
+    assert brief.format(logging.makeLogRecord(told)) == "waiting for the end of export"
+
+
+def test_steps_that_end_because_the_run_was_interrupted_have_not_failed(monkeypatch):
+    monkeypatch.setattr(stopping, "_asked", [time.monotonic()])
     step = {"rule_name": "export", "jobid": 1, "log": [], "wildcards": {}}
     brief = screen.Brief(logging.StreamHandler())
     said = [

@@ -17,6 +17,11 @@ from typing import TextIO
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from workflow import stopping
+
+if __name__ == "__main__":
+    stopping.heed()
+
 from snakemake.exceptions import WorkflowError
 
 from workflow import configs, own_images
@@ -26,12 +31,9 @@ LOCKS = Path(".snakemake/predict")
 FITTING = {"simulate", "train", "pseudo_label", "tune", "evaluate"}
 """Rules that fit detectors or need truth; a run that uses fitted detectors goes without them."""
 
-INTERRUPTED = 128 + signal.SIGINT
-"""The exit status of a program that Ctrl-C ended."""
-
 
 def main(images: str, name: str, detectors: str, config: str, cores: str) -> int:
-    """Predict a folder's images, say where the results lie, return Snakemake's status or INTERRUPTED.
+    """Predict a folder's images, say where the results lie, return Snakemake's status, or that of Ctrl-C.
 
     Args:
         images: the folder.
@@ -69,13 +71,13 @@ def main(images: str, name: str, detectors: str, config: str, cores: str) -> int
             f"results/{dataset}: report/report.html (open it), quantify/ (measurements), "
             "export/ (masks), submit/"
         )
-    elif status != INTERRUPTED:
+    elif status != stopping.INTERRUPTED:
         say(f"error: the run {dataset} failed, as said above; there is no report of it")
     return status
 
 
 def finish(call: Sequence[str], lock: TextIO) -> int:
-    """Run Snakemake to its end and return its exit status, or INTERRUPTED.
+    """Run Snakemake to its end and return its exit status, or that of Ctrl-C.
 
     Ctrl-C reaches Snakemake and its steps as well. They are waited for, whatever else comes: a step that is
     killed leaves files half written.
@@ -84,6 +86,8 @@ def finish(call: Sequence[str], lock: TextIO) -> int:
     started: list[subprocess.Popen[bytes]] = []
 
     def ask(*_: object) -> None:
+        if not asked:
+            stopping.say()
         asked.append(True)
         for process in started:  # where this process alone was told; Snakemake then ends after its steps
             process.terminate()
@@ -97,7 +101,9 @@ def finish(call: Sequence[str], lock: TextIO) -> int:
     finally:
         if heeded:
             signal.signal(signal.SIGINT, before)
-    return INTERRUPTED if asked and status else status
+    if status == stopping.INTERRUPTED and not asked:  # Snakemake alone was told
+        stopping.say()
+    return stopping.INTERRUPTED if asked and status else status
 
 
 def refuse_mistyped(detectors: str, config: str, cores: str) -> None:
@@ -134,8 +140,7 @@ def command(dataset: str, config: Path | None, fitted: bool, cores: str) -> list
     """
     call = [
         sys.executable,
-        "-m",
-        "snakemake",
+        str(configs.ROOT / "workflow" / "stopping.py"),
         "--snakefile",
         str(configs.ROOT / "Snakefile"),
         "--cores",
@@ -195,8 +200,4 @@ if __name__ == "__main__":
         ended = main(**vars(arguments()))
     except WorkflowError as error:
         sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        ended = INTERRUPTED
-    if ended == INTERRUPTED:
-        say("interrupted: the same command goes on where this one stopped")
     sys.exit(ended)

@@ -7,6 +7,7 @@ A run with VERBOSE=1, and a dry run, show all that Snakemake says; `.snakemake/l
 import logging
 import os
 import re
+import signal
 import threading
 import time
 from collections.abc import Mapping
@@ -16,11 +17,25 @@ from typing import Any
 from snakemake.logging import LogEvent, logger
 from snakemake.shell import shell
 
+from workflow import stopping
+
 PAUSE = 30
 """Seconds between two looks at how far the long steps are."""
 
 TAIL = 4096
 """Bytes of a log's end in which its last lines are looked for."""
+
+ENDED = re.compile(r"returned non-zero exit status (\d+)\.|died with <Signals\.\w+: (\d+)>")
+"""How Snakemake tells what a step's command ended with: more than 128 is a signal's number added to that."""
+
+SIGNALS: dict[int, str] = {
+    signal.SIGKILL: "it was killed, most likely because this computer's memory ran out",
+    signal.SIGTERM: "it was stopped from outside (signal SIGTERM)",
+    signal.SIGHUP: "it was stopped from outside (signal SIGHUP)",
+    signal.SIGINT: "it was interrupted from outside (signal SIGINT)",
+    signal.SIGXCPU: "it took more computing time than this computer allows it (signal SIGXCPU)",
+}
+"""What is said of a step that a signal ended; of other signals, that it crashed."""
 
 USUAL = re.compile(r" left$|^(initialised anew|weights from|training )")
 """Last lines of a log whose step was well until then."""
@@ -38,7 +53,7 @@ HIDDEN = {
 
 UNSAID = re.compile(
     r"(Building DAG|Using shell|Select jobs|Execute \d|Complete log|host:|Assuming|Shutting down"
-    r"|Exiting because|Removing output|Will exit|Trying to restart|Restarting|Finished jobid"
+    r"|Exiting because|Removing output|Trying to restart|Restarting|Finished jobid"
     r"|Conda environments: ignored|RuleException:\nCalledProcessError|\[\w{3} \w{3})"
 )
 """How those of Snakemake's messages begin that leave nothing on the screen; what else it says stays."""
@@ -59,7 +74,8 @@ def shorten(settings: Any, environ: Mapping[str, str] = os.environ) -> None:
             brief = Brief(handler)
             handler.setFormatter(brief)
             handler.last_msg_was_job_info = True
-            shell.prefix("set -euo pipefail; exec > /dev/null; ")
+            # Of a command that a signal ends, bash says so with all its flags: from a function, to the log.
+            shell.prefix('set -euo pipefail; exec > /dev/null; python() {{ command python "$@"; }}; ')
             threading.Thread(target=brief.watch, daemon=True).start()
 
 
@@ -72,7 +88,7 @@ class Brief(logging.Formatter):
         self.total, self.begun = 0, 0
         self.running: dict[int, tuple[str, list[str]]] = {}  # job: its name, its logs
         self.failed: dict[str, str] = {}  # name: sentence
-        self.interrupted = False  # steps that end then have not failed
+        self.statuses: dict[str, int] = {}  # log: what its step's command ended with
 
     def format(self, record: Any) -> str:
         """Return what a record says on the screen; nothing where it is left out, or was said just before."""
@@ -89,13 +105,17 @@ class Brief(logging.Formatter):
         elif event == LogEvent.JOB_INFO:
             return self._begins(record)
         elif event == LogEvent.JOB_ERROR:
-            return "" if self.interrupted else self._fails(record)
+            return "" if stopping.asked() else self._fails(record)  # stopped, not failed
         elif event == LogEvent.JOB_FINISHED:
             name, _ = self.running.pop(record.job_id, ("", []))
             self.failed.pop(name, None)
         text = str(record.msg or "")
-        self.interrupted |= text.startswith("Terminating processes on user request")
-        if "At least one job did not complete successfully" in text and (self.failed or self.interrupted):
+        if text.startswith("CalledProcessError", text.find("\n") + 1):
+            self._ended(text)
+        if text.startswith(("Terminating processes on user request", "Will exit after finishing")):
+            names = ", ".join(name for name, _ in self.running.values())
+            return f"waiting for the end of {names}" if names else ""
+        if "At least one job did not complete successfully" in text and (self.failed or stopping.asked()):
             return "\n".join(self.failed.values())
         over = text.startswith("Elapsed time") and bool(self.failed)  # what failed shall stand last
         return "" if event in HIDDEN or UNSAID.match(text) or over else record.getMessage()
@@ -111,10 +131,18 @@ class Brief(logging.Formatter):
         before = self.failed.get(label)
         # a cluster's: timed out, cancelled
         scheduler = " ".join(str(getattr(record, "rule_msg", None) or "").split())
-        sentence = "; ".join(filter(None, [scheduler.rstrip("."), last_sentence(logs[0]) if logs else ""]))
+        status = self.statuses.pop(logs[0], 0) if logs else 0
+        said = stopped(status, logs[0]) if status > 128 else last_sentence(logs[0]) if logs else ""
+        sentence = "; ".join(filter(None, [scheduler.rstrip("."), said]))
         where = f" (all of it: {logs[0]})" if logs else ""
         self.failed[label] = f"error: {label} failed: {sentence or 'it left no sentence'}{where}"
         return "" if self.failed[label] == before else self.failed[label]
+
+    def _ended(self, text: str) -> None:
+        """Keep what a step's command ended with, by the log that the command names."""
+        if found := ENDED.search(text):
+            status = int(found[1]) if found[1] else 128 + int(found[2])
+            self.statuses |= {log: status for _, logs in self.running.values() for log in logs if log in text}
 
     def watch(self) -> None:
         """Say now and then how far each running step is, where its log tells."""
@@ -145,6 +173,14 @@ def tail(log: str) -> list[str]:
     except OSError:
         return []
     return [line.strip() for line in re.split(r"[\r\n]+", text) if line.strip()]
+
+
+def stopped(status: int, log: str) -> str:
+    """Return what is said of a step whose command ended with a signal's status, and where it was then."""
+    number = status - 128
+    name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
+    after = how_far(log)
+    return SIGNALS.get(number, f"it crashed ({name})") + (f", after: {after}" if after else "")
 
 
 def how_far(log: str) -> str:

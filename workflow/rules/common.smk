@@ -32,7 +32,7 @@ sys.path.insert(0, str(CODE))
 # It would keep the library, beside the scripts, from being found.
 os.environ.pop("PYTHONSAFEPATH", None)
 
-from workflow import configs, gpu, mistakes, plan, screen
+from workflow import configs, gpu, mistakes, plan, screen, stopping
 
 mistakes.complete(config)
 mistakes.stop_at_mistakes(config)
@@ -40,6 +40,7 @@ mistakes.stop_at_mistakes(config)
 OURS = configs.ROOT / "Snakefile"
 # Neither a job on a cluster nor a module of another workflow.
 if workflow.is_main_process and Path(workflow.main_snakefile).samefile(OURS):
+    stopping.heed()
     screen.shorten(workflow.output_settings)
 STARTED = time.time()
 SCRIPTS = configs.near(configs.ROOT / "scripts")

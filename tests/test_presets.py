@@ -119,6 +119,42 @@ def test_a_pattern_sees_the_folders_above_a_name(tmp_path):
     assert source.images["plate"].tolist() == ["P1", "P2"]
 
 
+def test_a_clock_that_a_pattern_takes_for_hours_is_named_with_the_cure(tmp_path):
+    pattern = r".*/(?P<time>\d+)/(?P<plate>\d+)/(?P<well>[A-P]\d+)-(?P<field>\d+)-Ph"
+    names = [name.replace("0130", "0400") for name in TREE if "Ph" in name]
+    source = read(tmp_path, names, pattern=pattern)
+    assert sorted(set(source.images["time"])) == [400, 2200]
+    (note,) = source.notes.itertuples()
+    assert (note.check, note.image, note.where) == ("clock_time", -1, sorted(names)[0])
+    assert note.message == (
+        "the times 0400, 2200 are taken as hours and may be hour and minute of a clock: "
+        "set `pattern: incucyte_raw`, which fits all names, "
+        "or let `pattern` take date and clock together as `stamp`, or write a span such as 16h00m"
+    )
+    assert quality.CHECKS["clock_time"].default == "keep"
+
+
+@pytest.mark.parametrize(
+    ("times", "words"),
+    [
+        (
+            ["0000", "1630"],
+            "0000, 1630 are taken as hours and may be hour and minute of a clock: let `pattern`",
+        ),
+        (["1600"], "the time 1600 is taken"),
+        (["0000", "0400", "0800"], "the times 0000, 0400, ... are taken"),
+        (["160000", "200000"], "160000, 200000 are taken as hours and may be a date, a clock"),
+        (["20240131"], "20240131 is taken as hours and may be a date"),
+        *((["0", "1200", "2400"], None), (["0000", "0024", "0048"], None), (["0000", "0060", "0120"], None)),
+        *((["0000", "0030"], None), (["16h00m"], None), (["0"], None), (["1612"], None)),
+    ],
+)
+def test_numbers_that_look_like_no_hours_are_named(tmp_path, times, words):
+    found = read(tmp_path, [f"A1_{time}.tif" for time in times], pattern=r"(?P<well>A1)_(?P<time>\w+)").notes
+    assert found["check"].tolist() == ["clock_time"] * (words is not None)
+    assert words is None or words in found["message"].iloc[0]
+
+
 @pytest.mark.parametrize(
     ("first", "second", "span"),
     [

@@ -61,6 +61,9 @@ CHECKS: dict[str, Check] = {
     "bad_time": Check(
         "error", "drop keep", "a time or a date that cannot be read, or is one for many (keep: without time)"
     ),
+    "clock_time": Check(
+        "keep", "error", "times that are taken as hours and look like a clock's or a date (keep: as hours)"
+    ),
     "pattern_mismatch": Check(
         "keep", "error drop", "a name that the pattern does not match (keep: the group is the sample)"
     ),

@@ -13,7 +13,7 @@ from neuroseg.readers.plates.amounts import tidy_dose
 from neuroseg.readers.plates.groups import group_of
 from neuroseg.readers.plates.platemap import PlateMap, read_plate_map
 from neuroseg.readers.plates.presets import PHASE, PRESETS, nearly, preset_of
-from neuroseg.readers.plates.times import date, frame_time, hours
+from neuroseg.readers.plates.times import date, frame_time, hours, unlikely
 from neuroseg.readers.plates.wells import well_name
 from neuroseg.readers.source import Note
 
@@ -41,7 +41,7 @@ def describe(
 
     Returns:
         The images with `group` and `control` (whether its treatment is called the control), and notes under
-        pattern_mismatch, plate_map, passed_over, bad_time, other_channel and same_place.
+        pattern_mismatch, plate_map, passed_over, bad_time, clock_time, other_channel and same_place.
 
     Raises:
         DataError: pattern or plate map fit fewer than half of the images and no policy says that they may;
@@ -62,6 +62,9 @@ def describe(
         notes += _odd_names(texts, images["where"])
     _refuse_misfits(rows, notes, wells, dataset)
     notes += [Note("bad_time", at, -1, images["where"].iloc[at], words) for at, words in date(rows)]
+    told = {at: str(row["told"]) for at, row in enumerate(rows) if row["told"] is not None}
+    for words in unlikely(list(told.values()), preset_of(texts)):
+        notes.append(Note("clock_time", -1, -1, images["where"].iloc[min(told)], words))
     if wells is not None:
         notes += [Note("passed_over", -1, -1, str(dataset.plate_map), words) for words in wells.passed]
     channels = _other_channels(rows, images["where"], dataset)
@@ -165,6 +168,7 @@ def _fields(
     if lost := frame_time(said, row.get("time"), frames):
         faults.append(("bad_time", lost))
         fields["time"] = fields["stamp"] = None
+    fields["told"] = fields["time"]
     if fields["time"] is not None:
         try:
             fields["time"] = hours(str(fields["time"])) + (since or 0.0)

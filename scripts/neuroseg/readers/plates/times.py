@@ -9,8 +9,13 @@ from datetime import datetime
 import numpy as np
 import pandas as pd
 
+from neuroseg.readers.plates.presets import PRESETS
+
 _CLOCK = re.compile(r"(?:(\d+) ?d(?:ays?)?)? ?(?:(\d+)h)? ?(?:(\d+)m)? ?(?:(\d+)s)?")
 _COLONS = re.compile(r"(?:(\d+) days? )?(\d+):(\d+):(\d+(?:\.\d+)?)")
+
+_HOUR_AND_MINUTE = re.compile(r"(?:[01]\d|2[0-3])[0-5][05]|2400")
+"""A clock of four digits; microscopes scan at full minutes, mostly at multiples of five."""
 
 _FORMS = {8: "%Y%m%d", 10: "%y%m%d%H%M", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
 """By its number of digits, what a stamp's digits are."""
@@ -88,6 +93,31 @@ def date(rows: Sequence[dict]) -> list[tuple[int, str]]:
         if row["time"] is None and pd.notna(span):
             row["time"] = span / 3600 + (row["since"] or 0)
     return faults
+
+
+def unlikely(times: Sequence[str], preset: str | None) -> list[str]:
+    """Return a sentence on times that are taken as hours and look like something else, none if they do not.
+
+    Four digits each that are a clock's, such as 0400 and 1600, do, and numbers of more than a year.
+
+    Args:
+        times: as they are written.
+        preset: the microscope's way of naming that fits all names, if any.
+    """
+    unlike = sorted(set(times))
+    large = [text for text in unlike if text.isdecimal() and int(text) > 24 * 366]
+    clocks = bool(unlike) and all(map(_HOUR_AND_MINUTE.fullmatch, unlike)) and int(unlike[-1]) >= 100
+    if not large and not clocks:
+        return []
+    shown = large or unlike
+    ready = preset and "?P<stamp>" in PRESETS[preset]
+    return [
+        f"the time{'s' * (len(shown) > 1)} {', '.join(shown[:2])}{', ...' * (len(shown) > 2)} "
+        f"{'are' if len(shown) > 1 else 'is'} taken as hours and may be "
+        f"{'a date, a clock or another unit' if large else 'hour and minute of a clock'}: "
+        + (f"set `pattern: {preset}`, which fits all names, or " if ready else "")
+        + "let `pattern` take date and clock together as `stamp`, or write a span such as 16h00m"
+    ]
 
 
 def frame_time(said: dict[str, str], since: float | None, frames: int) -> str | None:

@@ -106,6 +106,8 @@ def test_an_image_without_labels_is_not_annotated_and_listed(tmp_path):
         ({"images": ["images"], "annotations": "."}, "x.tif", "zz_masks.tif"),
         ({"format": "rois"}, "x_RoiSet.ZIP", "zz_rois.zip"),
         ({"format": "geojson"}, "x.GeoJSON", "zz.geojson"),
+        ({"format": "geojson"}, "x.GeoJSON", "A2.json"),
+        ({"format": "geojson"}, "x.GeoJSON", "x.geojson.gz"),
     ],
 )
 def test_an_annotation_file_without_image_is_listed(tmp_path, keys, first, alone):
@@ -294,6 +296,60 @@ def test_qupaths_geojson_is_read_with_holes_and_classes(tmp_path, kind, collecti
     source = read(tmp_path, format="geojson")
     assert rle.areas(source.masks).tolist() == [150, 146]
     assert source.annotations["cell_type"].tolist() == [None, "astro"]
+
+
+@pytest.mark.parametrize("content", [[feature(SQUARE)], {"type": "FeatureCollection", "features": []}])
+def test_geojson_under_another_ending_is_named_and_other_json_of_an_image_is_not(tmp_path, content):
+    picture(tmp_path / "x.png")
+    picture(tmp_path / "y.png", 1)
+    (tmp_path / "x.json").write_text(json.dumps(content, indent=2))
+    (tmp_path / "y.JSON").write_text('{"type": "exposure", "seconds": 3}')
+    words = "it is GeoJSON, which is read from x.geojson: rename it"
+    with pytest.raises(DataError, match="none of 2 images") as caught:
+        read(tmp_path, format="geojson")
+    assert caught.value.sentences[1] == f"{tmp_path / 'x.json'}: {words}."
+    (tmp_path / "y.geojson").write_text(json.dumps([feature(SQUARE)]))
+    notes = read(tmp_path, format="geojson").notes
+    assert notes[notes["check"] == "passed_over"][["where", "message"]].to_numpy().tolist() == [
+        ["x.json", words]
+    ]
+
+
+def test_features_of_a_class_that_qupath_ignores_are_left_out_and_named(tmp_path):
+    derived = feature(HOLE)
+    derived["properties"]["classification"] = {"names": ["astro", "Region*"]}
+    features = [
+        feature(SQUARE, name="Ignore*"),
+        feature(SQUARE, name="astro"),
+        derived,
+        feature(HOLE, name="*"),
+    ]
+    for name, held in {"x": features, "y": features[:1], "z": []}.items():
+        picture(tmp_path / f"{name}.png", ord(name))
+        (tmp_path / f"{name}.geojson").write_text(json.dumps(held))
+    source = read(tmp_path, format="geojson")
+    assert source.annotations[["where", "cell_type"]].to_numpy().tolist() == [
+        ["x.geojson:feature 1", "astro"]
+    ]
+    assert source.images["annotated"].tolist() == [True, False, True]
+    assert source.notes[["check", "image", "where", "message"]].to_numpy().tolist() == [
+        [
+            "passed_over",
+            0,
+            "x.geojson",
+            "left out 3 of 4 features: QuPath ignores their class (*, Ignore*, astro: Region*)",
+        ],
+        [
+            "passed_over",
+            1,
+            "y.geojson",
+            "left out 1 of 1 features: QuPath ignores their class (Ignore*); "
+            "the image counts as not annotated, since none is left",
+        ],
+    ]
+    survey = readers.survey(source.images["path"])
+    left = quality.check(*source, survey, quality.settings({}, {}, (), "set.yaml"))
+    assert len(left.instances) == 1
 
 
 def outlined(folder, kind, *corners):

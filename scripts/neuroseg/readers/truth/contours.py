@@ -83,7 +83,11 @@ def decode_rois(path: Path, height: int, width: int) -> Annotation:
 
 
 def decode_geojson(path: Path, height: int, width: int) -> Annotation:
-    """Return the polygons of GeoJSON: of features, collected, listed or one, or bare; holes left out."""
+    """Return the polygons of GeoJSON: of features, collected, listed or one, or bare; holes left out.
+
+    Features whose class ends in an asterisk, such as `Ignore*`, are left out, as QuPath does, and named as
+    passed over.
+    """
     try:
         content = json.loads(path.read_bytes())
         features = content if isinstance(content, list) else content.get("features", [content])
@@ -98,7 +102,19 @@ def decode_geojson(path: Path, height: int, width: int) -> Annotation:
         RecursionError,
     ) as error:
         return _unread(error)
-    return _drawn(cells, height, width)
+    kept = [cell for cell in cells if not _ignored(cell)]
+    found = _drawn(kept, height, width)
+    if len(kept) < len(cells):
+        classes = ", ".join(sorted({str(cell.cell_type) for cell in cells if _ignored(cell)}))
+        words = f"left out {len(cells) - len(kept)} of {len(cells)} features: "
+        words += f"QuPath ignores their class ({classes})"
+        words += "" if kept else "; the image counts as not annotated, since none is left"
+        found.faults.append(Fault("passed_over", words))
+    return found
+
+
+def _ignored(cell: _Cell) -> bool:
+    return cell.cell_type is not None and cell.cell_type.endswith("*")
 
 
 def _feature(at: int, feature: dict) -> _Cell:
@@ -108,7 +124,8 @@ def _feature(at: int, feature: dict) -> _Cell:
     corners = geometry.get("coordinates") or []
     shape = str(geometry.get("type"))
     polygons = {"Polygon": [corners], "MultiPolygon": corners}.get(shape, [])
-    kind = ((feature.get("properties") or {}).get("classification") or {}).get("name")
+    meant = (feature.get("properties") or {}).get("classification") or {}
+    kind = ": ".join(meant["names"]) if meant.get("names") else meant.get("name")  # as QuPath shows both
     parts = [[np.asarray(ring, np.float64)[:, :2] for ring in rings] for rings in polygons]
     words = f"a {shape}" if geometry else "without geometry"
     return _Cell(f"feature {at}", type_name(kind), [rings for rings in parts if rings], words)

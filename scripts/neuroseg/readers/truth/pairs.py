@@ -67,7 +67,7 @@ def read_pairs(dataset: Labels | Rois | GeoJson, endings: Sequence[str], decode:
     parts: list[rle.Runs] = []
     notes: list[Note] = []
     partners, read = Partners(dataset, endings), set[Path]()
-    passed, spare, of_planes = dict[Path, str](), dict[Path, str](), list[str]()
+    passed, spare = dict[Path, str](), dict[Path, str]()
     listed = [
         (dataset.root / name, _images(dataset.root / name, dataset, endings, passed))
         for name in dataset.images
@@ -89,7 +89,8 @@ def read_pairs(dataset: Labels | Rois | GeoJson, endings: Sequence[str], decode:
             if size is None:
                 continue  # an image that cannot be read, which the survey says
             found = decode(file, *size)
-            rows[-1] |= {"height": size[0], "width": size[1]}
+            passed_all = not found.cells and any(fault.check == "passed_over" for fault in found.faults)
+            rows[-1] |= {"height": size[0], "width": size[1], "annotated": not passed_all}
             own = [(at, f"{place}:{name}", kind) for name, kind in found.cells]
             notes += _notes(found.faults, at, place, len(cells), [spot for _, spot, _ in own])
             cells += own
@@ -98,15 +99,14 @@ def read_pairs(dataset: Labels | Rois | GeoJson, endings: Sequence[str], decode:
     for file in partners.without_image(read, [*images_found, *passed]):
         planes = _of_a_plane(file, images_found, endings)
         passed[file] = spare.get(file) or planes or "there is no image of this annotation file's name"
-        of_planes += [f"{file}: {planes}."] if planes else []
     everything = sorted({**partners.passed, **passed}.items())
     notes += [passed_over(file, dataset.root, reason) for file, reason in everything]
-    if not any(row["annotated"] for row in rows):
+    if not read:
         names = ", ".join(f"x{ending}" for ending in endings[:4])
         raise DataError(
             f"{dataset.root / dataset.annotations}: none of {len(rows)} images has "
             f"an annotation file ({names}, ... for an image x); correct images or annotations.",
-            *folded(of_planes),
+            *folded([f"{path}: {reason}." for path, reason in everything]),
         )
     below = [Path(row["path"]).relative_to(dataset.root) for row in rows]
     images, told = describe(image_rows(rows), [name_texts(path) for path in below], dataset)
@@ -123,7 +123,8 @@ def _notes(faults: list[Fault], image: int, place: str, before: int, places: lis
 
 def _of_a_plane(file: Path, images: Sequence[Path], endings: Sequence[str]) -> str | None:
     """Return why an annotation file that is named as one of a plane of a file of several is not read."""
-    name = min((file.name[: -len(ending)] for ending in endings if ends_in(file.name, ending)), key=len)
+    names = [file.name[: -len(ending)] for ending in endings if ends_in(file.name, ending)]
+    name = min(names, key=len, default=file.stem)
     for path in images:
         if f"{identity(path)}__" in name and _size(path) is None:
             return (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -14,6 +15,13 @@ from neuroseg.readers.source import file_name, identity, marked
 
 _Key = tuple[str, str, str]
 """The folder below that of all annotations, the name before the ending, and the ending."""
+
+
+_GEOJSON = re.compile(rb'"type"\s*:\s*"(Feature(Collection)?|(Multi)?Polygon|GeometryCollection)"')
+"""What GeoJSON says of itself, and other JSON does not."""
+
+_START = 4096
+"""Bytes at a file's beginning that tell whether it is GeoJSON."""
 
 
 class Partners:
@@ -32,6 +40,7 @@ class Partners:
         self._folder = dataset.root / dataset.annotations
         self._endings = endings
         self._files: dict[_Key, list[Path]] = defaultdict(list)
+        self._others: list[Path] = []
         self.passed: dict[Path, str] = {}
         for path, reason in walk(self._folder):
             if reason is None and path.name.startswith("."):
@@ -40,6 +49,9 @@ class Partners:
             ends = [ending for ending in endings if ends_in(path.name, ending)]
             for ending in ends:
                 self._files[_key(below, path.name[: -len(ending)], ending)].append(path)
+            if reason is None and not ends and isinstance(dataset, GeoJson):
+                reason = _misnamed(path)
+                self._others += [path] if reason is None and path.suffix.lower() == ".json" else []
             reason = reason or (None if ends else foreign(path))
             if reason is not None and self._folder.is_dir():
                 self.passed[path] = reason
@@ -68,6 +80,8 @@ class Partners:
     def without_image(self, read: Iterable[Path], images: Iterable[Path]) -> list[Path]:
         """Return the annotation files that are none of those read, sorted.
 
+        Where GeoJSON is read, JSON of another kind is among them, unless an image has its name.
+
         Args:
             read: the files that were read.
             images: what lies among the annotations and is an image.
@@ -76,11 +90,12 @@ class Partners:
         folders = [(self._dataset.root / name).resolve() for name in self._dataset.images]
         above = any(self._folder.resolve() in folder.parents for folder in folders)
         tagged = [ending for ending in self._endings if not (above and ending in SUFFIXES)]
+        names = {_composed(identity(image)) for image in images}
         return sorted(
             file
             for file in {file for files in self._files.values() for file in files}
             if file not in known and any(ends_in(file.name, ending) for ending in tagged)
-        )
+        ) + sorted(file for file in self._others if _composed(file.stem) not in names)
 
 
 def ends_in(name: str, ending: str) -> bool:
@@ -88,5 +103,24 @@ def ends_in(name: str, ending: str) -> bool:
     return len(name) > len(ending) and name[-len(ending) :].lower() == ending.lower()
 
 
+def _misnamed(path: Path) -> str | None:
+    """Return why a file of GeoJSON is not read, and what to do, by its name or its beginning; else None."""
+    name = path.name.lower()
+    if name.endswith((".geojson.gz", ".geojson.zip")):
+        return "packed GeoJSON is not read: unpack it"
+    if not name.endswith(".json"):
+        return None
+    try:
+        with path.open("rb") as file:
+            found = _GEOJSON.search(file.read(_START))
+    except OSError as error:
+        return f"it cannot be read ({error.strerror})"
+    return f"it is GeoJSON, which is read from {path.stem}.geojson: rename it" if found else None
+
+
 def _key(below: Path, name: str, ending: str) -> _Key:
-    return unicodedata.normalize("NFC", below.as_posix()), unicodedata.normalize("NFC", name), ending
+    return _composed(below.as_posix()), _composed(name), ending
+
+
+def _composed(name: str) -> str:
+    return unicodedata.normalize("NFC", name)

@@ -111,14 +111,29 @@ BROKEN: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
         lambda d: (d / "train.csv").write_bytes(b"\x89PNG\xff\xfe\x00\n\xff"),
         ("no CSV table",),
     ),
-    "csv of other columns": (lambda d: write(d, ["id,mask", "a,1 2"]), ("lack the column annotation",)),
+    "csv of other columns": (
+        lambda d: write(d, ["id,mask", "a,1 2"]),
+        ("lack the columns annotation, width,",),
+    ),
+    "csv of semicolons without sizes": (
+        lambda d: write(d, ["id;annotation;cell_type", "a;1 2;cort"]),
+        ("lack the columns width, height: parted by semicolons they hold id, annotation, cell_type;",),
+    ),
+    "csv in UTF-16 that does not say so": (
+        lambda d: (d / "train.csv").write_bytes("\n".join(rows()).encode("utf-16-le")),
+        ("no CSV table in UTF-8", "as UTF-16 does", "save them as CSV UTF-8"),
+    ),
+    "csv in an old encoding": (
+        lambda d: (d / "train.csv").write_bytes("\n".join(rows()).replace("a,", "ä,").encode("cp1252")),
+        ("no CSV table in UTF-8", "save them as CSV UTF-8"),
+    ),
     "csv cut short": (
         lambda d: (d / "train.csv").write_text("\n".join(rows())[:-20]),
         ("train.csv:4", "no size in pixels"),
     ),
     "csv with bars": (
         lambda d: write(d, [line.replace(",", "|") for line in rows()]),
-        ("lack the column id",),
+        ("lack the columns id,",),
     ),
     "csv with a field too many": (
         lambda d: write(d, rows(line_3=rows()[2] + ",x,y")),

@@ -73,6 +73,19 @@ def test_a_csv_parted_by_semicolons_tabs_or_commas_and_blanks_is_read(tmp_path, 
     assert source.annotations["where"].tolist() == ["train.csv:2", "train.csv:3"]
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-be"])
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+@pytest.mark.parametrize("separator", [",", "\t"])
+def test_a_csv_in_any_unicode_that_says_so_is_read(tmp_path, encoding, ending, separator):
+    kaggle(tmp_path, [kaggle_row(name, rectangle(0, 0, 3, 2)) for name in ("a", "ä")])
+    text = (tmp_path / "train.csv").read_text(encoding="utf-8").replace(",", separator)
+    text = "\ufeff" * (encoding == "utf-16-be") + text.replace("\n", ending)
+    (tmp_path / "train.csv").write_bytes(text.encode(encoding))
+    source = readers.read(dataset(tmp_path, format="kaggle", annotations="train.csv", images=["train"]))
+    assert source.images["image_id"].tolist() == ["a", "ä"]
+    assert rle.areas(source.masks).tolist() == [6, 6]
+
+
 def test_an_image_known_to_be_wrong_is_left_out_with_its_rows_and_its_file(tmp_path):
     rows = [kaggle_row(name, rectangle(0, 0, 3, 2)) for name in ("a", "b")]
     source = kaggle(tmp_path, rows, left_out=["b", "never seen"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from neuroseg.readers.truth.order import kaggle_fault
 
 _NEEDED = ("id", "annotation", "width", "height", "cell_type")
 _METADATA = ("plate_time", "sample_date", "sample_id", "elapsed_timedelta")
+
+_SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 
 _FAULTS = {
     rle.SYNTAX: ("rle_syntax", "the mask is no list of pairs 'start length' of positive numbers: '{text}'"),
@@ -66,27 +69,31 @@ def _read_table(dataset: Kaggle) -> pd.DataFrame:
     """Return the rows as text with `where`, sizes as numbers."""
     path = dataset.root / dataset.annotations
     try:
+        form = _form(path)
         table = pd.read_csv(
-            path,
-            **_separation(path),
-            dtype=str,
-            keep_default_na=False,
-            skip_blank_lines=False,
-            encoding="utf-8",
-            index_col=False,
+            path, **form, dtype=str, keep_default_na=False, skip_blank_lines=False, index_col=False
         )
     except OSError as error:
         raise DataError(
             f"{path}: the annotations cannot be read ({error.strerror}); correct root or annotations."
         ) from error
-    except ValueError as error:  # the parser's own errors, broken UTF-8, an empty file
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{path}: the annotations are no CSV table in UTF-8 ({error.reason}); "
+            "save them as CSV UTF-8, as Excel calls it."
+        ) from error
+    except ValueError as error:  # the parser's own errors, an empty file
         reason = str(error).splitlines()[0].rstrip(".").replace("Error tokenizing data. C error: ", "")
         raise DataError(f"{path}: the annotations are no CSV table ({reason}).") from error
     table.columns = table.columns.str.strip()
     missing = [name for name in _NEEDED if name not in table.columns]
     if missing:
+        plural = "s" if len(missing) > 1 else ""
+        held = ", ".join(name[:40] for name in table.columns[:8])
         raise DataError(
-            f"{path}: the annotations lack the column {missing[0]}; they need {', '.join(_NEEDED)}."
+            f"{path}: the annotations lack the column{plural} {', '.join(missing)}: "
+            f"parted by {_SEPARATORS[form['sep']]} they hold {held}; "
+            f"they need {', '.join(_NEEDED)}."
         )
     table = table.reindex(columns=[*_NEEDED, *_METADATA], fill_value="").fillna("")
     table["where"] = [f"{dataset.annotations}:{line}" for line in range(2, len(table) + 2)]
@@ -106,15 +113,24 @@ def _read_table(dataset: Kaggle) -> pd.DataFrame:
     return table.assign(width=sizes["width"].astype("int64"), height=sizes["height"].astype("int64"))
 
 
-def _separation(path: Path) -> dict[str, Any]:
-    """Return how pandas must part cells: what of comma, semicolon and tab makes all columns of the head."""
+def _form(path: Path) -> dict[str, Any]:
+    """Return how pandas must read a file: its encoding, and what parts most of the columns that are needed.
+
+    Raises:
+        UnicodeDecodeError: the file's head is no text in UTF-8, or in UTF-16 that says so at its beginning.
+    """
     with path.open("rb") as file:
-        head = file.readline(2**16).decode("utf-8-sig", errors="replace").rstrip("\r\n")
-    for separator in ",;\t":
-        names = [name.strip().strip('"') for name in head.split(separator)]
-        if set(_NEEDED) <= set(names):
-            return {"sep": separator, "skipinitialspace": f"{separator} " in head}
-    return {}
+        encoding = "utf-16" if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
+    with path.open(encoding=encoding) as text:
+        head = text.readline(2**16).rstrip("\n")
+    if "\0" in head:
+        raise UnicodeDecodeError(encoding, b"", 0, 1, "it has bytes of 0, as UTF-16 does")
+    found = {
+        separator: len(set(_NEEDED) & {name.strip().strip('"') for name in head.split(separator)})
+        for separator in _SEPARATORS
+    }
+    separator = max(found, key=found.__getitem__)
+    return {"sep": separator, "skipinitialspace": f"{separator} " in head, "encoding": encoding}
 
 
 def _conflicts(table: pd.DataFrame, first: pd.DataFrame, image: np.ndarray) -> list[Note]:

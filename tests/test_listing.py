@@ -221,3 +221,13 @@ def test_the_listing_holds_what_a_dataset_file_names(tmp_path, monkeypatch):
     assert plan.raw("livecell") == ["listing"]
     assert told[0] == ("demo", "data/demo", ["train", "test"], ["train.csv", "plate_map.csv"], True)
     assert told[1][3] == [f"livecell_coco_{subset}.json" for subset in ("train", "val", "test")]
+
+
+def test_a_full_disk_leaves_no_half_written_file(tmp_path, monkeypatch):
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", refuse)
+    with pytest.raises(OSError, match="No space"):
+        listing.replace(tmp_path / "list.yaml", "text")
+    assert not list(tmp_path.iterdir())

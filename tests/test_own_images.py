@@ -201,10 +201,67 @@ def test_an_interrupted_run_waits_for_snakemake_and_says_that_it_goes_on(tmp_pat
     assert complaint.splitlines() == [stopping.KEPT]
 
 
-@pytest.mark.parametrize("folder", ["", "nothing here"])
-def test_a_folder_that_is_not_there_is_a_sentence(folder):
-    with pytest.raises(WorkflowError, match=f"'{folder}' is no folder"):
+@pytest.mark.parametrize(
+    ("folder", "sentence"),
+    [
+        ("", "^name the folder of your images: make predict IMAGES="),
+        ("nothing here", "'nothing here' is no folder; name the folder of your images"),
+        ("plate/A1.png", r"'plate/A1.png' is a file; name the folder that it is in: .*working/plate\"$"),
+    ],
+)
+def test_what_is_no_folder_is_a_sentence(folder, sentence, working):
+    images(working / "plate")
+    with pytest.raises(WorkflowError, match=sentence):
         predict(folder)
+    assert not configs.OWN.exists()
+
+
+def test_a_folder_that_may_not_be_opened_is_a_sentence(tmp_path, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    folder = images(tmp_path / "plate")
+    monkeypatch.setattr(os, "listdir", refuse)  # whoever tests as root may open all
+    with pytest.raises(WorkflowError, match="plate: you have no right to open this folder; ask its owner"):
+        predict(folder)
+    assert not configs.OWN.exists()
+
+
+def test_a_configuration_that_is_no_yaml_is_a_sentence_and_leaves_no_dataset_file(tmp_path, working):
+    (working / "mine.yaml").write_text("predict: {views: [none")
+    with pytest.raises(WorkflowError, match=r"mine\.yaml is no YAML"):
+        predict(images(tmp_path / "plate"), config="mine.yaml")
+    assert not configs.OWN.exists()
+
+
+def test_long_names_are_cut_and_stay_apart(tmp_path, called):
+    first, second = images(tmp_path / ("x" * 250)), images(tmp_path / ("x" * 251))
+    assert predict(first) == predict(second) == 0
+    names = sorted(file.stem for file in configs.OWN.glob("*.yaml"))
+    assert len(names) == 2
+    assert max(map(len, names)) < 120
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (OSError(28, "No space left on device"), "the disk is full, or your share of it; make room, and "),
+        (PermissionError(13, "Permission denied", ".snakemake"), ".snakemake: Permission denied; give the "),
+    ],
+)
+def test_a_place_that_cannot_be_written_is_a_sentence(tmp_path, working, error, sentence):
+    code = f"import runpy, sys; sys.argv = ['', '--images', {str(images(tmp_path / 'plate'))!r}]\n"
+    code += "from pathlib import Path\ndef refuse(*_, **__): raise error\n"
+    code += (
+        f"error = OSError{error.args + ((error.filename,) if error.filename else ())}\nPath.mkdir = refuse\n"
+    )
+    code += f"runpy.run_path({str(ROOT / 'workflow' / 'predict_folder.py')!r}, run_name='__main__')"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=working, env=environment(), capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: {sentence}")
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_a_folder_whose_name_is_latin_1_is_a_sentence(tmp_path):

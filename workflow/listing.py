@@ -149,7 +149,11 @@ def replace(path: Path, text: str, mtime_ns: int | None = None) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     os.close(handle)
-    Path(temporary).write_text(text)
-    if mtime_ns is not None:
-        os.utime(temporary, ns=(mtime_ns, mtime_ns))
-    Path(temporary).replace(path)
+    try:
+        Path(temporary).write_text(text)
+        if mtime_ns is not None:
+            os.utime(temporary, ns=(mtime_ns, mtime_ns))
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink()
+        raise

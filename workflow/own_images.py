@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -15,6 +16,9 @@ from workflow import configs, listing, mistakes, plan
 WORDS = {"true", "false", "yes", "no", "on", "off", "null", "none", "nan", "inf", "infinity", "own"}
 """Names that YAML, Snakemake's command line or the folder of dataset files would take for something else."""
 
+LONGEST = 100
+"""Characters of a folder's name that are kept in a dataset's."""
+
 RUNS = ("sartorius.yaml", "sartorius_cpu.yaml", "pipeline.yaml")
 """Configurations whose detectors are looked for, the best first; others of configs/ come after them."""
 
@@ -22,10 +26,13 @@ RUNS = ("sartorius.yaml", "sartorius_cpu.yaml", "pipeline.yaml")
 def identifier(title: str) -> str:
     """Return a dataset's name for what a person calls it: letters, digits, dots, hyphens and underscores.
 
-    Equal titles give equal names; different ones may too, which the dataset file's root tells apart.
+    Equal titles give equal names; different ones may too, which the dataset file's root tells apart. A long
+    one is cut, as files and folders get it with more around it, and end at 255 bytes.
     """
     plain = unicodedata.normalize("NFKD", title.replace("ß", "ss")).encode("ascii", "ignore").decode()
     name = re.sub(r"[^A-Za-z0-9.-]+", "_", plain).strip("_.-")
+    if len(name) > LONGEST:
+        name = f"{name[:LONGEST]}_{hashlib.sha256(title.encode(errors='surrogateescape')).hexdigest()[:8]}"
     if not name:
         return f"images_{hashlib.sha256(title.encode(errors='surrogateescape')).hexdigest()[:8]}"
     return name if name[0].isalpha() and name.lower() not in WORDS else f"images_{name}"
@@ -35,16 +42,30 @@ def images_of(folder: str) -> Path:
     """Return the folder's full path.
 
     Raises:
-        WorkflowError: there is no such folder, no image below it, or its path is not UTF-8.
+        WorkflowError: there is no such folder, it may not be read, there is no image below it, or its path
+            is not UTF-8.
     """
     path = Path(folder).expanduser().resolve()
     plain = str(path).encode(errors="backslashreplace").decode()
     if plain != str(path):
         raise WorkflowError(f"{plain}: the path is not UTF-8, and no table can hold it; rename the folder.")
-    if not folder or not path.is_dir():
+    if not folder:
+        raise WorkflowError('name the folder of your images: make predict IMAGES="My folder"')
+    try:
+        if path.is_file():
+            raise WorkflowError(
+                f"'{folder}' is a file; name the folder that it is in: make predict IMAGES=\"{path.parent}\""
+            )
+        if not path.is_dir():
+            raise WorkflowError(
+                f"'{folder}' is no folder; name the folder of your images: make predict IMAGES=folder"
+            )
+        os.listdir(path)  # noqa: PTH208 - raises at once
+    except PermissionError:
         raise WorkflowError(
-            f"'{folder}' is no folder; name the folder of your images: make predict IMAGES=folder"
-        )
+            f"{path}: you have no right to open this folder; ask its owner for it, or copy the images to "
+            "where you have."
+        ) from None
     if not any(name.lower().endswith(listing.SUFFIXES) for name in listing.survey(path, ["."], [])[0]):
         raise WorkflowError(
             f"{path} holds no image; PNG, TIFF and JPEG files are read ({', '.join(listing.SUFFIXES)}), "

@@ -6,6 +6,7 @@ anew.
 """
 
 import argparse
+import errno
 import fcntl
 import re
 import signal
@@ -110,8 +111,8 @@ def refuse_mistyped(detectors: str, config: str, cores: str) -> None:
     """Refuse settings that no run can have, before a dataset file keeps them for the next runs.
 
     Raises:
-        WorkflowError: there are no such detectors, there is no such configuration, or this is no number of
-            cores.
+        WorkflowError: there are no such detectors, there is no such configuration or it is none, or this
+            is no number of cores.
     """
     if detectors and not configs.has_detectors(detectors):
         raise WorkflowError(
@@ -122,6 +123,8 @@ def refuse_mistyped(detectors: str, config: str, cores: str) -> None:
         raise WorkflowError(
             f"'{config}' is no file; name a configuration such as configs/sartorius.yaml: CONFIG=file"
         )
+    if config:
+        configs.load(config)
     if cores != "all" and not (cores.isdecimal() and int(cores)):
         raise WorkflowError(f"'{cores}' is no number of cores; give a whole number, or all: CORES=2")
 
@@ -177,6 +180,14 @@ def locked(dataset: str) -> TextIO:
     return file
 
 
+def unwritten(error: OSError) -> str:
+    """Return the sentence for what could not be read or written here."""
+    where = f"{error.filename}: " if error.filename else ""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"{where}the disk is full, or your share of it; make room, and give the same command again."
+    return f"{where}{error.strerror}; give the command in a folder in which you may write."
+
+
 def say(sentence: str) -> None:
     """Print a sentence at once, so that it stands before what Snakemake prints."""
     print(sentence, flush=True)
@@ -200,4 +211,6 @@ if __name__ == "__main__":
         ended = main(**vars(arguments()))
     except WorkflowError as error:
         sys.exit(f"error: {error}")
+    except OSError as error:
+        sys.exit(f"error: {unwritten(error)}")
     sys.exit(ended)

@@ -11,7 +11,7 @@ from typing import Any
 from snakemake.exceptions import WorkflowError
 from snakemake.io import expand
 
-from workflow.configs import PLAIN, bundled, detectors, file, read
+from workflow.configs import PLAIN, ROOT, bundled, detectors, file, near, read
 from workflow.digests import code as code
 from workflow.digests import sources as sources
 from workflow.raw import SIMULATED as SIMULATED
@@ -115,10 +115,19 @@ def bases(model: str) -> list[str]:
 
 
 def source_of(dataset: str, model: str, init_from: Mapping[str, str]) -> tuple[str, str]:
-    """Return the key that says what a training starts from, and that: a data set, a checkpoint's path, ""."""
+    """Return the key that says what a training starts from, and that: a data set, a checkpoint's path, "".
+
+    A checkpoint of `resources/` that the working folder has not is the workflow's own.
+    """
     key = _key(dataset, model, init_from)
     source = init_from.get(key, "")
-    return key, source.replace("{model}", model) if source.endswith(".pth") else source
+    if not source.endswith(".pth"):
+        return key, source
+    path = source.replace("{model}", model)
+    carried = ROOT / path
+    if path.startswith("resources/") and not Path(path).is_file() and carried.is_file():
+        path = near(carried)
+    return key, path
 
 
 def training_before(source: str, model: str) -> tuple[str, str] | None:

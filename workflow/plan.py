@@ -117,16 +117,14 @@ def bases(model: str) -> list[str]:
 def source_of(dataset: str, model: str, init_from: Mapping[str, str]) -> tuple[str, str]:
     """Return the key that says what a training starts from, and that: a data set, a checkpoint's path, "".
 
-    A checkpoint of `resources/` that the working folder has not is the workflow's own.
+    A checkpoint of `resources/` that the working folder lacks is the workflow's own.
     """
     key = _key(dataset, model, init_from)
-    source = init_from.get(key, "")
-    if not source.endswith(".pth"):
+    if not (source := init_from.get(key, "")).endswith(".pth"):
         return key, source
     path = source.replace("{model}", model)
-    carried = ROOT / path
-    if path.startswith("resources/") and not Path(path).is_file() and carried.is_file():
-        path = near(carried)
+    if path.startswith("resources/") and not Path(path).is_file() and (ROOT / path).is_file():
+        return key, near(ROOT / path)
     return key, path
 
 

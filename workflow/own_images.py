@@ -31,10 +31,11 @@ def identifier(title: str) -> str:
     """
     plain = unicodedata.normalize("NFKD", title.replace("ß", "ss")).encode("ascii", "ignore").decode()
     name = re.sub(r"[^A-Za-z0-9.-]+", "_", plain).strip("_.-")
+    digest = hashlib.sha256(title.encode(errors="surrogateescape")).hexdigest()[:8]
     if len(name) > LONGEST:
-        name = f"{name[:LONGEST]}_{hashlib.sha256(title.encode(errors='surrogateescape')).hexdigest()[:8]}"
+        name = f"{name[:LONGEST]}_{digest}"
     if not name:
-        return f"images_{hashlib.sha256(title.encode(errors='surrogateescape')).hexdigest()[:8]}"
+        return f"images_{digest}"
     return name if name[0].isalpha() and name.lower() not in WORDS else f"images_{name}"
 
 

@@ -9,6 +9,7 @@ import yaml
 
 from neuroseg import quality, readers
 from neuroseg.errors import DataError
+from neuroseg.readers.plates.presets import preset_of
 
 
 def read(folder, names, **keys):
@@ -111,6 +112,15 @@ def test_several_channels_of_which_none_is_known_must_be_chosen(tmp_path):
     assert read(tmp_path, names, channel=2).notes[["check", "image"]].to_numpy().tolist() == [
         ["other_channel", 0]
     ]
+
+
+def test_names_are_searched_for_a_preset_once(tmp_path, monkeypatch):
+    from neuroseg.readers import experiment
+
+    calls = []
+    monkeypatch.setattr(experiment, "preset_of", lambda texts: calls.append(texts) or preset_of(texts))
+    assert read(tmp_path, ["P_A01_s1_w1.tif"]).images["well"].tolist() == ["A1"]
+    assert len(calls) == 1
 
 
 def test_a_pattern_sees_the_folders_above_a_name(tmp_path):

@@ -9,10 +9,11 @@ import pandas as pd
 
 from neuroseg.errors import DataError
 from neuroseg.readers.dataset import FIELDS, Dataset
+from neuroseg.readers.places import other_channels, same_places
 from neuroseg.readers.plates.amounts import tidy_dose
 from neuroseg.readers.plates.groups import group_of
 from neuroseg.readers.plates.platemap import PlateMap, read_plate_map
-from neuroseg.readers.plates.presets import PHASE, PRESETS, nearly, preset_of
+from neuroseg.readers.plates.presets import PRESETS, nearly, preset_of
 from neuroseg.readers.plates.times import date, frame_time, hours, unlikely
 from neuroseg.readers.plates.wells import well_name
 from neuroseg.readers.source import Note
@@ -47,7 +48,8 @@ def describe(
         DataError: pattern or plate map fit fewer than half of the images and no policy says that they may;
             the control is no treatment.
     """
-    pattern = _pattern(texts, dataset)
+    preset = preset_of(texts)
+    pattern = _pattern(preset, dataset)
     wells = read_plate_map(dataset.root / dataset.plate_map) if dataset.plate_map else None
     rows, notes = [], []
     counts = frames or [1] * len(images)
@@ -63,12 +65,12 @@ def describe(
     _refuse_misfits(rows, notes, wells, dataset)
     notes += [Note("bad_time", at, -1, images["where"].iloc[at], words) for at, words in date(rows)]
     told = {at: str(row["told"]) for at, row in enumerate(rows) if row["told"] is not None}
-    for words in unlikely(list(told.values()), preset_of(texts)):
+    for words in unlikely(list(told.values()), preset):
         notes.append(Note("clock_time", -1, -1, images["where"].iloc[min(told)], words))
     if wells is not None:
         notes += [Note("passed_over", -1, -1, str(dataset.plate_map), words) for words in wells.passed]
-    channels = _other_channels(rows, images["where"], dataset)
-    notes += [*channels, *_same_places(rows, images["where"], {note.image for note in channels}, dataset)]
+    channels = other_channels(rows, images["where"], dataset)
+    notes += [*channels, *same_places(rows, images["where"], {note.image for note in channels}, dataset)]
     filled = pd.DataFrame(rows, index=images.index, columns=[*FIELDS, "dose_unit", "group"], dtype=object)
     filled["pixel_size_um"] = dataset.pixel_size_um
     filled["control"] = filled["treatment"].isin(_controls(filled["treatment"], wells, dataset))
@@ -77,11 +79,11 @@ def describe(
     ), notes
 
 
-def _pattern(texts: Sequence[Sequence[str]], dataset: Dataset) -> re.Pattern | None:
-    """Return the dataset file's pattern or, where all names are as one microscope writes them, its own."""
+def _pattern(preset: str | None, dataset: Dataset) -> re.Pattern | None:
+    """Return the dataset file's pattern or that of the preset that fits all names, if it may be taken."""
     if dataset.pattern:
         return re.compile(dataset.pattern)
-    found = preset_of(texts) if dataset.by_preset else None
+    found = preset if dataset.by_preset else None
     needed = {*(dataset.group or ()), *(["well"] if dataset.plate_map else [])} - {"sample"}
     unknown = sorted(needed - set(re.compile(PRESETS[found]).groupindex if found else ()))
     if unknown:
@@ -105,48 +107,6 @@ def _odd_names(texts: Sequence[Sequence[str]], where: pd.Series) -> list[Note]:
         )
         for at in odd
     ]
-
-
-def _other_channels(rows: list[dict[str, object]], where: pd.Series, dataset: Dataset) -> list[Note]:
-    """Return notes of the images of another channel than the one chosen, or known as transmitted light."""
-    there = sorted({str(row["channel"]) for row in rows if row["channel"] is not None})
-    known = [name for name in there if name.casefold() in PHASE]
-    chosen = [dataset.channel] if dataset.channel is not None else there if len(there) < 2 else known
-    if len(chosen) > 1 or (there and not set(chosen) & set(there)):
-        raise DataError(
-            f"{dataset.root}: the images are of the channels {', '.join(there)}; "
-            "say with `channel` which one is phase contrast, as it is written there."
-        )
-    return [
-        Note("other_channel", at, -1, where.iloc[at], f"the channel is {row['channel']}, {chosen[0]} is used")
-        for at, row in enumerate(rows)
-        if row["channel"] is not None and str(row["channel"]) not in chosen
-    ]
-
-
-def _same_places(
-    rows: list[dict[str, object]], where: pd.Series, left_out: set[int], dataset: Dataset
-) -> list[Note]:
-    """Return notes of images in a folder that show the place of another at the same time, by their names.
-
-    Planes of a depth stack, another plate of the same wells or time points that the name's pattern passes
-    over are counted together with it.
-    """
-    if dataset.format != "folder":
-        return []
-    first: dict[tuple[object, ...], int] = {}
-    notes = []
-    for at, row in enumerate(rows):
-        place = tuple(row[name] for name in ("plate", "well", "field", "time"))
-        if at in left_out or row["well"] is None or row["field"] is None:
-            continue
-        if first.setdefault(place, at) != at:
-            message = (
-                f"plate, well, field and time are those of {where.iloc[first[place]]}, and the well's "
-                "numbers are of both; leave one out with `exclude`, or tell them apart with `pattern`"
-            )
-            notes.append(Note("same_place", at, -1, where.iloc[at], message))
-    return notes
 
 
 def _fields(

@@ -66,7 +66,10 @@ def validated(folder: Path, step, text: str = "") -> tuple[list[str], pd.DataFra
             "a_cp_masks_001.tif",
             "a_seg.npy",
         ),
-        *("a_Object Predictions.png", "a_masks_1.tif", "a_Masks.PNG"),
+        *("a_Object Predictions.png", "a_masks_1.tif", "a_Masks.PNG", "a_masks.npy", "a_flows.tif"),
+        *("MASK_a.tif", "a_predmask.png", "a-labels.tif", "overlay_a.png", "a mask.tif", "a_GT.png"),
+        *("a.mask.tif", "aMask.tif", "a_ground_truth.png", "a_mask_02.png", "masks/Mask_a.tif"),
+        *("overlays/a.png", "results/overlays x/a.png"),
     ],
 )
 def test_previews_results_and_foreign_formats_are_passed_over_and_listed(tmp_path, name):
@@ -76,6 +79,67 @@ def test_previews_results_and_foreign_formats_are_passed_over_and_listed(tmp_pat
     ((path, reason),) = passed
     assert Path(tmp_path / name).is_relative_to(path)
     assert reason
+
+
+FLAT = np.kron(np.arange(20).reshape(4, 5), np.ones((10, 10))).astype(np.uint8)
+
+LABELS = "masks Masks labels GT ground_truth GroundTruth annotations segmentation SegmentationClass labelsTr"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(f"{folder}/other.tif" for folder in [*LABELS.split(), "01_GT/SEG"]),
+        *("mask2.png", "b_seg.png", "label b.tif", "gt.png", "b_predictions.bmp", "b-Outlines.png"),
+    ],
+)
+def test_flat_pixels_under_a_name_for_labels_are_no_image(tmp_path, name):
+    put(tmp_path, "images/a.png", "b_unmasked.png")
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(FLAT).save(tmp_path / name)
+    taken, passed = images(tmp_path)
+    assert named(taken, tmp_path) == ["b_unmasked.png", "images/a.png"]
+    ((path, reason),) = passed
+    assert (path, reason) == (
+        tmp_path / name,
+        "by its name it is a label image or overlay (`include` in the dataset file takes it)",
+    )
+    assert named(images(tmp_path, include=("*",))[0], tmp_path).count(name) == 1
+
+
+@pytest.mark.parametrize("name", ["results/b_overlay.png", "outlines/c.jpg", "segmented b.tif"])
+def test_colour_under_a_name_for_overlays_is_no_image(tmp_path, name):
+    put(tmp_path, "a.png")
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    colour = np.stack([NOISE, NOISE // 2, NOISE // 4], 2)
+    Image.fromarray(colour).save(tmp_path / name)
+    assert named(images(tmp_path)[0], tmp_path) == ["a.png"]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("masks/a.png", "masks/b.png"),
+        ("exp_mask_1.tif", "exp_mask_2.tif", "exp_mask_3.tif"),
+        ("mask_A1.tif", "ctrl_A1.tif", "unmasked_A1.tif"),
+        ("mask/A1.tif", "control/A1.tif", "damask/A1.tif"),
+        ("wt_GT_1.tif", "wt_1_seg2.tif", "Predator/a.png", "agar overlay/c.png", "labelled cells.png"),
+    ],
+)
+def test_photographs_under_a_name_for_labels_are_images(tmp_path, names):
+    put(tmp_path, *names)
+    assert named(images(tmp_path)[0], tmp_path) == sorted(names)
+    assert images(tmp_path)[1] == []
+
+
+def test_a_stack_and_a_broken_file_under_a_name_for_labels_are_left_to_those_who_read_them(tmp_path):
+    rolled = np.stack([np.roll(NOISE, at, 0) for at in range(3)])
+    tifffile.imwrite(tmp_path / "mask_film.tif", rolled, imagej=True, metadata={"axes": "TYX"})
+    (tmp_path / "mask_broken.tif").write_bytes(b"II*\0 and no more")
+    tifffile.imwrite(tmp_path / "labels.tif", np.stack([FLAT] * 3), imagej=True, metadata={"axes": "TYX"})
+    taken, passed = images(tmp_path)
+    assert named(taken, tmp_path) == ["mask_broken.tif", "mask_film.tif"]
+    assert [path.name for path, _ in passed] == ["labels.tif"]
 
 
 FOREIGN = {
@@ -210,6 +274,17 @@ def test_corrected_label_images_beside_the_images_are_no_images_where_labels_lie
     put(tmp_path, "images/a.png", "images/a_masks.png", "masks/a.png")
     dataset = readers.dataset.Labels(format="labels", root=tmp_path, images=("images",), annotations="masks")
     assert readers.read(dataset).images["image_id"].tolist() == ["a"]
+
+
+def test_label_images_beside_outlines_of_another_format_are_no_images(tmp_path):
+    put(tmp_path, "a.png", "overlay_a.png", "b.png")
+    (tmp_path / "masks").mkdir()
+    Image.fromarray(FLAT).save(tmp_path / "masks" / "a.png")
+    (tmp_path / "a.geojson").write_text('{"type": "FeatureCollection", "features": []}')
+    source = readers.read(readers.dataset.GeoJson(format="geojson", root=tmp_path))
+    assert source.images["image_id"].tolist() == ["a", "b"]
+    told = source.notes[source.notes["check"] == "passed_over"]
+    assert told["where"].tolist() == ["masks/a.png", "overlay_a.png"]
 
 
 def test_a_link_whose_file_is_not_there_is_listed(tmp_path):

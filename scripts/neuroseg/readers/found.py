@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from neuroseg.readers.drawn import REASON, drawn, says_drawn
 from neuroseg.readers.images.pixels import SUFFIXES
 
 _NO_FOLDERS = ("@eadir", "#recycle", "@recycle", "__macosx", "thumbnails", "thumbs", "previews")
@@ -17,12 +18,11 @@ _PREVIEW = re.compile(
     r"_thumb([0-9a-f-]*)$|(^|[_. -])(thumb|thumbnail|preview)s?$|^synophoto_", re.IGNORECASE
 )
 _RESULT = re.compile(
-    r"_(cp_masks|masks?)(_\d+)?$|-masks$"
-    r"|_(labels?|overlays?|outlines?|flows|seg|cp_output)$"
+    r"_(cp_masks(_\d+)?|flows|cp_output|cp_outlines)$"
     r"|_((pixel |object )?probabilities|(simple )?segmentation|object (predictions|identities)|uncertainty)$",
     re.IGNORECASE,
 )
-"""How Cellpose, StarDist, this program and, in the last line, ilastik call what they make of an image."""
+"""How Cellpose and, in the last line, ilastik call what they make of an image."""
 
 _FIJI = "open it in Fiji (File > Import > Bio-Formats) and save each image as TIFF"
 _SLIDE = "open it in QuPath and export what you need as TIFF (File > Export images)"
@@ -78,7 +78,9 @@ def images(
             taken.append(path)
         else:
             passed.append((path, reason))
-    return sorted(taken), sorted(passed)
+    labels = set() if include else drawn(taken, folder)
+    passed += [(path, f"{REASON} (`include` in the dataset file takes it)") for path in labels]
+    return sorted(set(taken) - labels), sorted(passed)
 
 
 def foreign(path: Path) -> str | None:
@@ -90,7 +92,7 @@ def foreign(path: Path) -> str | None:
 
 
 def is_result(name: str) -> bool:
-    """Tell whether a file is an earlier result by its name without its ending: a_masks, a_overlay."""
+    """Tell whether a file is a program's result by its name without its ending: a_cp_masks, a_flows."""
     return bool(_RESULT.search(name))
 
 
@@ -101,7 +103,8 @@ def _reason(path: Path, below: str, include: Sequence[str], exclude: Sequence[st
         return "the dataset file does not include it"
     stem = path.stem.removesuffix(".ome")
     if path.suffix.lower() not in SUFFIXES:
-        return foreign(path) if not is_result(stem) else "by its name it is an earlier result, not an image"
+        result = is_result(stem) or says_drawn(stem)
+        return "by its name it is an earlier result, not an image" if result else foreign(path)
     if include:
         return None
     if _PREVIEW.search(stem):

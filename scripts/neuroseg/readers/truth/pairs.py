@@ -11,6 +11,7 @@ import pandas as pd
 from neuroseg import rle
 from neuroseg.errors import DataError
 from neuroseg.readers.dataset import GeoJson, Labels, Rois
+from neuroseg.readers.drawn import REASON, drawn
 from neuroseg.readers.experiment import describe
 from neuroseg.readers.found import foreign, is_result, walk
 from neuroseg.readers.images.pixels import SUFFIXES, ImageError, read_image
@@ -171,6 +172,9 @@ def _images(
             files.append(path)
         else:
             passed[path] = reason
+    labels = drawn(files, folder)
+    passed |= dict.fromkeys(labels, f"{REASON}; rename it if it is an image")
+    files = [path for path in files if path not in labels]
     if not files:
         raise DataError(
             f"{folder}: there is no PNG, TIFF or JPEG image in this folder; correct root or images.",

@@ -1,0 +1,110 @@
+"""Which files are label images or overlays of others, by the words of their names and their pixels."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import tifffile
+
+from neuroseg.readers.images.grey import GreyError, grey
+from neuroseg.readers.images.pictures import TIFF, opened
+
+REASON = "by its name it is a label image or overlay"
+
+_WORD = re.compile(r"[^\W\d_]+|\d+")
+_TRUTH = re.compile(r"ground[\W_]?truth", re.IGNORECASE)
+_HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_LABELS = re.compile(
+    r"(pred|gt|seg|label|instance|semantic|binary|cells?|nuc|nuclei)?masks?|label(s|ed|led|maps?|images?)?"
+    r"|segs?|segmentations?|segmented|gt|groundtruth|annotations?|annots?|preds?|predictions?"
+)
+_OVERLAYS = re.compile(r"overlays?|outlines?|contours?|annotated")
+"""Words, in lower case, of names and of folders. Overlays have a photograph's pixels, which tell nothing."""
+
+_FLAT = 0.8
+"""Where so many pixels equal their left neighbour, cells are numbers or outlines: of photographs at most
+about half do."""
+
+_ROWS = 1000
+"""About so many rows, evenly spread, are looked at."""
+
+
+def drawn(files: Sequence[Path], folder: Path) -> set[Path]:
+    """Return which of the images below a folder are label images or overlays.
+
+    They are those with a word such as mask, label or overlay in their name, where the name without it is
+    another image's; else, with such a word in the name or in a folder's below the given one, those whose
+    pixels are flat or coloured. A word is what stands between digits, capitals and signs: not so in unmasked.
+    """
+    names = {path: _parted(path.stem.removesuffix(".ome")) for path in files}
+    plain = {"".join(words) for words in names.values()}
+    alone = {
+        "".join(words) for path, words in names.items() if not _marks(words) and not _above(path, folder)
+    }
+    found = set()
+    for path, words in names.items():
+        above = _above(path, folder)
+        if not _marks(words) and not above:
+            continue
+        overlays = any(_OVERLAYS.fullmatch(word) for word in above)
+        of_another = bool(_rests(words) & plain) or (overlays and "".join(words) in alone)
+        if of_another or _flat_or_coloured(path):
+            found.add(path)
+    return found
+
+
+def says_drawn(name: str) -> bool:
+    """Tell whether a file's name without its ending has a word for label images or overlays."""
+    return bool(_marks(_parted(name)))
+
+
+def _parted(name: str) -> list[str]:
+    parted = _HUMP.sub(" ", _TRUTH.sub("groundtruth ", name))
+    return [word.casefold() for word in _WORD.findall(parted)]
+
+
+def _is_mark(word: str) -> bool:
+    return bool(_LABELS.fullmatch(word) or _OVERLAYS.fullmatch(word))
+
+
+def _marks(words: Sequence[str]) -> list[str]:
+    return [word for word in words if _is_mark(word)]
+
+
+def _above(path: Path, folder: Path) -> list[str]:
+    """Return the words of the folders between a file and the given one that tell of labels or overlays."""
+    return [word for part in path.relative_to(folder).parts[:-1] for word in _marks(_parted(part))]
+
+
+def _rests(words: list[str]) -> set[str]:
+    """Return a name without one or all words for labels, and a number that follows: A1_mask_2 is of A1."""
+    rest = [word for word in words if not _is_mark(word)]
+    if len(rest) == len(words):
+        return set()
+    first = next(at for at, word in enumerate(words) if _is_mark(word))
+    numbered = all(word.isdigit() for word in words[first:] if not _is_mark(word))
+    fewer = ["".join(words[:at] + words[at + 1 :]) for at, word in enumerate(words) if _is_mark(word)]
+    return {"".join(rest), "".join(words[:first]) if numbered else "", *fewer} - {""}
+
+
+def _flat_or_coloured(path: Path) -> bool:
+    """Tell whether a file's first image is flat or in colour; not of one that cannot be decoded."""
+    try:
+        with path.open("rb") as stream:
+            is_tiff = stream.read(4) in TIFF
+        if is_tiff:
+            with tifffile.TiffFile(path) as file:
+                image = file.pages[0].asarray()
+        else:
+            with opened(path) as picture:
+                image = np.asarray(picture)
+        image = image[:: max(len(image) // _ROWS, 1)]
+        image = image if image.ndim == 2 else grey(image)
+    except GreyError:
+        return True
+    except Exception:  # decoders fail on broken bytes in a dozen ways; the survey says how
+        return False
+    return bool(image.shape[1] > 1 and (image[:, 1:] == image[:, :-1]).mean() > _FLAT)

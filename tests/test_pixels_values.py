@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from PIL import EpsImagePlugin, Image
 
 from neuroseg import readers
-from neuroseg.readers.images.grey import from_inks, from_tint, turned_over, whole
+from neuroseg.readers.images.ends import ends_of
+from neuroseg.readers.images.grey import exchanged, from_inks, from_tint, whole
 from neuroseg.readers.truth import labels
 
 NOISE = np.random.default_rng(0).integers(90, 170, (64, 80)).astype(np.uint8)
@@ -77,11 +78,18 @@ def test_the_white_that_a_file_declares_counts_where_it_is_a_cameras(tmp_path, d
     assert (read(tmp_path / "a.tif") == white - stored).all()
 
 
-def test_numbers_without_a_fixed_white_are_turned_over_between_their_own_ends():
-    assert turned_over(np.array([0.25, 0.5, 1.0]), 32).tolist() == [1.0, 0.75, 0.25]
-    assert turned_over(np.array([np.nan, 0.5, 1.0]), 32)[1:].tolist() == [1.0, 0.5]
-    assert turned_over(np.array([-32768, 0, 32767], np.int16), 16).tolist() == [32767, -1, -32768]
-    assert turned_over(np.array([0, 2**64 - 1], np.uint64), 64).tolist() == [2**64 - 1, 0]
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (np.array([[0.25, 0.5, 1.0]], np.float32), [65535, 49151, 16384]),
+        (np.array([[np.nan, 0.5, 1.0]], np.float64), [0, 65535, 32768]),
+        (np.array([[-32768, 0, 32767]], np.int16), [65535, 32767, 0]),
+    ],
+    ids=["share", "not finite", "signed"],
+)
+def test_numbers_without_a_fixed_white_are_turned_over_between_their_own_ends(tmp_path, values, expected):
+    tifffile.imwrite(tmp_path / "a.tif", values, photometric="miniswhite")
+    assert read(tmp_path / "a.tif").ravel().tolist() == expected
 
 
 def test_a_bright_image_whose_zero_is_white_keeps_its_contrast(tmp_path):
@@ -190,8 +198,9 @@ def test_images_without_outliers_are_spread_between_their_very_ends(
     noise[rng.random(noise.shape) < share] += brightness * np.ptp(noise) / 2
     values = (offset + width * noise).astype(kind)
     assert (whole(values) == spread(values)).all()
-    low, high = float(values.min()), float(values.max())
-    assert (turned_over(values, 32) == (low + high - values.astype(np.float64)).astype(kind)).all()
+    ends = ends_of(lambda: [values])
+    expected = values.astype(np.float64).min() + values.astype(np.float64).max() - values
+    assert (abs(exchanged(whole(values), ends, values) - spread(expected).astype(int)) <= 1).all()
 
 
 @pytest.mark.parametrize(

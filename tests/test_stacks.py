@@ -1,5 +1,7 @@
 """Files of several images: time points and positions are images, depth is projected, a channel is chosen."""
 
+import os
+import tracemalloc
 import uuid
 from pathlib import Path
 
@@ -200,6 +202,14 @@ def test_unlike_pages_stay_refused_whatever_is_said(tmp_path):
         pixels(listed(tmp_path, pages="time"), "a")
 
 
+FORMS = {
+    "ome": {"ome": True, "metadata": {"axes": "TYX"}},
+    "imagej": {"imagej": True, "metadata": {"axes": "TYX"}},
+    "one page": {"imagej": True, "metadata": {"axes": "TYX"}, "truncate": True, "byteorder": ">"},
+    "pages": {"metadata": None, "compression": "zlib"},
+}
+"""How a file says that its pages are time points, if it does."""
+
 FRAMES = {
     "8 bit": ("uint8", 255, (10, 60), (190, 250)),
     "8 in 16 bit": ("uint16", 255, (10, 60), (190, 250)),
@@ -213,22 +223,93 @@ FRAMES = {
 """The type that holds a dark and a bright frame, the value that is stored for zero, and their ends."""
 
 
-@pytest.mark.parametrize("form", ["ome", "imagej", "one page", "pages"])
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("name", FRAMES)
 def test_white_as_zero_is_turned_over_at_one_value_for_all_of_a_file(tmp_path, form, name):
     kind, white, *between = FRAMES[name]
     frames = np.stack([np.linspace(*each, HEIGHT * WIDTH).reshape(HEIGHT, WIDTH) for each in between]).round()
     form = form if kind != "uint32" or form == "ome" else "pages"  # ImageJ has no such type
-    how = {
-        "ome": {"ome": True, "metadata": {"axes": "TYX"}},
-        "imagej": {"imagej": True, "metadata": {"axes": "TYX"}},
-        "one page": {"imagej": True, "metadata": {"axes": "TYX"}, "truncate": True, "byteorder": ">"},
-        "pages": {"metadata": None, "compression": "zlib"},
-    }[form]
-    tifffile.imwrite(tmp_path / "a.tif", (white - frames).astype(kind), photometric="miniswhite", **how)
+    stored = (white - frames).astype(kind)
+    tifffile.imwrite(tmp_path / "a.tif", stored, photometric="miniswhite", **FORMS[form])
     images = listed(tmp_path, pages="time" if form == "pages" else None)
     for at in range(2):
         assert (pixels(images, f"a__t{at + 1}") == frames[at]).all()
+
+
+SCENE = np.random.default_rng(1).uniform(0.1, 0.2, (HEIGHT, WIDTH))
+
+
+@pytest.mark.parametrize(
+    ("kind", "form"),
+    [
+        *(("float32", form) for form in FORMS),
+        *((kind, "pages") for kind in ("float64", "uint32", "int32", "int16")),
+    ],
+)
+def test_time_points_that_differ_in_brightness_alone_stay_unlike(tmp_path, kind, form):
+    times = {"u": 1e6, "i": 30_000}.get(np.dtype(kind).kind, 1.0)
+    frames = np.stack([SCENE * factor * times for factor in (1, 2, 4)]).astype(kind)
+    frames[0, 0, 0] = -1 if kind.startswith("int") else frames[0, 0, 0]
+    tifffile.imwrite(tmp_path / "a.tif", frames, photometric="minisblack", **FORMS[form])
+    images = listed(tmp_path, pages="time" if form == "pages" else None)
+    assert readers.survey(images["path"])["digest"].nunique() == 3
+    stored = frames.astype(np.float64) - min(frames.min(), 0)
+    for at in range(3):
+        expected = stored[at] / stored.max() * 65535
+        assert abs(pixels(images, f"a__t{at + 1}") - expected).max() <= 1
+
+
+@pytest.mark.parametrize("kind", ["float32", "float64"])
+def test_depths_of_unlike_ranges_are_projected_on_one_scale(tmp_path, kind):
+    depths = np.stack([SCENE, SCENE[::-1] * 4, SCENE[:, ::-1] * 2]).astype(kind)
+    tifffile.imwrite(tmp_path / "a.tif", depths, metadata={"axes": "ZYX"}, photometric="minisblack")
+    for z, expected in {"max": depths.max(0), "mean": depths.mean(0), 1: depths[0]}.items():
+        assert abs(pixels(listed(tmp_path, z=z), "a") - expected / depths.max() * 65535).max() <= 1
+
+
+def test_the_mean_of_whole_numbers_in_floating_point_is_not_spread(tmp_path):
+    depths = VALUES[0, :, 0].astype(np.float32)
+    write(tmp_path / "a.tif", depths, "ZYX")
+    assert (pixels(listed(tmp_path, z="mean"), "a") == np.rint(depths.mean(0))).all()
+
+
+def test_one_time_point_with_fractions_spreads_all(tmp_path):
+    frames = np.stack([VALUES[0, 0, 0], VALUES[1, 0, 0] + 0.5]).astype(np.float32)
+    write(tmp_path / "a.tif", frames, "TYX")
+    images = listed(tmp_path)
+    for at in range(2):
+        assert abs(pixels(images, f"a__t{at + 1}") - frames[at] / frames.max() * 65535).max() <= 1
+
+
+def test_channels_are_spread_each_between_its_own_ends(tmp_path):
+    write(tmp_path / "a.tif", np.stack([SCENE, SCENE * 1e6]).astype(np.float32), "CYX")
+    assert abs(pixels(listed(tmp_path, channel="1"), "a") - SCENE / SCENE.max() * 65535).max() <= 1
+
+
+def test_a_broken_time_point_does_not_take_the_others_along(tmp_path):
+    frames = np.stack([SCENE, SCENE * 2, SCENE * 4]).astype(np.float32)
+    tifffile.imwrite(tmp_path / "a.tif", frames, photometric="minisblack", compression="zlib", metadata=None)
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        offset = file.pages[1].dataoffsets[0]
+    with (tmp_path / "a.tif").open("r+b") as file:
+        file.seek(offset)
+        file.write(bytes(20))
+    found = readers.survey(listed(tmp_path, pages="time")["path"])
+    assert found["fault"].tolist() == [None, "image_unreadable", None]
+
+
+@pytest.mark.parametrize("z", ["max", "mean", "focus"])
+def test_a_long_stack_is_looked_at_plane_by_plane(tmp_path, z):
+    depths = np.random.default_rng(0).random((120, 100, 100)).astype(np.float32)
+    tifffile.imwrite(tmp_path / "a.tif", depths, photometric="minisblack", compression="zlib", metadata=None)
+    (path,) = listed(tmp_path, pages="z", z=z)["path"]
+    readers.read_image(path)
+    os.utime(tmp_path / "a.tif", (1, 1))  # so that its ends are looked for again
+    tracemalloc.start()
+    readers.read_image(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < depths.nbytes / 3
 
 
 def one_of_a_set(folder: Path, at: int, count: int, planes: np.ndarray, axis: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from neuroseg.readers.images.ends import ends
+from neuroseg.readers.images.ends import Ends, ends_of
 
 _NEARLY = 12 / 255
 """Channels that differ by at most this share of the range in use differ by a JPEG's noise, not by colour."""
@@ -14,6 +14,9 @@ _BITS = (8, 10, 12, 14, 16)
 
 _COLOURED = 0.01
 """Up to this share of the pixels may be in colour on an otherwise grey image: a scale bar, a time stamp."""
+
+_ROWS = 512
+"""So many rows are converted at once: a mosaic may have 400 million samples."""
 
 _DARK = 24 / 255
 """Where most pixels are darker than this, the image is fluorescence on black; no pixel may be in colour."""
@@ -63,13 +66,17 @@ def grey(image: np.ndarray) -> np.ndarray:
     return np.rint(image.mean(2)).astype(image.dtype)
 
 
-def whole(image: np.ndarray) -> np.ndarray:
+def whole(image: np.ndarray, between: Ends | None = None) -> np.ndarray:
     """Return samples of any real type as uint8 or uint16.
 
     1 bit becomes 0 and 255. Whole numbers from 0 to 65,535 keep their value, whatever type holds them. Of all
     others outliers are made the lowest or highest of the rest (`ends`). If these are no such whole numbers
     either, the lowest is moved up to 0 where it is negative, and the highest is made 65,535. What is not
     finite becomes 0.
+
+    Args:
+        image: the samples.
+        between: the ends of all planes that the image belongs to; None if it is by itself.
 
     Raises:
         GreyError: samples that are no real numbers.
@@ -81,22 +88,23 @@ def whole(image: np.ndarray) -> np.ndarray:
         return image * np.uint8(255)
     if image.dtype.kind not in "iuf":
         raise GreyError("image_bit_depth", f"holds {image.dtype} samples, which are no grey values")
-    finite = np.isfinite(image)
-    values = np.where(finite, image, 0).astype(np.float64)
-    if _fit(values):
-        return values.astype(np.uint16)
-    low, high = (float(end) for end in ends(image))
-    if low > values.min() or high < values.max():
-        values = np.where(finite, np.clip(values, low, high), 0)
-        if _fit(values):
-            return values.astype(np.uint16)
-    moved = np.where(finite, values - min(low, 0), 0)
-    return np.rint(moved * (65535 / (moved.max() or 1))).astype(np.uint16)
+    between = between or ends_of(lambda: [image])
+    result = np.empty(image.shape, np.uint16)
+    for top in range(0, len(image), _ROWS):
+        rows = slice(top, top + _ROWS)
+        result[rows] = _spread(image[rows].astype(np.float64), between)
+    return result
 
 
-def _fit(values: np.ndarray) -> bool:
-    """Tell whether all values are whole numbers from 0 to 65,535."""
-    return bool(values.min() >= 0 and values.max() <= 65535 and (values == np.rint(values)).all())
+def _spread(values: np.ndarray, between: Ends) -> np.ndarray:
+    finite = np.isfinite(values)
+    if not between.kept:
+        values = np.clip(values, between.low, between.high)
+    if between.whole:
+        return np.where(finite, values, 0)
+    start = min(float(between.low), 0)
+    moved = np.where(finite, values - start, 0)
+    return np.rint(moved * (65535 / (between.high - start or 1)))
 
 
 def highest(value: float, bits: int) -> int:
@@ -104,38 +112,41 @@ def highest(value: float, bits: int) -> int:
     return 2 ** next((fewer for fewer in _BITS if fewer < bits and value < 2**fewer), bits) - 1
 
 
-def turned_over(
-    image: np.ndarray, bits: int, between: tuple[float, float] | None = None, declared: int = 0
-) -> np.ndarray:
-    """Return an image whose zero is white with its zero black.
+def turned_over(image: np.ndarray, bits: int, high: float, declared: int = 0) -> np.ndarray:
+    """Return an image, 1 bit, uint8 or uint16, whose zero is white with its zero black.
 
     White is the highest value that the bits give. Cameras of 8 to 14 bits are stored as 16 or more: white is
     then what the file declares, or the highest value of the fewest of 8, 10, 12, 14 and 16 bits that hold all
-    of the file's samples. Signed numbers and fractions have no such end: the lowest and the highest of the
-    file's samples change places. Outliers (`ends`) do not count and are made the lowest or the highest.
+    samples. Outliers (`ends`) do not count and are made the lowest.
 
     Args:
         image: the samples.
         bits: how many bits of a sample the file says are used.
-        between: the lowest and the highest sample of all images of the file; None if this is the only one.
+        high: the highest sample of all planes of the file's channel; of 16 bits and more.
         declared: the highest value that the file says its samples may have, 0 if it does not. It counts where
-            it is that of a number of bits: some writers put the image's own highest value there.
+            it is that of 16 bits or fewer: some writers put the image's own highest value there.
     """
     if image.dtype == bool:
         return ~image
-    if image.dtype.kind not in "uif":
-        return image
-    low, high = between or ends(image)
-    if image.dtype.kind != "u":
-        exact = image.astype(np.int64 if image.dtype.kind == "i" else np.float64)
-        near = np.where(np.isfinite(exact), np.clip(exact, low, high), exact)
-        return (low + high - near).astype(image.dtype)
     white = 2**bits - 1
     if bits >= 16:
-        sound = declared >= high and declared & (declared + 1) == 0
+        sound = high <= declared <= 65535 and declared & (declared + 1) == 0
         white = declared if sound and declared else highest(high, bits)
-    stored = np.minimum(image, np.array(min(white, high), image.dtype))
-    return np.array(white, image.dtype) - stored
+        image = np.minimum(image, np.array(min(white, high), image.dtype))
+    return np.array(white, image.dtype) - np.minimum(image, np.array(white, image.dtype))
+
+
+def exchanged(image: np.ndarray, between: Ends, stored: np.ndarray) -> np.ndarray:
+    """Return what `whole` made of samples that have no fixed white with the highest and the lowest exchanged.
+
+    Args:
+        image: what `whole` made of them.
+        between: the ends of all planes that are shown between the same ones.
+        stored: the samples; what of them is not finite stays 0.
+    """
+    low, high = whole(np.array([[between.low, between.high]], np.float64), between)[0].astype(np.int64)
+    turned = (low + high - np.clip(image, low, high)).astype(np.uint16)
+    return np.where(np.isfinite(stored), turned, np.uint16(0))
 
 
 def inverted(image: np.ndarray, white: int) -> np.ndarray:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable
 
 import numpy as np
 import tifffile
 from tifffile import PHOTOMETRIC
 
-from neuroseg.readers.images.grey import GreyError, from_inks, from_tint, turned_over
-from neuroseg.readers.images.white import ends_of_file
+from neuroseg.readers.images.ends import Ends, ends_of
+from neuroseg.readers.images.grey import (
+    GreyError,
+    exchanged,
+    from_inks,
+    from_tint,
+    grey,
+    turned_over,
+    whole,
+)
 
 _OWN = {
     **dict.fromkeys((PHOTOMETRIC.MINISWHITE, PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.PALETTE), 1),
@@ -28,15 +36,13 @@ _KEEPING = (1, 5, 8, 32773, 32946, 34925, 50000)
 decoders of JPEG and its kind give red, green and blue."""
 
 
-def as_meant(image: np.ndarray, axes: str, page: tifffile.TiffPage, path: Path, alone: bool) -> np.ndarray:
-    """Return samples with black as zero, and colour as red, green and blue.
+def own_samples(image: np.ndarray, axes: str, page: tifffile.TiffPage) -> np.ndarray:
+    """Return the samples that show each pixel, (height, width) or (height, width, channels), as stored.
 
     Args:
         image: the samples as stored, (height, width), or with channels where `axes` says.
         axes: YX, YXS or SYX.
         page: the page that tells what they mean.
-        path: the file.
-        alone: whether they are the file's only image: images of one file have one white.
 
     Raises:
         GreyError: colour of a kind that is no phase contrast, or extra samples that show something.
@@ -50,18 +56,43 @@ def as_meant(image: np.ndarray, axes: str, page: tifffile.TiffPage, path: Path, 
         )
     if image.ndim == 3 and kind in _OWN:
         image = _without_extra(image, page.extrasamples, _OWN[kind])
+    return image
+
+
+def as_meant(image: np.ndarray, page: tifffile.TiffPage, of_all: Callable[[], Ends] | None) -> np.ndarray:
+    """Return a grey plane of 8 or 16 bit whose zero is black.
+
+    Args:
+        image: the pixels' own samples.
+        page: the page that tells what they mean.
+        of_all: returns the ends of all planes that are shown between the same ones; None for one by itself.
+
+    Raises:
+        GreyError: colour, or samples that are no real numbers.
+    """
+    kind = PHOTOMETRIC(page.photometric)
     bits = page.bitspersample
     bits = bits if isinstance(bits, int) else bits[0]
-    if kind == PHOTOMETRIC.MINISWHITE:
+    stored = image
+    narrow = stored.dtype.kind == "b" or (stored.dtype.kind == "u" and stored.dtype.itemsize <= 2)
+    white_is_zero = kind == PHOTOMETRIC.MINISWHITE
+    between = None
+    if stored.dtype.kind in "iuf" and (not narrow or (white_is_zero and bits >= 16)):
+        between = of_all() if of_all is not None else ends_of(lambda: [stored])
+    if not narrow:
+        image = whole(stored, between)
+    if white_is_zero:
+        if between is not None and not (stored.dtype.kind == "u" and between.whole):
+            return grey(exchanged(image, between, stored))
         declared = int(np.max(page.tags.valueof(281, 0)))
-        return turned_over(image, bits, None if alone or bits < 16 else ends_of_file(path), declared)
+        return grey(turned_over(image, bits, between.high if between else 0, declared))
     if kind == PHOTOMETRIC.SEPARATED and image.ndim == 3 and image.shape[2] == 4:
-        return from_inks(image)
+        return grey(from_inks(image))
     if kind == PHOTOMETRIC.YCBCR and image.ndim == 3 and page.compression in _KEEPING:
-        return from_tint(image, bits, _numbers(page, 529), _numbers(page, 532))
+        return grey(from_tint(image, bits, _numbers(page, 529), _numbers(page, 532)))
     if kind == PHOTOMETRIC.PALETTE and page.colormap is not None:
-        return _from_palette(image, page.colormap)
-    return image
+        return grey(_from_palette(image, page.colormap))
+    return grey(image)
 
 
 def _without_extra(image: np.ndarray, told: tuple[int, ...], own: int) -> np.ndarray:

@@ -11,7 +11,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from neuroseg.errors import DataError
-from neuroseg.readers.images.grey import GreyError, grey, inverted
+from neuroseg.readers.images.grey import GreyError, inverted
 from neuroseg.readers.images.planes import decode
 from neuroseg.readers.images.scale import Scale
 from neuroseg.readers.images.stacks import located, without_white
@@ -107,8 +107,7 @@ def _decode(path: Path) -> tuple[np.ndarray, Scale]:
     if not file.is_file():
         raise ImageError("image_missing", "is not there", path)
     try:
-        image, scale = decode(file, spec, inverted=white is not None)
-        plane = grey(image)
+        plane, scale = decode(file, spec, inverted=white is not None)
         return plane if white is None else inverted(plane, white), scale
     except GreyError as error:
         raise ImageError(error.check, error.reason, path) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from functools import partial
 from pathlib import Path
 
 import imagecodecs
@@ -11,28 +12,30 @@ import tifffile
 from PIL import Image
 
 from neuroseg.readers.images import ome
-from neuroseg.readers.images.grey import GreyError, from_inks
-from neuroseg.readers.images.photometric import as_meant
+from neuroseg.readers.images.channels import channel_ends
+from neuroseg.readers.images.depths import projected
+from neuroseg.readers.images.grey import GreyError, from_inks, grey
+from neuroseg.readers.images.photometric import as_meant, own_samples
 from neuroseg.readers.images.pictures import TIFF, opened
 from neuroseg.readers.images.scale import Scale, tiff_scale
 from neuroseg.readers.images.series import PLANE
-from neuroseg.readers.images.stacks import Choice, Part, Spec, parts, plane
+from neuroseg.readers.images.stacks import Choice, Part, Spec, depths_of, parts
 
 _GRID = 16
 
 
 def decode(path: Path, spec: Spec | None = None, inverted: bool = False) -> tuple[np.ndarray, Scale]:
-    """Return an image's samples as stored, (height, width[, channels]), and what is said of its scale.
+    """Return an image's grey plane, (height, width), uint8 or uint16, and what is said of its scale.
 
     What a file is stands in its first bytes, whatever its ending.
 
     Args:
         path: the file.
         spec: which of a TIFF's images it is; None where the file is one image.
-        inverted: whether the caller will turn the image over, see `stacks.plane`.
+        inverted: whether the caller will turn the image over, see `stacks.depths_of`.
 
     Raises:
-        GreyError: the file holds several images and `spec` is None, or no such image.
+        GreyError: the file holds several images and `spec` is None, or no such image; or no grey plane.
     """
     with path.open("rb") as file:
         head = file.read(26)
@@ -42,7 +45,8 @@ def decode(path: Path, spec: Spec | None = None, inverted: bool = False) -> tupl
         return _read_tiff(path, spec, inverted)
     # Pillow reads 16-bit colour as 8 bit
     deep_png = head[:4] == b"\x89PNG" and head[24:26] in (b"\x10\x02", b"\x10\x04", b"\x10\x06")
-    return (imagecodecs.png_decode(path.read_bytes()) if deep_png else _read_pillow(path)), Scale(None, None)
+    image = imagecodecs.png_decode(path.read_bytes()) if deep_png else _read_pillow(path)
+    return grey(image), Scale(None, None)
 
 
 def _read_pillow(path: Path) -> np.ndarray:
@@ -91,15 +95,18 @@ def _part_of_a_set(file: tifffile.TiffFile, path: Path) -> list[Part]:
 def _read_tiff(path: Path, spec: Spec | None, inverted: bool) -> tuple[np.ndarray, Scale]:
     with tifffile.TiffFile(path) as file:
         _refuse_cut_off(file)
+        scale = tiff_scale(file, path, spec.series if spec else 1)
         if spec is None:
             found = _single(file, path)
             page = found if isinstance(found, tifffile.TiffPage) else found.keyframe
-            image, axes = found.asarray(), found.axes
-        else:
-            image, page, axes = plane(file, path, spec, inverted)
-        return as_meant(image, axes, page, path, spec is None), tiff_scale(
-            file, path, spec.series if spec else 1
+            return as_meant(own_samples(found.asarray(), found.axes, page), page, None), scale
+        depths = depths_of(file, path, spec, inverted)
+        of_all = partial(channel_ends, path, spec.channel - 1, spec.pages or None)
+        greys = (
+            as_meant(own_samples(samples, depths.axes, depths.page), depths.page, of_all)
+            for samples in depths.planes
         )
+        return projected(greys, depths.how), scale
 
 
 def _refuse_cut_off(file: tifffile.TiffFile) -> None:

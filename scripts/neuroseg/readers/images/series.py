@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from itertools import product
 from pathlib import Path
 from typing import NamedTuple
@@ -110,21 +111,39 @@ def inner_axes(series: tifffile.TiffPageSeries) -> str:
     return "".join(axis for axis in series.axes if axis in "YXS")
 
 
-def samples(file: tifffile.TiffFile, series: Series, number: int) -> np.ndarray:
-    """Return the samples of a series' page."""
+def planes(
+    file: tifffile.TiffFile, series: Series, numbers: Sequence[int], broken: bool = False
+) -> Iterator[np.ndarray]:
+    """Yield the samples of a series' pages, one after the other; with `broken`, without those that fail."""
     whole = series.whole
+    stored = None
+    if whole is not None:
+        outer = [at for at, axis in enumerate(whole.axes) if axis not in "YXS"]
+        inner = tuple(size for axis, size in zip(whole.axes, whole.shape, strict=True) if axis in "YXS")
+        paged = outer == list(range(len(outer))) and whole.keyframe.shape == inner
+        if not paged or (len(whole.pages) != len(series.pages) and whole.dataoffset is None):
+            stored = np.moveaxis(whole.asarray(), outer, range(len(outer))).reshape(-1, *inner)
+    for number in numbers:
+        try:
+            plane = _plane(file, whole, number, len(series.pages)) if stored is None else stored[number]
+        except Exception:  # decoders fail on broken bytes in many ways
+            if broken:
+                continue
+            raise
+        yield plane
+
+
+def _plane(
+    file: tifffile.TiffFile, whole: tifffile.TiffPageSeries | None, number: int, count: int
+) -> np.ndarray:
     if whole is None:
         return file.pages[number].asarray()
-    outer = [at for at, axis in enumerate(whole.axes) if axis not in "YXS"]
-    inner = tuple(size for axis, size in zip(whole.axes, whole.shape, strict=True) if axis in "YXS")
-    if outer != list(range(len(outer))) or whole.keyframe.shape != inner:  # its pages are no planes
-        planes = np.moveaxis(whole.asarray(), outer, range(len(outer)))
-        return planes.reshape(-1, *inner)[number]
-    page = whole.pages[number] if len(whole.pages) == len(series.pages) else None
+    page = whole.pages[number] if len(whole.pages) == count else None
     if page is not None:
         return page.asarray()
     if whole.dataoffset is not None:  # ImageJ's large stacks have one page and all samples behind it
+        shape = whole.keyframe.shape
         stored = np.dtype(f"{file.byteorder}{whole.dtype.char}")
-        offset = whole.dataoffset + number * int(np.prod(inner)) * stored.itemsize
-        return np.memmap(file.filehandle.path, stored, "r", offset, inner).astype(whole.dtype)
-    return whole.asarray().reshape(-1, *inner)[number]
+        offset = whole.dataoffset + number * int(np.prod(shape)) * stored.itemsize
+        return np.memmap(file.filehandle.path, stored, "r", offset, shape).astype(whole.dtype)
+    return whole.asarray().reshape(-1, *whole.keyframe.shape)[number]

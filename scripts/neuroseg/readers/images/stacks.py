@@ -8,7 +8,7 @@ Fiji shows. `::inverted` at the end says that black and white are exchanged, `::
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,9 +16,8 @@ import numpy as np
 import tifffile
 
 from neuroseg.errors import DataError
-from neuroseg.readers.images.ends import ends
 from neuroseg.readers.images.grey import GreyError
-from neuroseg.readers.images.series import Series, inner_axes, samples, series_of
+from neuroseg.readers.images.series import Series, inner_axes, planes, series_of
 from neuroseg.readers.plates.presets import PHASE
 
 _MARK = re.compile(
@@ -146,10 +145,24 @@ def parts(file: tifffile.TiffFile, path: Path, choice: Choice) -> list[Part]:
     return found
 
 
-def plane(
-    file: tifffile.TiffFile, path: Path, spec: Spec, inverted: bool = False
-) -> tuple[np.ndarray, tifffile.TiffPage, str]:
-    """Return the samples of one image of a file, a page that tells what they mean, and their axes.
+class Depths(NamedTuple):
+    """The planes of which one image of a file is made.
+
+    Attributes:
+        planes: their samples, read one after the other.
+        page: a page that tells what the samples mean.
+        axes: their axes.
+        how: how they become one plane: `depths.projected`.
+    """
+
+    planes: Iterator[np.ndarray]
+    page: tifffile.TiffPage
+    axes: str
+    how: str
+
+
+def depths_of(file: tifffile.TiffFile, path: Path, spec: Spec, inverted: bool = False) -> Depths:
+    """Return the planes of one image of a file.
 
     Args:
         file: The file, open.
@@ -165,12 +178,14 @@ def plane(
     if series is None or not _fits(series, spec):
         raise GreyError("image_channels", "has changed since it was listed, validate the images again")
     at = {p.depth: number for p, number in series.pages.items() if (p.time + 1, p.channel + 1) == spec[1:3]}
-    depths = [int(spec.depth) - 1] if spec.depth.isdecimal() else sorted(at)
-    planes = [samples(file, series, at[depth]) for depth in depths]
-    page = (series.whole.keyframe if series.whole else file.pages[at[depths[0]]]).aspage()
-    white_is_zero = page.photometric == tifffile.PHOTOMETRIC.MINISWHITE
-    how = "min" if spec.depth == "max" and white_is_zero != inverted else spec.depth
-    return _projected(planes, how), page, inner_axes(series.whole) if series.whole else page.axes
+    numbers = [at[depth] for depth in ([int(spec.depth) - 1] if spec.depth.isdecimal() else sorted(at))]
+    page = (series.whole.keyframe if series.whole else file.pages[numbers[0]]).aspage()
+    return Depths(
+        planes(file, series, numbers),
+        page,
+        inner_axes(series.whole) if series.whole else page.axes,
+        "min" if spec.depth == "max" and inverted else spec.depth,
+    )
 
 
 def _fits(series: Series, spec: Spec) -> bool:
@@ -232,24 +247,3 @@ def _distinct(name: str, number: int, names: Sequence[str]) -> str:
     if not plain:
         return f"s{number}"
     return plain if list(names).count(name) == 1 else f"{plain}_{number}"
-
-
-def _projected(samples: list[np.ndarray], how: str) -> np.ndarray:
-    if len(samples) == 1:
-        return samples[0]
-    if how in ("max", "min"):
-        return (np.maximum if how == "max" else np.minimum).reduce(samples)
-    if how == "mean":
-        mean = np.mean(samples, axis=0, dtype=np.float64)
-        return (
-            mean.astype(samples[0].dtype)
-            if samples[0].dtype.kind == "f"
-            else np.rint(mean).astype(samples[0].dtype)
-        )
-    return max(samples, key=_sharpness)
-
-
-def _sharpness(image: np.ndarray) -> float:
-    """Return how much of a plane's contrast lies between neighbouring pixels, outliers aside."""
-    real = np.clip(image.astype(np.float64), *ends(image))
-    return float(sum((np.diff(real, axis=axis) ** 2).mean() for axis in (0, 1)) / max(real.mean(), 1e-9) ** 2)

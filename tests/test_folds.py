@@ -238,7 +238,16 @@ GROUPED = {
     "fields": (
         ["P1/1", "P1/1", "P2/1", "P2/1"],
         [None] * 4,
-        ["Images without a well are kept together by field or as the dataset file says."],
+        [
+            "Images of one field are in one fold.",
+            "4 of 4 images tell no well, so images of one well may lie in several folds; if they do, say by "
+            "`pattern` in the dataset file where names tell the well.",
+        ],
+    ),
+    "stated groups": (
+        ["day1", "day1", "day2", "day2"],
+        [None] * 4,
+        ["Images without a well are kept together as the dataset file says."],
     ),
     "wells of some": (
         ["P1/A1", "P1/A1", "i00002", "i00003"],
@@ -255,7 +264,8 @@ GROUPED = {
 @pytest.mark.parametrize("name", GROUPED)
 def test_a_sentence_says_by_what_images_are_grouped(name):
     groups, wells, sentences = GROUPED[name]
-    table = images([(group, "cort", 3) for group in groups], plate=["P1", "P1", "P2", "P2"], well=wells)
+    columns = {"plate": ["P1", "P1", "P2", "P2"], "well": wells, "field": ["1"] * 4}
+    table = images([(group, "cort", 3) for group in groups], **columns)
     assert folds.split(table, cells(table), 2, 0).sentences[1:-1] == sentences
 
 

@@ -195,6 +195,7 @@ def _about_groups(images: pd.DataFrame) -> list[str]:
     has_well = images["well"].notna()
     wells = images[has_well].fillna({"plate": ""}).groupby(["plate", "well"])["group"].nunique()
     alone = ~has_well & images["group"].isin(images["image_id"])
+    fields = ~has_well & ~alone & (images["group"] == _field(images))
     sentences = []
     if divided := int((wells > 1).sum()):
         sentences.append(
@@ -203,14 +204,26 @@ def _about_groups(images: pd.DataFrame) -> list[str]:
         )
     elif len(wells):
         sentences.append("Images of one well are in one fold.")
-    if (~has_well & ~alone).any():
-        sentences.append("Images without a well are kept together by field or as the dataset file says.")
-    if alone.any():
+    if fields.any():
+        sentences.append("Images of one field are in one fold.")
+    if (~has_well & ~alone & ~fields).any():
+        sentences.append("Images without a well are kept together as the dataset file says.")
+    if (alone | fields).any():
         sentences.append(
-            f"{alone.sum()} of {len(images)} images tell no well, so images of one well may lie in several "
-            "folds; if they do, say by `pattern` in the dataset file where names tell the well."
+            f"{(alone | fields).sum()} of {len(images)} images tell no well, so images of one well may lie "
+            "in several folds; if they do, say by `pattern` in the dataset file where names tell the well."
         )
     return sentences
+
+
+def _field(images: pd.DataFrame) -> list[str | None]:
+    """Return what each image's group is called where plate and field make it, None where no field is known."""
+    known = images[["plate", "field"]].notna()
+    plates = np.where(known["plate"], images["plate"].astype(str) + "/", "")
+    return [
+        f"{plate}{field}" if there else None
+        for plate, field, there in zip(plates, images["field"], known["field"], strict=True)
+    ]
 
 
 def _about(summary: pd.DataFrame) -> list[str]:

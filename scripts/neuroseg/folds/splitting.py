@@ -217,7 +217,7 @@ def _about_groups(images: pd.DataFrame) -> list[str]:
 
 
 def _field(images: pd.DataFrame) -> list[str | None]:
-    """Return what each image's group is called where plate and field make it, None where no field is known."""
+    """Return what an image's group is called where plate and field make it, None without a field."""
     known = images[["plate", "field"]].notna()
     plates = np.where(known["plate"], images["plate"].astype(str) + "/", "")
     return [

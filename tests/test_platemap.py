@@ -1,6 +1,7 @@
 """Plate maps and wells: every form people and Excel write, joined to images however a well is written."""
 
 import re
+from unicodedata import normalize
 
 import numpy as np
 import pytest
@@ -437,6 +438,14 @@ BROKEN = {
     "heads alone": ("well,treatment\n", "no plate map; it needs"),
     "twice": ("well,treatment\nA1,drug\nA01,drug\n", "map.csv:3: the well A1 occurs twice"),
     "twice on a plate": ("plate,well,treatment\nP,A1,drug\nP,a1,none\n", "map.csv:3: the well A1 of plate P"),
+    "twice on a plate of two spellings": (
+        "plate,well,treatment\nP1,A1,a\np1,A1,b\n",
+        "map.csv:3: the well A1 of plate p1 occurs twice",
+    ),
+    "half a control in two spellings": (
+        "well,treatment,control\nA1,DMSO,yes\nA2,dmso,\n",
+        "'DMSO' is the control in some wells",
+    ),
     "half a control": ("well,treatment,control\nA1,a,yes\nA2,a,\n", "'a' is the control in some wells"),
     "an open quote": (
         'well,treatment\nA1,a\nA2,"b\nA3,c\n',
@@ -510,6 +519,53 @@ def test_the_only_plate_of_a_map_is_that_of_images_that_tell_none(tmp_path):
     pattern = r"VID\d+_(?P<well>[A-P]\d+)_"
     source = folder(tmp_path, ["A1"], "plate,well,treatment\nmine,A1,drug\n", pattern=pattern)
     assert source.images["treatment"].tolist() == ["drug"]
+
+
+STORED = ("NFC", "NFD")
+
+
+@pytest.mark.parametrize("named", STORED)
+@pytest.mark.parametrize("listed", STORED)
+@pytest.mark.parametrize("case", [str, str.upper, str.lower])
+@pytest.mark.parametrize("ending", ["csv", "xlsx"])
+def test_names_join_however_their_letters_are_stored_and_typed(tmp_path, named, listed, case, ending):
+    for well in ("a1", "Größe"):
+        tifffile.imwrite(
+            tmp_path / f"{normalize(named, f'Zählung é_{well}_1')}.tif", np.ones((6, 10), np.uint8)
+        )
+    rows = [["plate", "well", "treatment"], [" Zählung  é", "A1", "Öl"], ["Zählung é", "Größe", "Wasser"]]
+    rows[1:] = [[normalize(listed, case(cell)) for cell in row] for row in rows[1:]]
+    excel(tmp_path / "map.xlsx", Map=rows)
+    (tmp_path / "map.csv").write_text("\n".join(map(",".join, rows)), encoding="utf-8")
+    pattern = normalize(listed, r"(?P<plate>Zählung \w)_(?P<well>\w+)_")
+    keys = {"pattern": pattern, "control": normalize(named, "öl"), "plate_map": f"map.{ending}"}
+    content = {"format": "folder", "root": str(tmp_path), **keys}
+    (tmp_path / "dataset.yaml").write_text(yaml.safe_dump(content))
+    source = readers.read(readers.read_dataset(tmp_path / "dataset.yaml"))
+    columns = ["plate", "well", "treatment", "control"]
+    assert sorted(source.images[columns].values.tolist()) == [
+        ["Zählung é", "A1", case("Öl"), True],
+        ["Zählung é", "Größe", case("Wasser"), False],
+    ]
+    assert source.notes.empty
+
+
+def test_treatments_that_differ_in_case_alone_are_one_and_this_is_said(tmp_path):
+    text = "well,treatment,control\nA1,DMSO,yes\nA2,dmso,yes\nA3,BDNF,\n"
+    source = folder(tmp_path, ["A1", "A2", "A3"], text)
+    assert source.images["treatment"].tolist() == ["DMSO", "DMSO", "BDNF"]
+    assert source.images["control"].tolist() == [True, True, False]
+    (note,) = source.notes.itertuples()
+    assert (note.check, note.where) == ("passed_over", "map.csv")
+    assert "differ in case or blanks alone are one (dmso is DMSO)" in note.message
+
+
+def test_treatments_that_names_of_images_spell_in_two_ways_are_one(tmp_path):
+    pattern = r"VID\d+_(?P<well>A\d)-(?P<treatment>\w+?)_"
+    text = "well,treatment\nA1,\nA2,\nA3,Bdnf\n"
+    source = folder(tmp_path, ["A1-bdnf", "A2-dmso", "A3-x", "A4-DMSO"], f"{text}A4,\n", pattern=pattern)
+    assert source.images["treatment"].tolist() == ["Bdnf", "dmso", "Bdnf", "dmso"]
+    assert "(bdnf is Bdnf, DMSO is dmso)" in source.notes["message"].item()
 
 
 def test_the_dataset_files_control_stands_before_the_plate_maps(tmp_path):

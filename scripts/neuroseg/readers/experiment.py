@@ -12,7 +12,8 @@ from neuroseg.readers.dataset import FIELDS, Dataset
 from neuroseg.readers.places import other_channels, same_places
 from neuroseg.readers.plates.amounts import tidy_dose
 from neuroseg.readers.plates.groups import group_of
-from neuroseg.readers.plates.platemap import PlateMap, read_plate_map
+from neuroseg.readers.plates.names import Spelling, composed, same
+from neuroseg.readers.plates.platemap import Finder, PlateMap, read_plate_map
 from neuroseg.readers.plates.presets import PRESETS, nearly, preset_of
 from neuroseg.readers.plates.times import date, frame_time, hours, unlikely
 from neuroseg.readers.plates.wells import well_name
@@ -30,7 +31,9 @@ def describe(
     A reader's own value stands before the pattern's. An image whose texts do not match, or match without
     every field of a stated group, has its sample as group; what makes one by default, `group_of` says. What a
     name tells of a file of several time points is the first one's time: each has that and its hours since the
-    first, and none where the file tells none.
+    first, and none where the file tells none. Names that `same` finds to be one are one: plates and wells of
+    images are those of the plate map, and a treatment is spelled as where it occurs first, in the plate map
+    before the images' names.
 
     Args:
         images: raw image rows.
@@ -48,15 +51,20 @@ def describe(
         DataError: pattern or plate map fit fewer than half of the images and no policy says that they may;
             the control is no treatment.
     """
+    texts = [[composed(text) for text in said] for said in texts]
     preset = preset_of(texts)
     pattern = _pattern(preset, dataset)
     wells = read_plate_map(dataset.root / dataset.plate_map) if dataset.plate_map else None
     rows, notes = [], []
+    find = wells.finder() if wells else None
+    spelling = Spelling(filter(None, wells.treatments.values()) if wells else ())
     counts = frames or [1] * len(images)
     for at, (row, said, count) in enumerate(zip(images.to_dict("records"), texts, counts, strict=True)):
         fields, faults = _fields(row, said, pattern, count)
-        if wells is not None:
-            faults += _treat(fields, wells, dataset)
+        if wells and find:
+            faults += _treat(fields, wells, find, dataset)
+        if fields["treatment"] is not None:
+            fields["treatment"] = spelling.of(str(fields["treatment"]))
         fields["group"] = group_of(fields, dataset.group, pattern.groupindex if pattern else ())
         rows.append(fields)
         notes += [Note(check, at, -1, row["where"], message) for check, message in faults]
@@ -67,8 +75,9 @@ def describe(
     told = {at: str(row["told"]) for at, row in enumerate(rows) if row["told"] is not None}
     for words in unlikely(list(told.values()), preset):
         notes.append(Note("clock_time", -1, -1, images["where"].iloc[min(told)], words))
-    if wells is not None:
-        notes += [Note("passed_over", -1, -1, str(dataset.plate_map), words) for words in wells.passed]
+    origin = dataset.plate_map or "names of images"
+    said_of_wells = [*(wells.passed if wells else ()), *spelling.told()]
+    notes += [Note("passed_over", -1, -1, origin, words) for words in said_of_wells]
     channels = other_channels(rows, images["where"], dataset)
     notes += [*channels, *same_places(rows, images["where"], {note.image for note in channels}, dataset)]
     filled = pd.DataFrame(rows, index=images.index, columns=[*FIELDS, "dose_unit", "group"], dtype=object)
@@ -82,7 +91,7 @@ def describe(
 def _pattern(preset: str | None, dataset: Dataset) -> re.Pattern | None:
     """Return the dataset file's pattern or that of the preset that fits all names, if it may be taken."""
     if dataset.pattern:
-        return re.compile(dataset.pattern)
+        return re.compile(composed(dataset.pattern))
     found = preset if dataset.by_preset else None
     needed = {*(dataset.group or ()), *(["well"] if dataset.plate_map else [])} - {"sample"}
     unknown = sorted(needed - set(re.compile(PRESETS[found]).groupindex if found else ()))
@@ -115,7 +124,8 @@ def _fields(
     """Return one image's fields, null where nothing tells, and what was wrong with them."""
     match = next(filter(None, map(pattern.match, texts)), None) if pattern else None
     said = {name: value for name, value in (match.groupdict() if match else {}).items() if value}
-    fields = {name: row.get(name) if row.get(name) is not None else said.get(name) for name in FIELDS}
+    own = {name: composed(value) if isinstance(value, str) else value for name, value in row.items()}
+    fields = {name: own[name] if own.get(name) is not None else said.get(name) for name in FIELDS}
     faults = (
         []
         if match or not pattern
@@ -145,15 +155,15 @@ def _fields(
     return fields, faults
 
 
-def _treat(fields: dict[str, object], wells: PlateMap, dataset: Dataset) -> list[tuple[str, str]]:
+def _treat(
+    fields: dict[str, object], wells: PlateMap, find: Finder, dataset: Dataset
+) -> list[tuple[str, str]]:
     """Give an image its well's treatment and dose; return the fault where the plate map does not name it."""
     plate, well = fields["plate"], fields["well"]
     if well is None:
         return []
-    key = (plate, well) if (plate, well) in wells.treatments else (None, well)
-    if plate is None and key not in wells.treatments and len(wells.plates) == 1:
-        key = (next(iter(wells.plates)), well)
-    if key not in wells.treatments:
+    key = find(None if plate is None else str(plate), str(well))
+    if key is None:
         place = " of ".join(str(part) for part in (well, plate) if part)
         return [("plate_map", f"well {place} is not in {dataset.plate_map}")]
     fields["treatment"] = wells.treatments[key] or fields["treatment"]
@@ -200,11 +210,13 @@ def _some(keys: Iterable[tuple[str | None, str]]) -> str:
 
 def _controls(treatments: pd.Series, wells: PlateMap | None, dataset: Dataset) -> frozenset[str]:
     """Return the treatments that the dataset file or, where it is silent, the plate map calls the control."""
-    unknown = sorted(set(dataset.control) - set(treatments.dropna()))
+    known = {same(name): name for name in treatments.dropna()}
+    unknown = sorted(name for name in dataset.control if same(name) not in known)
     if unknown:
         there = ", ".join(sorted(set(treatments.dropna()))) or "none is known"
         raise DataError(
             f"{dataset.root}: control: no image has the treatment '{unknown[0]}' (there: {there}); "
             "correct the dataset file."
         )
-    return frozenset(dataset.control) or (wells.controls if wells else frozenset())
+    named = dataset.control or (wells.controls if wells else ())
+    return frozenset(known[same(name)] for name in named if same(name) in known)

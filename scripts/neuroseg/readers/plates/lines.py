@@ -10,6 +10,7 @@ from io import BytesIO
 from pathlib import Path
 
 from neuroseg.errors import DataError
+from neuroseg.readers.plates.names import composed
 
 _NUMBER_FORM = re.compile(
     r"(?:\[[^\]<>=]*\])*-?(?:General|[#0?][#0?.,]*?)(?P<thousands>,*)(?:E[+-]0+)?"
@@ -148,7 +149,7 @@ def _sheets(path: Path, is_head: Callable[[list[str]], bool]) -> list[tuple[str,
             for (where, row), aside, keep in zip(lines, comment, kept, strict=True)
             if keep
         ]
-        sheets.append((sheet.title, said))
+        sheets.append((_said(sheet.title), said))
     return sheets
 
 
@@ -175,4 +176,4 @@ def _said(value: object) -> str:
         return ""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    return " ".join(str(value).split())
+    return composed(" ".join(str(value).split()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,12 +12,19 @@ from neuroseg.readers.plates.amounts import tidy_dose
 from neuroseg.readers.plates.doubts import doubts, mixed
 from neuroseg.readers.plates.forms import KNOWN, Row, listed, plate_form
 from neuroseg.readers.plates.lines import Line, lines_of
+from neuroseg.readers.plates.names import Spelling, same
 
 _YES, _NO = {"yes", "y", "true", "1", "x", "control"}, {"", "no", "n", "false", "0", "-"}
 _FORMS = (
     "columns well, treatment and, if there are several plates, plate; "
     "or rows A to H under the columns 1 to 12"
 )
+
+
+Well = tuple[str | None, str]
+"""A well by the names of its plate, None where none is known, and its own."""
+
+Finder = Callable[[str | None, str], Well | None]
 
 
 class PlateMap(NamedTuple):
@@ -30,18 +38,31 @@ class PlateMap(NamedTuple):
             wells that have a dose.
         sheets: of an Excel file, the sheets that were read; none for a CSV file.
         passed: what of the file is not used, or not as it stands, a sentence without its stop for each.
+
+    Plates, wells and treatments are spelled as in the file, accented letters as one sign.
     """
 
-    treatments: dict[tuple[str | None, str], str | None]
+    treatments: dict[Well, str | None]
     controls: frozenset[str]
-    doses: dict[tuple[str | None, str], tuple[str, str | None]]
+    doses: dict[Well, tuple[str, str | None]]
     sheets: tuple[str, ...] = ()
     passed: tuple[str, ...] = ()
 
-    @property
-    def plates(self) -> frozenset[str]:
-        """The plates that it names."""
-        return frozenset(plate for plate, _ in self.treatments if plate)
+    def finder(self) -> Finder:
+        """Return what finds an image's well in the map: its (plate, well) there, None where there is none.
+
+        A well of which the map names no plate is that of every plate; where the map names one plate alone,
+        images that tell none are of it.
+        """
+        places = {_place(plate, well): (plate, well) for plate, well in self.treatments}
+        plates = {plate for plate, _ in places if plate}
+        only = next(iter(plates)) if len(plates) == 1 else None
+
+        def find(plate: str | None, well: str) -> Well | None:
+            tried = (None, only) if plate is None else (same(plate), None)
+            return next((places[name, same(well)] for name in tried if (name, same(well)) in places), None)
+
+        return find
 
 
 def read_plate_map(path: Path) -> PlateMap:
@@ -93,22 +114,29 @@ def _unlike(sheets: list[tuple[str, list[Line]]]) -> str:
     return f"{lacks}; its heads are {shown}{', ...' * (len(first) > 8)}, and those known are {KNOWN}"
 
 
+def _place(plate: str | None, well: str) -> Well:
+    return plate and same(plate), same(well)
+
+
 def _checked(rows: list[Row], path: Path) -> PlateMap:
-    treatments: dict[tuple[str | None, str], str | None] = {}
+    treatments: dict[Well, str | None] = {}
+    there: set[Well] = set()
     marked: dict[str, set[bool]] = {}
+    spelling = Spelling()
     for row in rows:
-        key = row.plate, row.well
-        if key in treatments:
+        if _place(row.plate, row.well) in there:
             place = f"the well {row.well}" + (f" of plate {row.plate}" if row.plate else "")
             raise DataError(
-                f"{path}:{row.where}: {place} occurs twice; keep one row (A1 and A01 are one well)."
+                f"{path}:{row.where}: {place} occurs twice; keep one row (A1 and A01 are one well, P1 and p1 "
+                "one plate)."
             )
-        treatments[key] = row.treatment or None
+        there.add(_place(row.plate, row.well))
+        treatments[row.plate, row.well] = row.treatment or None
         word = row.control.casefold()
         if word not in _YES | _NO:
             raise DataError(f"{path}:{row.where}: control is '{row.control}'; write yes, or leave it empty.")
         if row.treatment:
-            marked.setdefault(row.treatment, set()).add(word in _YES)
+            marked.setdefault(spelling.of(row.treatment), set()).add(word in _YES)
     for name, words in marked.items():
         if len(words) > 1:
             raise DataError(

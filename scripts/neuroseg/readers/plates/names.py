@@ -1,0 +1,44 @@
+"""Names of plates, wells and treatments: which of them are one, however they are stored and typed."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable
+
+
+def composed(text: str) -> str:
+    """Return a text with each letter as one sign: macOS keeps ä in names of files as an a and two dots."""
+    return unicodedata.normalize("NFC", text)
+
+
+def same(text: str) -> str:
+    """Return what names are compared by: equal for names that differ in case or blanks alone."""
+    return composed(" ".join(composed(text).casefold().split()))
+
+
+class Spelling:
+    """One spelling for all names that are one: that of the first which was met."""
+
+    def __init__(self, names: Iterable[str] = ()) -> None:
+        self._first: dict[str, str] = {}
+        self._others: dict[str, str] = {}
+        for name in names:
+            self.of(name)
+
+    def of(self, name: str) -> str:
+        """Return how a name is spelled."""
+        name = composed(name)
+        first = self._first.setdefault(same(name), name)
+        if name != first:
+            self._others[name] = first
+        return first
+
+    def told(self) -> list[str]:
+        """Return a sentence on the names that were met in several spellings, none if there are none."""
+        pairs = [f"{name} is {first}" for name, first in self._others.items()]
+        shown = ", ".join(pairs[:3]) + (", ..." if len(pairs) > 3 else "")
+        words = (
+            f"treatments that differ in case or blanks alone are one ({shown}); "
+            "rename those that are not the same"
+        )
+        return [words] if pairs else []

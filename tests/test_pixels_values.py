@@ -4,6 +4,7 @@ import os
 
 import imagecodecs
 import numpy as np
+import pandas as pd
 import pytest
 import tifffile
 from hypothesis import given
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import EpsImagePlugin, Image
 
 from neuroseg import readers
-from neuroseg.readers.images.ends import ends_of
+from neuroseg.readers.images.common_ends import ends_of
 from neuroseg.readers.images.grey import exchanged, from_inks, from_tint, whole
 from neuroseg.readers.truth import labels
 
@@ -82,7 +83,7 @@ def test_the_white_that_a_file_declares_counts_where_it_is_a_cameras(tmp_path, d
     ("values", "expected"),
     [
         (np.array([[0.25, 0.5, 1.0]], np.float32), [65535, 49151, 16384]),
-        (np.array([[np.nan, 0.5, 1.0]], np.float64), [0, 65535, 32768]),
+        (np.array([[np.nan, 0.5, 1.0]], np.float64), [32768, 65535, 32768]),
         (np.array([[-32768, 0, 32767]], np.int16), [65535, 32767, 0]),
     ],
     ids=["share", "not finite", "signed"],
@@ -114,7 +115,7 @@ def test_whole_numbers_keep_their_value_in_whatever_type(tmp_path, kind):
         (np.array([[-1.0, 0.0, 1.0]], np.float64), [0, 32768, 65535]),
         (np.array([[-100, 0, 100]], np.int16), [0, 32768, 65535]),
         (np.array([[0, 65536, 131072]], np.uint32), [0, 32768, 65535]),
-        (np.array([[np.nan, 0.5, np.inf]], np.float32), [0, 65535, 0]),
+        (np.array([[np.nan, 0.5, np.inf]], np.float32), [65535] * 3),
         (np.array([[-3.5, np.nan, -3.5]], np.float32), [0, 0, 0]),
         (np.array([[True, False]]), [255, 0]),
     ],
@@ -159,8 +160,7 @@ def test_a_few_hot_or_dead_pixels_leave_all_others_as_they_were(tmp_path, photom
     assert (found[others] == expected[others]).all()
     for where, outlier in zip(at, outliers, strict=True):
         bright = (outlier > 0) == (photometric == "minisblack")
-        end = expected.max() if bright else expected.min()
-        assert found.flat[where] == (end if np.isfinite(outlier) else 0)
+        assert found.flat[where] == (expected.max() if bright and np.isfinite(outlier) else expected.min())
 
 
 def test_hot_pixels_of_one_image_do_not_move_the_white_of_the_others(tmp_path):
@@ -200,7 +200,7 @@ def test_images_without_outliers_are_spread_between_their_very_ends(
     assert (whole(values) == spread(values)).all()
     ends = ends_of(lambda: [values])
     expected = values.astype(np.float64).min() + values.astype(np.float64).max() - values
-    assert (abs(exchanged(whole(values), ends, values) - spread(expected).astype(int)) <= 1).all()
+    assert (abs(exchanged(whole(values), ends) - spread(expected).astype(int)) <= 1).all()
 
 
 @pytest.mark.parametrize(
@@ -214,6 +214,84 @@ def test_images_without_outliers_are_spread_between_their_very_ends(
 )
 def test_what_is_no_outlier_counts(values):
     assert (whole(values) == spread(values)).all()
+
+
+@pytest.mark.parametrize("photometric", ["minisblack", "miniswhite"])
+@pytest.mark.parametrize("corner", [False, True])
+@pytest.mark.parametrize(
+    ("plane", "surround"),
+    [
+        *(
+            (BROAD, [value])
+            for value in (-9999, -3.4028235e38, 3.4e38, np.nan, np.inf, -np.inf, -32768, 65535)
+        ),
+        (BROAD, [-9999, 9999]),
+        (BROAD, [-3.4e38, 3.4e38]),
+        (BROAD, [-9999, np.nan]),
+        (BROAD, [-1e30, -9999]),
+        (BROAD.astype(np.float64), [-1.7976931348623157e308]),
+        (BROAD * 100 + 1000, [0]),
+        (DEEP.astype(np.float32) + 0.5, [-9999]),
+        (DEEP.astype(np.float32), [-9999]),
+        (DEEP.astype(np.float32), [np.nan]),
+        (DEEP.astype(np.int16), [-32768]),
+        (DEEP.astype(np.int16), [-1]),
+        (DEEP.astype(np.int32), [-(2**31)]),
+        (DEEP.astype(np.uint32), [2**32 - 1]),
+        (DEEP.astype(np.int64) - 3000, [2**62]),
+    ],
+    ids=lambda case: str(case.dtype) if isinstance(case, np.ndarray) else str(case),
+)
+def test_no_data_around_a_mosaic_leaves_the_others_as_they_were(
+    tmp_path, plane, surround, corner, photometric
+):
+    tifffile.imwrite(tmp_path / "plain.tif", plane, photometric=photometric)
+    framed = np.pad(plane, [(0, 3), (0, 0)] if corner else 30, mode="edge")
+    inside = np.zeros(framed.shape, bool)
+    inside[(slice(0, -3), slice(None)) if corner else (slice(30, -30), slice(30, -30))] = True
+    outside = np.flatnonzero(~inside)
+    for at, value in enumerate(surround):
+        framed.flat[outside[at * len(outside) // len(surround) :]] = value
+    tifffile.imwrite(tmp_path / "a.tif", framed, photometric=photometric)
+    expected, found = read(tmp_path / "plain.tif"), read(tmp_path / "a.tif")
+    assert len(np.unique(expected)) > 75
+    assert (found[inside] == expected.ravel()).all()
+    assert (found[~inside] == expected.min()).all()
+    (words,) = readers.survey([str(tmp_path / "a.tif")])["no_data"]
+    assert f"has no data in {100 * (~inside).mean():.0f} % of its pixels" in words
+    assert all(f"{value:.6g}" in words for value in surround if np.isfinite(value))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pytest.param(np.clip(BROAD - 0.5, 0, None), id="a ground that was taken off"),
+        pytest.param(np.clip(BROAD, None, 0.6), id="a camera that was full"),
+        pytest.param(np.where(BROAD > 0.5, 1.0, 0.5), id="two values"),
+        pytest.param(np.where(np.arange(BROAD.size).reshape(BROAD.shape) < 15, -99, BROAD), id="few pixels"),
+        pytest.param(np.where(BROAD > 0.8, -0.1, BROAD), id="near"),
+    ],
+)
+def test_values_that_many_pixels_share_are_data_where_they_are_not_far_off(tmp_path, values):
+    assert (whole(values) == spread(values)).all()
+    tifffile.imwrite(tmp_path / "a.tif", values, photometric="minisblack")
+    assert readers.survey([str(tmp_path / "a.tif")])["no_data"].tolist() == [None]
+
+
+def test_no_data_is_a_row_of_the_problems(tmp_path, step):
+    tifffile.imwrite(tmp_path / "a.tif", np.pad(BROAD, 30, constant_values=-9999), photometric="minisblack")
+    (tmp_path / "d.yaml").write_text(f"format: folder\nroot: '{tmp_path}'\n")
+    out = {name: tmp_path / f"{name}.parquet" for name in ("images", "instances")}
+    step("validate").main(dataset=tmp_path / "d.yaml", problems=tmp_path / "p.csv", **out)
+    found = pd.read_csv(tmp_path / "p.csv").set_index("check")["message"]
+    assert "-9999): they are shown as the lowest of the others" in found["no_data"]
+
+
+def test_files_of_one_scene_at_another_brightness_are_not_the_same(tmp_path):
+    for name, factor in (("a", 1), ("b", 2), ("c", 2)):
+        tifffile.imwrite(tmp_path / f"{name}.tif", BROAD * factor, photometric="minisblack")
+    a, b, c = readers.survey([str(tmp_path / f"{name}.tif") for name in "abc"])["digest"]
+    assert a != b == c
 
 
 def test_a_1_bit_png_is_black_and_white(tmp_path):

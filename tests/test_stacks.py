@@ -286,6 +286,19 @@ def test_channels_are_spread_each_between_its_own_ends(tmp_path):
     assert abs(pixels(listed(tmp_path, channel="1"), "a") - SCENE / SCENE.max() * 65535).max() <= 1
 
 
+def test_no_data_of_one_plane_is_none_in_all(tmp_path):
+    frames = np.stack([SCENE, SCENE * 2, SCENE * 0 - 9999, SCENE * 4]).astype(np.float32)
+    frames[0, :5] = frames[1, 0, 0] = -9999
+    write(tmp_path / "a.tif", frames, "TYX")
+    images = listed(tmp_path)
+    there = np.where(frames == -9999, SCENE.min(), frames)
+    there[there == SCENE.min()] = (low := frames[frames != -9999].min())
+    for at in range(4):
+        assert (
+            abs(pixels(images, f"a__t{at + 1}") - np.maximum(there[at], low) / there.max() * 65535).max() <= 1
+        )
+
+
 def test_a_broken_time_point_does_not_take_the_others_along(tmp_path):
     frames = np.stack([SCENE, SCENE * 2, SCENE * 4]).astype(np.float32)
     tifffile.imwrite(tmp_path / "a.tif", frames, photometric="minisblack", compression="zlib", metadata=None)

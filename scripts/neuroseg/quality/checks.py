@@ -46,6 +46,9 @@ CHECKS: dict[str, Check] = {
         "keep", "error drop", "an image pixel-identical to another (keep: both in one group)"
     ),
     "mixed_bit_depth": Check("keep", "error drop", "an image of another depth than most"),
+    "no_data": Check(
+        "keep", "error drop", "an image of which pixels are no data, such as -9999 around a mosaic's tiles"
+    ),
     "image_look": Check(
         "keep",
         "error drop",

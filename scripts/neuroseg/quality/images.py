@@ -108,6 +108,8 @@ def _image_faults(row: dict, file: dict, usual: str | None) -> Iterator[tuple[st
             yield "image_constant", f"{row['path']} has the same grey value everywhere"
         if file["depth"] != usual:
             yield "mixed_bit_depth", f"{row['path']} holds {file['depth']} samples, most images {usual}"
+        if file["no_data"] is not None:
+            yield "no_data", f"{row['path']} {file['no_data']}"
         if file["unlike"] is not None and not file["constant"] and not row["annotated"]:
             yield "image_look", f"{row['path']} looks unlike ordinary phase contrast: {file['unlike']}"
         if file["pixel_note"] is not None and pd.isna(row["pixel_size_um"]):

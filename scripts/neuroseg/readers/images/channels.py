@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import tifffile
 
-from neuroseg.readers.images.ends import Ends, ends_of
+from neuroseg.readers.images.common_ends import Ends, ends_of
 from neuroseg.readers.images.photometric import own_samples
 from neuroseg.readers.images.series import inner_axes, planes, series_of
 

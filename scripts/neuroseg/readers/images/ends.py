@@ -1,13 +1,10 @@
-"""The lowest and the highest sample of images, without a camera's few hot or dead pixels."""
+"""The lowest and the highest sample of an image, without a camera's few hot or dead pixels."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import NamedTuple
-
 import numpy as np
 
-_MOST = 65535
+MOST = 65535
 """The highest value of 16 bit. Whole numbers from 0 to here keep their value."""
 
 _AT_ONCE = 2**22
@@ -51,60 +48,18 @@ def ends(image: np.ndarray) -> tuple[float, float]:
     return lows[near[0]].min().item(), highs[near[1]].max().item()
 
 
-class Ends(NamedTuple):
-    """Between which values planes are shown that belong together.
-
-    Attributes:
-        low: the lowest finite sample of all, outliers aside.
-        high: the highest.
-        whole: whether all finite samples, outliers aside, are whole numbers from 0 to 65,535.
-        kept: whether the outliers are so too: nothing is changed then.
-    """
-
-    low: float
-    high: float
-    whole: bool
-    kept: bool
-
-
-def ends_of(planes: Callable[[], Iterable[np.ndarray]]) -> Ends:
-    """Return the ends of planes that belong together; only one of them is in memory at a time.
+def whole_numbers(real: np.ndarray, low: float, high: float) -> bool:
+    """Tell whether all samples between two values are whole numbers from 0 to 65,535.
 
     Args:
-        planes: yields the planes, real samples of any shape.
+        real: finite samples, of any shape.
+        low: the lowest value that counts.
+        high: the highest.
     """
-    found = [each for each in map(_ends_of, planes()) if each is not None]
-    if not found:
-        return Ends(0, 0, True, True)
-    return Ends(
-        min(each.low for each in found),
-        max(each.high for each in found),
-        all(each.whole for each in found),
-        all(each.kept for each in found),
-    )
-
-
-def _ends_of(plane: np.ndarray) -> Ends | None:
-    """Return the ends of one plane, None where no sample is finite."""
-    if plane.dtype.kind == "f":
-        real = plane[np.isfinite(plane)]
-        if not real.size:
-            return None
-    else:
-        real = plane
-    low, high = ends(real)
-    kept = _whole(real, 0, _MOST)
-    return Ends(low, high, kept or (low >= 0 and high <= _MOST and _whole(real, low, high, True)), kept)
-
-
-def _whole(real: np.ndarray, low: float, high: float, beyond: bool = False) -> bool:
-    """Tell whether all samples are whole numbers from low to high; with `beyond`, only those within count."""
+    if low < 0 or high > MOST:
+        return False
+    if real.dtype.kind != "f":
+        return True
     flat = real.reshape(-1)
-    for start in range(0, flat.size, _AT_ONCE):
-        some = flat[start : start + _AT_ONCE]
-        within = (some >= low) & (some <= high)
-        if not (beyond or within.all()):
-            return False
-        if some.dtype.kind == "f" and (some != np.rint(some))[within].any():
-            return False
-    return True
+    parts = (flat[start : start + _AT_ONCE] for start in range(0, flat.size, _AT_ONCE))
+    return not any(((some != np.rint(some)) & (some >= low) & (some <= high)).any() for some in parts)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from neuroseg.readers.images.ends import Ends, ends_of
+from neuroseg.readers.images.common_ends import Ends, ends_of
+from neuroseg.readers.images.nodata import lost
 
 _NEARLY = 12 / 255
 """Channels that differ by at most this share of the range in use differ by a JPEG's noise, not by colour."""
@@ -72,7 +73,7 @@ def whole(image: np.ndarray, between: Ends | None = None) -> np.ndarray:
     1 bit becomes 0 and 255. Whole numbers from 0 to 65,535 keep their value, whatever type holds them. Of all
     others outliers are made the lowest or highest of the rest (`ends`). If these are no such whole numbers
     either, the lowest is moved up to 0 where it is negative, and the highest is made 65,535. What is not
-    finite becomes 0.
+    finite, or no data (`nodata`), becomes the lowest of the rest.
 
     Args:
         image: the samples.
@@ -97,14 +98,13 @@ def whole(image: np.ndarray, between: Ends | None = None) -> np.ndarray:
 
 
 def _spread(values: np.ndarray, between: Ends) -> np.ndarray:
-    finite = np.isfinite(values)
+    values = np.where(lost(values, between.no_data), between.low, values)
     if not between.kept:
         values = np.clip(values, between.low, between.high)
     if between.whole:
-        return np.where(finite, values, 0)
+        return values
     start = min(float(between.low), 0)
-    moved = np.where(finite, values - start, 0)
-    return np.rint(moved * (65535 / (between.high - start or 1)))
+    return np.rint((values - start) * (65535 / (between.high - start or 1)))
 
 
 def highest(value: float, bits: int) -> int:
@@ -136,17 +136,15 @@ def turned_over(image: np.ndarray, bits: int, high: float, declared: int = 0) ->
     return np.array(white, image.dtype) - np.minimum(image, np.array(white, image.dtype))
 
 
-def exchanged(image: np.ndarray, between: Ends, stored: np.ndarray) -> np.ndarray:
+def exchanged(image: np.ndarray, between: Ends) -> np.ndarray:
     """Return what `whole` made of samples that have no fixed white with the highest and the lowest exchanged.
 
     Args:
         image: what `whole` made of them.
         between: the ends of all planes that are shown between the same ones.
-        stored: the samples; what of them is not finite stays 0.
     """
     low, high = whole(np.array([[between.low, between.high]], np.float64), between)[0].astype(np.int64)
-    turned = (low + high - np.clip(image, low, high)).astype(np.uint16)
-    return np.where(np.isfinite(stored), turned, np.uint16(0))
+    return (low + high - np.clip(image, low, high)).astype(np.uint16)
 
 
 def inverted(image: np.ndarray, white: int) -> np.ndarray:

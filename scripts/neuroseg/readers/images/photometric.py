@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import tifffile
 from tifffile import PHOTOMETRIC
 
-from neuroseg.readers.images.ends import Ends, ends_of
+from neuroseg.readers.images.common_ends import Ends, ends_of
 from neuroseg.readers.images.grey import (
     GreyError,
     exchanged,
@@ -18,6 +19,7 @@ from neuroseg.readers.images.grey import (
     turned_over,
     whole,
 )
+from neuroseg.readers.images.nodata import lost
 
 _OWN = {
     **dict.fromkeys((PHOTOMETRIC.MINISWHITE, PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.PALETTE), 1),
@@ -59,8 +61,22 @@ def own_samples(image: np.ndarray, axes: str, page: tifffile.TiffPage) -> np.nda
     return image
 
 
-def as_meant(image: np.ndarray, page: tifffile.TiffPage, of_all: Callable[[], Ends] | None) -> np.ndarray:
-    """Return a grey plane of 8 or 16 bit whose zero is black.
+class Meant(NamedTuple):
+    """A plane as its writer meant it.
+
+    Attributes:
+        grey: the plane, (height, width), uint8 or uint16, with zero as black.
+        between: the ends between which it is shown, None where samples of 8 and 16 bit keep their value.
+        lost: share of its samples that are no data or not finite.
+    """
+
+    grey: np.ndarray
+    between: Ends | None = None
+    lost: float = 0.0
+
+
+def as_meant(image: np.ndarray, page: tifffile.TiffPage, of_all: Callable[[], Ends] | None) -> Meant:
+    """Return a plane as its writer meant it.
 
     Args:
         image: the pixels' own samples.
@@ -70,29 +86,42 @@ def as_meant(image: np.ndarray, page: tifffile.TiffPage, of_all: Callable[[], En
     Raises:
         GreyError: colour, or samples that are no real numbers.
     """
-    kind = PHOTOMETRIC(page.photometric)
     bits = page.bitspersample
     bits = bits if isinstance(bits, int) else bits[0]
-    stored = image
-    narrow = stored.dtype.kind == "b" or (stored.dtype.kind == "u" and stored.dtype.itemsize <= 2)
-    white_is_zero = kind == PHOTOMETRIC.MINISWHITE
-    between = None
-    if stored.dtype.kind in "iuf" and (not narrow or (white_is_zero and bits >= 16)):
-        between = of_all() if of_all is not None else ends_of(lambda: [stored])
+    white_is_zero = page.photometric == PHOTOMETRIC.MINISWHITE
+    narrow = image.dtype.kind == "b" or (image.dtype.kind == "u" and image.dtype.itemsize <= 2)
+    between, missing, shown = None, None, image
+    if image.dtype.kind in "iuf" and (not narrow or (white_is_zero and bits >= 16)):
+        between = of_all() if of_all is not None else ends_of(lambda: [image])
     if not narrow:
-        image = whole(stored, between)
-    if white_is_zero:
-        if between is not None and not (stored.dtype.kind == "u" and between.whole):
-            return grey(exchanged(image, between, stored))
+        shown = whole(image, between)
+        missing = lost(image, between.no_data if between else ())
+    if between is not None and white_is_zero and not (image.dtype.kind == "u" and between.whole):
+        shown = exchanged(shown, between)
+    else:
+        shown = _with_black_as_zero(shown, page, bits, between)
+    if missing is None:
+        return Meant(grey(shown))
+    if white_is_zero and missing.any() and not missing.all():
+        shown = np.where(missing, shown[~missing].min(), shown)
+    return Meant(grey(shown), between, float(missing.mean()))
+
+
+def _with_black_as_zero(
+    image: np.ndarray, page: tifffile.TiffPage, bits: int, between: Ends | None
+) -> np.ndarray:
+    """Return samples of 1, 8 or 16 bit with black as zero, and colour as red, green and blue."""
+    kind = PHOTOMETRIC(page.photometric)
+    if kind == PHOTOMETRIC.MINISWHITE:
         declared = int(np.max(page.tags.valueof(281, 0)))
-        return grey(turned_over(image, bits, between.high if between else 0, declared))
+        return turned_over(image, bits, between.high if between else 0, declared)
     if kind == PHOTOMETRIC.SEPARATED and image.ndim == 3 and image.shape[2] == 4:
-        return grey(from_inks(image))
+        return from_inks(image)
     if kind == PHOTOMETRIC.YCBCR and image.ndim == 3 and page.compression in _KEEPING:
-        return grey(from_tint(image, bits, _numbers(page, 529), _numbers(page, 532)))
+        return from_tint(image, bits, _numbers(page, 529), _numbers(page, 532))
     if kind == PHOTOMETRIC.PALETTE and page.colormap is not None:
-        return grey(_from_palette(image, page.colormap))
-    return grey(image)
+        return _from_palette(image, page.colormap)
+    return image
 
 
 def _without_extra(image: np.ndarray, told: tuple[int, ...], own: int) -> np.ndarray:

@@ -12,8 +12,7 @@ from tqdm import tqdm
 
 from neuroseg.errors import DataError
 from neuroseg.readers.images.grey import GreyError, inverted
-from neuroseg.readers.images.planes import decode
-from neuroseg.readers.images.scale import Scale
+from neuroseg.readers.images.planes import Decoded, decode
 from neuroseg.readers.images.stacks import located, without_white
 from neuroseg.readers.intensity.levels import shown, to_uint8, unlike
 
@@ -41,7 +40,7 @@ def read_image(path: str | Path) -> np.ndarray:
         ImageError: the file is missing, damaged, truly in colour, of several planes, or holds no real
             numbers.
     """
-    return _decode(Path(path))[0]
+    return _decode(Path(path)).grey
 
 
 def read_uint8(path: str | Path) -> np.ndarray:
@@ -54,9 +53,9 @@ def survey(paths: Sequence[str]) -> pd.DataFrame:
 
     Returns:
         Columns `fault` (a check's name, or null), `reason`, `height`, `width`, `depth` ("uint8"), `constant`,
-        `digest` (of depth, size and pixels), `pixel_size_um`, null where the file does not say, and
-        `pixel_note`: why what it says is not believed, and `unlike`: what of it is unlike ordinary phase
-        contrast in 8 bit, null if nothing.
+        `digest` (of depth, size and pixels as stored), `pixel_size_um`, null where the file does not say, and
+        `pixel_note`: why what it says is not believed, `no_data`: how much of it is none, and `unlike`: what
+        of it is unlike ordinary phase contrast in 8 bit, null if nothing.
     """
     rows = [_look(Path(path)) for path in tqdm(paths, desc="reading images", unit="image", disable=None)]
     names = (
@@ -69,6 +68,7 @@ def survey(paths: Sequence[str]) -> pd.DataFrame:
         "digest",
         "pixel_size_um",
         "pixel_note",
+        "no_data",
         "unlike",
     )
     return pd.DataFrame({name: pd.Series([row.get(name) for row in rows], dtype=object) for name in names})
@@ -84,10 +84,13 @@ def pixel_digest(image_ids: Sequence[str], surveyed: pd.DataFrame) -> str:
 
 def _look(path: Path) -> dict[str, object]:
     try:
-        image, scale = _decode(path)
+        found = _decode(path)
     except ImageError as error:
         return {"fault": error.check, "reason": error.reason}
+    image, scale = found.grey, found.scale
     digest = hashlib.blake2b(f"{image.dtype} {image.shape}".encode(), digest_size=16)
+    if found.between is not None and not found.between.whole:
+        digest.update(repr(found.between[:2]).encode())  # other values may be spread to the same ones
     digest.update(np.ascontiguousarray(image).data)
     return {
         "height": image.shape[0],
@@ -97,20 +100,33 @@ def _look(path: Path) -> dict[str, object]:
         "digest": digest.hexdigest(),
         "pixel_size_um": scale.micrometres,
         "pixel_note": scale.note,
+        "no_data": _lost(found),
         "unlike": unlike(shown(image)) or None,
     }
 
 
-def _decode(path: Path) -> tuple[np.ndarray, Scale]:
-    """Return the grey plane and what the file says of its scale."""
+def _decode(path: Path) -> Decoded:
+    """Return an image of a file, turned over where its path says so."""
     file, spec, white = located(path)
     if not file.is_file():
         raise ImageError("image_missing", "is not there", path)
     try:
-        plane, scale = decode(file, spec, inverted=white is not None)
-        return plane if white is None else inverted(plane, white), scale
+        found = decode(file, spec, inverted=white is not None)
     except GreyError as error:
         raise ImageError(error.check, error.reason, path) from None
     except Exception as error:  # decoders fail on broken bytes in many ways: OSError, struct.error, ...
         line = next(iter(str(error).splitlines()), type(error).__name__).replace(str(file), "the file")
         raise ImageError("image_unreadable", f"cannot be decoded ({line.rstrip('.')})", path) from error
+    return found if white is None else found._replace(grey=inverted(found.grey, white))
+
+
+def _lost(found: Decoded) -> str | None:
+    """Return in words how much of an image is no data, None if nothing."""
+    if not found.lost or found.between is None:
+        return None
+    share = 100 * found.lost
+    values = ", ".join(f"{value:.6g}" for value in found.between.no_data)
+    return (
+        f"has no data in {f'{share:.0f}' if share >= 1 else f'{share:.2g}'} % of its pixels "
+        f"({values or 'not a number or infinite'}): they are shown as the lowest of the others"
+    )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import imagecodecs
 import numpy as np
@@ -13,6 +15,7 @@ from PIL import Image
 
 from neuroseg.readers.images import ome
 from neuroseg.readers.images.channels import channel_ends
+from neuroseg.readers.images.common_ends import Ends
 from neuroseg.readers.images.depths import projected
 from neuroseg.readers.images.grey import GreyError, from_inks, grey
 from neuroseg.readers.images.photometric import as_meant, own_samples
@@ -24,8 +27,24 @@ from neuroseg.readers.images.stacks import Choice, Part, Spec, depths_of, parts
 _GRID = 16
 
 
-def decode(path: Path, spec: Spec | None = None, inverted: bool = False) -> tuple[np.ndarray, Scale]:
-    """Return an image's grey plane, (height, width), uint8 or uint16, and what is said of its scale.
+class Decoded(NamedTuple):
+    """One image of a file.
+
+    Attributes:
+        grey: its plane, (height, width), uint8 or uint16.
+        scale: what is said of its scale.
+        between: the ends between which its samples were spread or moved, None where they keep their value.
+        lost: share of its samples that are no data or not finite, of the depth with most of them.
+    """
+
+    grey: np.ndarray
+    scale: Scale = Scale(None, None)
+    between: Ends | None = None
+    lost: float = 0.0
+
+
+def decode(path: Path, spec: Spec | None = None, inverted: bool = False) -> Decoded:
+    """Return an image of a file.
 
     What a file is stands in its first bytes, whatever its ending.
 
@@ -46,7 +65,7 @@ def decode(path: Path, spec: Spec | None = None, inverted: bool = False) -> tupl
     # Pillow reads 16-bit colour as 8 bit
     deep_png = head[:4] == b"\x89PNG" and head[24:26] in (b"\x10\x02", b"\x10\x04", b"\x10\x06")
     image = imagecodecs.png_decode(path.read_bytes()) if deep_png else _read_pillow(path)
-    return grey(image), Scale(None, None)
+    return Decoded(grey(image))
 
 
 def _read_pillow(path: Path) -> np.ndarray:
@@ -92,21 +111,27 @@ def _part_of_a_set(file: tifffile.TiffFile, path: Path) -> list[Part]:
     return [Part(None, "", "", images[0].hours.get(places[0].time))]
 
 
-def _read_tiff(path: Path, spec: Spec | None, inverted: bool) -> tuple[np.ndarray, Scale]:
+def _read_tiff(path: Path, spec: Spec | None, inverted: bool) -> Decoded:
     with tifffile.TiffFile(path) as file:
         _refuse_cut_off(file)
         scale = tiff_scale(file, path, spec.series if spec else 1)
         if spec is None:
             found = _single(file, path)
             page = found if isinstance(found, tifffile.TiffPage) else found.keyframe
-            return as_meant(own_samples(found.asarray(), found.axes, page), page, None), scale
+            meant = as_meant(own_samples(found.asarray(), found.axes, page), page, None)
+            return Decoded(meant.grey, scale, meant.between, meant.lost)
         depths = depths_of(file, path, spec, inverted)
         of_all = partial(channel_ends, path, spec.channel - 1, spec.pages or None)
-        greys = (
-            as_meant(own_samples(samples, depths.axes, depths.page), depths.page, of_all)
-            for samples in depths.planes
-        )
-        return projected(greys, depths.how), scale
+        between, lost = None, 0.0
+
+        def greys() -> Iterator[np.ndarray]:
+            nonlocal between, lost
+            for samples in depths.planes:
+                meant = as_meant(own_samples(samples, depths.axes, depths.page), depths.page, of_all)
+                between, lost = meant.between, max(lost, meant.lost)
+                yield meant.grey
+
+        return Decoded(projected(greys(), depths.how), scale, between, lost)
 
 
 def _refuse_cut_off(file: tifffile.TiffFile) -> None:

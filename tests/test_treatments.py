@@ -84,6 +84,15 @@ def test_wells_are_not_split_by_what_detectors_take_their_cells_for():
     assert table.rows[0][5] == "3.00"
 
 
+def test_images_that_tell_no_well_are_said_to_count_as_wells():
+    images = plate(["none", "none", "acid", None]).assign(well=[None, None, "B1", None])
+    evidence_ = seen(images, [1, 3, 4, 8])
+    sentence = "2 of 3 images with a treatment tell no well, and"
+    assert arms.section(evidence_)["unknown"].startswith(sentence)
+    assert sentence in words(report.render(evidence_.evidence, readers.read_image))
+    assert arms.section(seen(plate(["none", "acid"]), [1, 3]))["unknown"] == ""
+
+
 def test_images_are_not_counted_by_guessed_types():
     section = counts.section(seen(plate(["none", "acid"]), [1, 3], types=["astro", "cort"]))
     assert section["by_type"].header[0] == "images"

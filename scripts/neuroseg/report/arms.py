@@ -52,6 +52,7 @@ def section(view: View) -> dict[str, object] | None:
         "charts": arms_charts(wells, names),
         "control": controls.sentence(wells["treatment"], names, source),
         "folds": wells["fold"].nunique() > 1,
+        "unknown": _unknown_sentence(view.evidence.images),
         "scale": _scale_sentence(wells),
         "arms": wells["arm"].nunique(),
         "table": sheet(table, caption, {"ratio": 2, "ratio in truth": 2}) if len(table) else None,
@@ -124,6 +125,19 @@ def _scale_sentence(wells: pd.DataFrame) -> str:
     return (
         f"Images are of several sizes or magnifications, and of {unknown} of {len(wells)} wells the pixel "
         f"size is not known, so {effect}: state `pixel_size_um` in the dataset file."
+    )
+
+
+def _unknown_sentence(images: pd.DataFrame) -> str:
+    """Return that images with a treatment tell no well, or the empty text."""
+    treated = images[images["treatment"].notna()]
+    unknown = int(treated["well"].isna().sum())
+    if not unknown:
+        return ""
+    return (
+        f"{unknown} of {len(treated)} images with a treatment tell no well, and each counts as a well of its "
+        "own: where several are of one, as fields and times are, there are fewer independent wells than "
+        "dots; say by `pattern` in the dataset file where names tell the well."
     )
 
 

@@ -1,6 +1,7 @@
 """Plate maps and wells: every form people and Excel write, joined to images however a well is written."""
 
 import re
+from datetime import datetime, time, timedelta
 from unicodedata import normalize
 
 import numpy as np
@@ -461,6 +462,72 @@ def test_a_broken_plate_map_is_refused_by_file_and_line(tmp_path, name):
     (tmp_path / "map.csv").write_text(content)
     with pytest.raises(DataError, match=words):
         read_plate_map(tmp_path / "map.csv")
+
+
+DATES = {
+    "1-5 as a date": (datetime(2026, 5, 1), "dd/mm/yyyy", "2026-05-01"),
+    "1-5 as a date that is shown without its year": (datetime(2026, 5, 1), "d-mmm", "2026-05-01"),
+    "a number as a date": (5, "yyyy-mm-dd", "1900-01-05"),
+    "a date with a clock": (datetime(2026, 5, 1, 9, 30), "m/d/yy h:mm", "2026-05-01 09:30:00"),
+    "1:10 as a clock": (time(1, 10), "h:mm", "01:10:00"),
+    "1:1000 as a span": (timedelta(hours=17, minutes=40), "[h]:mm", "17:40:00"),
+    "a text": ("1-May", "@", "1-May"),
+    "a text with points": ("01.05.2026", "@", "01.05.2026"),
+    "a text in German": ("01. Mai", "@", "01. Mai"),
+    "a month and a year": ("Sep-15", "@", "Sep-15"),
+}
+
+
+@pytest.mark.parametrize(("cell", "wanted"), [("B2", "treatment"), ("C2", "dose"), ("D2", "unit")])
+@pytest.mark.parametrize("name", DATES)
+def test_a_date_in_place_of_a_dose_or_treatment_is_refused_by_its_cell(tmp_path, name, cell, wanted):
+    value, form, said = DATES[name]
+    book = Workbook()
+    for row in (["well", "treatment", "dose", "unit"], ["A1", "drug", 1, "nM"], ["A2", "drug", 2, "nM"]):
+        book.active.append(row)
+    book.active[cell] = value
+    book.active[cell].number_format = form
+    book.save(tmp_path / "map.xlsx")
+    words = rf"Sheet!{cell}: '{said}' is a date .* a {wanted} is wanted.*format the cell as text and type it"
+    with pytest.raises(DataError, match=words):
+        read_plate_map(tmp_path / "map.xlsx")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("well,treatment,dose\nA1,drug,2026-05-01\n", "line 2, column 3: '2026-05-01' is a date"),
+        ("well,treatment,dose\nA1,a,01.05.2026\nA2,a,02.05.2026\n", "again; 1 more cells are like it"),
+        (",1\nA,1-May\n", "line 2, column 2: '1-May' is a date .* a treatment"),
+        ("treatment,1\nA,drug\n\ndose,1\nA,5/1/2026\n", "line 5, column 2: .* a dose"),
+        *(
+            (
+                f"well,treatment,dose (nM)\nA1,drug,{dose}\n",
+                rf"line 2, column 3: the dose '{re.escape(dose)}' is negative",
+            )
+            for dose in ("-5", "-0.5 nM", "−5 µM", "- 5", "-1e-3", "-6 (log)")
+        ),
+        ("treatment,1\nA,drug\n\ndose,1\nA,-6\n", "line 5, column 2: the dose '-6' is negative"),
+    ],
+)
+def test_dates_and_negative_doses_of_a_csv_file_are_refused_by_their_cell(tmp_path, text, words):
+    (tmp_path / "map.csv").write_text(text, encoding="utf-8")
+    with pytest.raises(DataError, match=words):
+        read_plate_map(tmp_path / "map.csv")
+
+
+def test_dates_of_other_columns_and_what_only_resembles_one_are_let_be(tmp_path):
+    rows = [
+        ["plate", "well", "treatment", "dose", "seeded"],
+        [datetime(2026, 5, 1), "A1", "May-Grünwald 1", "1-5", datetime(2026, 4, 30)],
+        [datetime(2026, 5, 1), "A2", "5/1", "1:10", datetime(2026, 4, 30)],
+        [datetime(2026, 5, 1), "A3", "Sept1", "-", None],
+        [datetime(2026, 5, 1), "A4", "10-10-10", "-0", None],
+    ]
+    excel(tmp_path / "map.xlsx", Map=rows)
+    found = read_plate_map(tmp_path / "map.xlsx")
+    assert list(found.treatments.values()) == ["May-Grünwald 1", "5/1", "Sept1", "10-10-10"]
+    assert {plate for plate, _ in found.treatments} == {"2026-05-01"}
 
 
 def test_a_damaged_excel_file_is_named(tmp_path):

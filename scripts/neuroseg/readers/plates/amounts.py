@@ -16,6 +16,7 @@ UNIT = (
 _NUMBER = re.compile(r"\+?(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:e[+-]?\d+)?", re.IGNORECASE)
 _WRITTEN = re.compile(rf"(?P<number>{_NUMBER.pattern})\s*(?P<unit>{UNIT}|U)?", re.IGNORECASE)
 _DOUBTFUL = re.compile(r"[1-9]\d{0,2}(?:(?:,\d{3})+|(?:\.\d{3})*\.\d\d0)")
+_NEGATIVE = re.compile(rf"[-−–]\s*{_WRITTEN.pattern}.*", re.IGNORECASE)
 _POWER = re.compile(rf"{_APART}([^\W\d_]+){_MINUS}(?:[1¹]|([2²]))$")
 _PARTS = re.compile(
     r"(?P<prefix>[pnuµmk]?)(?P<base>mol|M|g|IU|U|Gy)(?:(?:\s*/\s*|[\s_]per[\s_])(?P<of>\w+))?", re.IGNORECASE
@@ -47,6 +48,11 @@ def tidy_dose(text: str, unit: str | None) -> tuple[str, str | None]:
 def doubtful(dose: str) -> bool:
     """Return whether a dose may be a thousand or a decimal number: 1,000 or 2.500."""
     return bool(_DOUBTFUL.fullmatch(dose))
+
+
+def negative(dose: str) -> bool:
+    """Return whether a dose is below zero: -5 nM."""
+    return bool(_NEGATIVE.fullmatch(dose)) and any(sign in "123456789" for sign in dose)
 
 
 def tidy_unit(unit: str | None) -> str | None:

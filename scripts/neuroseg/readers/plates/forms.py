@@ -6,7 +6,9 @@ import re
 from typing import NamedTuple
 
 from neuroseg.readers.plates import heads
-from neuroseg.readers.plates.lines import Line
+from neuroseg.readers.plates.amounts import negative
+from neuroseg.readers.plates.lines import Line, cell_name
+from neuroseg.readers.plates.times import dated
 from neuroseg.readers.plates.wells import well_at, well_name
 
 KNOWN = "well (or row and column), treatment, dose, unit, plate and control"
@@ -27,10 +29,27 @@ class Row(NamedTuple):
 
 
 class Table(NamedTuple):
-    """The wells of a sheet, and what of it is not used."""
+    """The wells of a sheet, what of it is not used, and which cells are not what their head or title says."""
 
     rows: list[Row]
     passed: list[str]
+    wrong: list[str]
+
+
+def _wrong(where: str, at: int, text: str, wanted: str) -> list[str]:
+    """Return what is wrong with the cell of a treatment, a dose or a unit, nothing where nothing is."""
+    cell = cell_name(where, at)
+    if dated(text):
+        return [
+            f"{cell}: '{text}' is a date or a clock where a {wanted} is wanted: spreadsheets make one of "
+            "1-5, 5/1 or 1:10; format the cell as text and type it again"
+        ]
+    if wanted == "dose" and negative(text):
+        return [
+            f"{cell}: the dose '{text}' is negative; write the amount, and for a logarithm the number that "
+            "it stands for (1e-6 M for -6)"
+        ]
+    return []
 
 
 def listed(lines: list[Line]) -> Table | None:
@@ -41,13 +60,17 @@ def listed(lines: list[Line]) -> Table | None:
     names = lines[head][1]
     place = heads.columns(names)
     doses = [(at, name) for at, name in enumerate(names) if heads.is_dose(name)]
-    rows, filled, twice = [], set(), set()
+    wanted = {at: "dose" for at, _ in doses} | {place["treatment"]: "treatment"}
+    wanted |= {place["unit"]: "unit"} if "unit" in place and doses else {}
+    rows, wrong, filled, twice = [], [], set(), set()
     for where, cells in lines[head + 1 :]:
         said = {name: cells[column] if column < len(cells) else "" for name, column in place.items()}
         well = said["well"] if "well" in said else _well_of(said["row"], said["column"])
         if not well or heads.names_wells(cells):  # heads of merged cells are more lines than one
             continue
         filled |= {at for at, cell in enumerate(cells) if cell}
+        for at in sorted(wanted.keys() & filled):
+            wrong += _wrong(where, at, cells[at] if at < len(cells) else "", wanted[at])
         told = [(at, cells[at], name) for at, name in doses if at < len(cells) and cells[at]]
         twice |= {at for at, _, _ in told[1:]}
         _, dose, title = told[0] if told else (-1, "", "")
@@ -59,7 +82,7 @@ def listed(lines: list[Line]) -> Table | None:
     if not doses:
         place.pop("unit", None)
     unused = filled - set(place.values()) - {at for at, _ in doses}
-    return Table(rows, _passed_columns(names, unused, twice))
+    return Table(rows, _passed_columns(names, unused, twice), wrong)
 
 
 def _passed_columns(names: list[str], unused: set[int], twice: set[int]) -> list[str]:
@@ -105,21 +128,28 @@ def plate_form(lines: list[Line]) -> Table:
         if kind not in ("plate", "treatment"):
             continue
         plate = title if several and kind == "plate" else None
-        for well, (where, treatment) in wells.items():
+        for well, (where, treatment, _) in wells.items():
             dose, head = next(((of[well][1], head) for head, of in doses if well in of), ("", ""))
-            marked, own = (of.get(well, ("", ""))[1] for of in (control, units))
+            marked, own = (of[well][1] if well in of else "" for of in (control, units))
             unit = own or heads.unit_of(head)
             rows.append(Row(where, plate or None, well, treatment, marked, dose, unit, head))
     idle = ["other"] + ["unit"] * (not doses)
     unused = [title for kind, (title, wells) in given if kind in idle and wells]
     passed = [f"not used: the table{'s' * (len(unused) > 1)} {', '.join(unused)}"] if unused else []
     twice = any(well in later for at, (_, of) in enumerate(doses) for _, later in doses[:at] for well in of)
-    return Table(rows, passed + ["of several doses of a well the first table's is used"] * twice)
+    wrong = [
+        words
+        for kind, (_, wells) in given
+        for where, text, at in wells.values()
+        for words in _wrong(where, at, text, "treatment" if kind == "plate" else kind)
+        if kind in ("plate", "treatment", "dose", "unit")
+    ]
+    return Table(rows, passed + ["of several doses of a well the first table's is used"] * twice, wrong)
 
 
-def _matrices(lines: list[Line]) -> list[tuple[str, dict[str, tuple[str, str]]]]:
-    """Return the title of each table in the plate's form, and by well where a cell stands and its text."""
-    tables: list[tuple[str, dict[str, tuple[str, str]]]] = []
+def _matrices(lines: list[Line]) -> list[tuple[str, dict[str, tuple[str, str, int]]]]:
+    """Return the title of each table in the plate's form, and by well a cell's line, text and position."""
+    tables: list[tuple[str, dict[str, tuple[str, str, int]]]] = []
     numbers: list[tuple[int, str]] = []
     title = ""
     for where, cells in lines:
@@ -131,7 +161,7 @@ def _matrices(lines: list[Line]) -> list[tuple[str, dict[str, tuple[str, str]]]]
         elif tables and re.fullmatch(r"A?[A-Za-z]", cells[0]) and len(cells) > 1:
             for at, column in numbers:
                 if at < len(cells) and cells[at]:
-                    tables[-1][1][well_name(f"{cells[0]}{column}")] = where, cells[at]
+                    tables[-1][1][well_name(f"{cells[0]}{column}")] = where, cells[at], at
         else:
             title = filled[0] if len(set(filled)) == 1 else ""
     return tables

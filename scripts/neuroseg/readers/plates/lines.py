@@ -6,6 +6,7 @@ import csv
 import re
 import warnings
 from collections.abc import Callable
+from datetime import date, datetime, time, timedelta
 from io import BytesIO
 from pathlib import Path
 
@@ -21,6 +22,13 @@ _NUMBER_FORM = re.compile(
 
 Line = tuple[str, list[str]]
 """Where a line stands, and the text of its cells."""
+
+
+def cell_name(where: str, at: int) -> str:
+    """Return what a cell is called, by its line and its position there: Sheet1!B3 in Excel, else by both."""
+    sheet, _, number = where.rpartition(":")
+    letters = chr(65 + at) if at < 26 else f"{chr(64 + at // 26)}{chr(65 + at % 26)}"
+    return f"{sheet}!{letters}{number}" if sheet else f"line {number}, column {at + 1}"
 
 
 def lines_of(path: Path, is_head: Callable[[list[str]], bool]) -> list[tuple[str, list[Line]]]:
@@ -171,9 +179,19 @@ def _shown(value: object, form: str) -> str:
 
 
 def _said(value: object) -> str:
-    """Return a cell as it reads: whole numbers without decimals, no text if empty, line breaks as blanks."""
+    """Return a cell as it reads: whole numbers without decimals, no text if empty, line breaks as blanks.
+
+    Dates and times of Excel are 2026-05-01, 2026-05-01 10:30:00 and 10:30:00, however they are shown.
+    """
     if value is None:
         return ""
+    if isinstance(value, datetime) and value.time() == time():
+        value = value.date()
+    if isinstance(value, timedelta):
+        seconds = round(value.total_seconds())
+        return f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+    if isinstance(value, date | time):
+        return value.isoformat(*[" ", "seconds"] if isinstance(value, datetime) else [])
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return composed(" ".join(str(value).split()))

@@ -73,7 +73,8 @@ def read_plate_map(path: Path) -> PlateMap:
     plate maps too, and which names no plate, is the map of the plate that it is named after.
 
     Raises:
-        DataError: the file cannot be read, is no plate map, or names a well twice.
+        DataError: the file cannot be read, is no plate map, names a well twice, or has a date or a negative
+            number in place of a treatment or a dose.
     """
     try:
         sheets = lines_of(path, heads.is_head)
@@ -86,6 +87,9 @@ def read_plate_map(path: Path) -> PlateMap:
     found = {name: table for name, table in tables.items() if table and table.rows}
     if not found:
         raise DataError(f"{path}: this is no plate map{_unlike(sheets)}; it needs {_FORMS}.")
+    if wrong := [words for table in found.values() for words in table.wrong]:
+        more = f"; {len(wrong) - 1} more cells are like it" if len(wrong) > 1 else ""
+        raise DataError(f"{path}: {wrong[0]}{more}.")
     several = len(found) > 1
     rows = [
         row._replace(plate=row.plate or (name if several else None))

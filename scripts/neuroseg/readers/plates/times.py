@@ -25,6 +25,19 @@ _WORDS = re.compile(
 )
 """A half of the day, or a month by its name, without which the digits are another date."""
 
+_MONTH = r"(?:jan|feb|m[aä]r|mrz|apr|ma[iy]|ju[nl]|aug|sep|o[ck]t|nov|de[cz])[a-zé]{0,7}\.?"
+_DATED = re.compile(
+    r"\d{4}-\d\d?-\d\d?(?:[ T]\d+:\d\d.*)?|\d\d?([./-])\d\d?\1\d{4}|\d+:\d\d:\d\d"
+    rf"|\d\d?(?:\. ?|[- ]){_MONTH}(?:[- ](?:\d\d){{1,2}})?|{_MONTH}-\d{{1,4}}",
+    re.IGNORECASE,
+)
+"""Dates and clocks as spreadsheets show them: 2026-05-01, 01.05.2026, 1-May, May-05, 10:30:00."""
+
+
+def dated(text: str) -> bool:
+    """Return whether a text is a date, or a clock with its seconds, as spreadsheets make of 1-5 or 1:10."""
+    return bool(_DATED.fullmatch(text))
+
 
 def hours(text: str) -> float:
     """Return a span of time in hours: "0 days 11:30:00", "02d16h00m", "11h30m00s", or a number of hours.

@@ -141,7 +141,6 @@ def test_a_step_that_is_killed_is_a_sentence_that_names_the_step_and_the_likely_
             "it was stopped from outside (signal SIGTERM), after: 8/40, 9 s left (",
         ),
         ("returned non-zero exit status 139.", "", "it crashed (SIGSEGV) ("),
-        ("died with <Signals.SIGINT: 2>.", "", "it was interrupted from outside"),
         ("returned non-zero exit status 1.", "error: no image\n", "no image ("),
         ("returned non-zero exit status 255.", "", "it crashed (signal 127) ("),
     ],
@@ -180,6 +179,23 @@ def test_steps_that_end_because_the_run_was_interrupted_have_not_failed(monkeypa
         )
     ]
     assert [bool(text) for text in said] == [True, True, False, False]
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_a_step_that_ctrl_c_reaches_before_the_run_has_not_failed(tmp_path, monkeypatch, asked):
+    monkeypatch.setattr(stopping, "_asked", [])
+    (log := tmp_path / "export.log").touch()
+    step = {"rule_name": "export", "jobid": 1, "log": [str(log)], "wildcards": {}}
+    told = f"RuleException:\nCalledProcessError in x.smk:\n'x {log}' returned non-zero exit status 130."
+    brief = screen.Brief(logging.StreamHandler())
+    brief.format(logging.makeLogRecord({"msg": "", "event": LogEvent.JOB_INFO, **step}))
+    brief.format(logging.makeLogRecord({"msg": told}))
+    assert not brief.format(logging.makeLogRecord({"msg": "", "event": LogEvent.JOB_ERROR, **step}))
+    if asked:
+        stopping._asked.append(time.monotonic())
+    last = brief.format(logging.makeLogRecord({"msg": "At least one job did not complete successfully."}))
+    assert last.startswith("" if asked else "error: export failed: it was interrupted from outside (signal")
+    assert bool(last) is not asked
 
 
 def test_what_the_cluster_says_of_a_failed_job_stands_beside_the_steps_own_words(tmp_path):

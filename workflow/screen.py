@@ -74,6 +74,7 @@ def shorten(settings: Any, environ: Mapping[str, str] = os.environ) -> None:
             brief = Brief(handler)
             handler.setFormatter(brief)
             handler.last_msg_was_job_info = True
+            logging.raiseExceptions = False  # where the disk is full, Snakemake's own log fails at every line
             # Of a command that a signal ends, bash says so with all its flags: from a function, to the log.
             shell.prefix('set -euo pipefail; exec > /dev/null; python() {{ command python "$@"; }}; ')
             threading.Thread(target=brief.watch, daemon=True).start()
@@ -116,7 +117,7 @@ class Brief(logging.Formatter):
             names = ", ".join(name for name, _ in self.running.values())
             return f"waiting for the end of {names}" if names else ""
         if "At least one job did not complete successfully" in text and (self.failed or stopping.asked()):
-            return "\n".join(self.failed.values())
+            return "\n".join(filter(_failed_by_itself, self.failed.values()))
         over = text.startswith("Elapsed time") and bool(self.failed)  # what failed shall stand last
         return "" if event in HIDDEN or UNSAID.match(text) or over else record.getMessage()
 
@@ -136,7 +137,9 @@ class Brief(logging.Formatter):
         sentence = "; ".join(filter(None, [scheduler.rstrip("."), said]))
         where = f" (all of it: {logs[0]})" if logs else ""
         self.failed[label] = f"error: {label} failed: {sentence or 'it left no sentence'}{where}"
-        return "" if self.failed[label] == before else self.failed[label]
+        # Ctrl-C may reach a step before it reaches this process: whether it did is known at the run's end.
+        unsaid = self.failed[label] == before or status == stopping.INTERRUPTED
+        return "" if unsaid else self.failed[label]
 
     def _ended(self, text: str) -> None:
         """Keep what a step's command ended with, by the log that the command names."""
@@ -162,6 +165,11 @@ def named(rule: str, wildcards: Mapping[str, str]) -> str:
         f"fold {value}" if key == "fold" else value for key, value in wildcards.items() if key != "dataset"
     ]
     return " ".join([rule, *map(str, parts)])
+
+
+def _failed_by_itself(sentence: str) -> bool:
+    """Tell whether what is said of a step is news to who pressed Ctrl-C, or did not."""
+    return not (stopping.asked() and SIGNALS[signal.SIGINT] in sentence)
 
 
 def tail(log: str) -> list[str]:

@@ -350,16 +350,29 @@ def command(script: str, folder: Path, *flags: object) -> subprocess.CompletedPr
     )
 
 
-def test_an_interrupted_command_exits_with_130_and_no_traceback(monkeypatch, capsys):
+@pytest.mark.parametrize(
+    ("ending", "status", "said"),
+    [
+        (KeyboardInterrupt, 130, "interrupted"),
+        (
+            OSError(28, "No space left on device"),
+            1,
+            "the disk is full, or your share of it; make room and run this again",
+        ),
+    ],
+)
+def test_what_ends_a_command_from_outside_is_a_sentence_without_traceback(
+    monkeypatch, capsys, ending, status, said
+):
     def main(*, seed: int) -> None:
         """Draw."""
-        raise KeyboardInterrupt
+        raise ending
 
     monkeypatch.setattr(sys, "argv", ["draw", "--seed", "1"])
     with pytest.raises(SystemExit) as ended:
         run(main)
-    assert ended.value.code == 130
-    assert capsys.readouterr().err == "error: interrupted\n"
+    assert ended.value.code == status
+    assert capsys.readouterr().err == f"error: {said}\n"
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import tifffile
 from pydantic import ValidationError
+from scipy import ndimage
 
 from neuroseg import readers
 from neuroseg.errors import DataError
@@ -117,13 +118,52 @@ def test_the_sharpest_depth_is_in_focus(tmp_path):
     assert (pixels(images, "a") == sharp).all()
 
 
-def test_a_hot_pixel_is_no_sharpness(tmp_path):
-    sharp = np.kron(np.random.default_rng(0).integers(90, 170, (8, 8)), np.ones((5, 5))).astype(np.float32)
-    hot = np.full_like(sharp, 130)
-    hot[::2] += 1
-    hot[9, 9] = 1e6
-    write(tmp_path / "a.tif", np.stack([hot, sharp]), "ZYX")
-    assert (pixels(listed(tmp_path, z="focus"), "a") == sharp).all()
+SHARP = np.kron(np.random.default_rng(0).integers(90, 170, (12, 12)), np.ones((5, 5))).astype(np.float32)
+FOCUS = {
+    "a hot pixel": (30, 1e6),
+    "hot pixels": ([61, 700, 1503, 2590, 3333], 4000),
+    "a dead pixel": (30, 0),
+    "dark pixels of a worn camera": ([61, 700, 1503, 2590, 3333], -300),
+    "a hot column": (slice(30, None, 60), 2000),
+    "not a number": (30, np.nan),
+    "infinite": (30, np.inf),
+    "a corner of no data": (slice(0, 600), -9999),
+    "a corner that is not a number": (slice(0, 600), np.nan),
+    "nothing": (slice(0, 0), 0),
+}
+"""Which pixels of a plane have another value, and that."""
+
+
+@pytest.mark.parametrize("spoilt", ["sharp", "blurred"])
+@pytest.mark.parametrize(("gain", "offset"), [(1, 0), (3, 0), (1 / 3, -130)], ids=str)
+@pytest.mark.parametrize("fault", FOCUS)
+def test_the_sharpest_depth_is_found_whatever_single_pixels_and_light_do(
+    tmp_path, fault, gain, offset, spoilt
+):
+    blurred = ndimage.gaussian_filter(SHARP, 2) * gain
+    planes = {"blurred": blurred, "sharp": SHARP, "darker": blurred / 2}
+    where, value = FOCUS[fault]
+    planes[spoilt] = planes[spoilt].copy()
+    planes[spoilt].flat[where] = value
+    stack = np.stack(list(planes.values())) + offset
+    stack[stack == value + offset] = value
+    write(tmp_path / "a.tif", stack.astype(np.float32), "ZYX")
+    assert (pixels(listed(tmp_path, z="focus"), "a") == pixels(listed(tmp_path, z=2), "a")).all()
+
+
+@pytest.mark.parametrize("inverted", [False, True])
+@pytest.mark.parametrize("z", ["max", "mean"])
+def test_what_is_no_data_at_one_depth_does_not_count_there(tmp_path, z, inverted):
+    holes = np.stack([SHARP, SHARP[::-1], SHARP[:, ::-1]]) + np.float32(0.5)
+    holes[1, :20] = np.nan
+    holes[2, :20, :20] = holes[:, 40:, 40:] = -9999
+    write(tmp_path / "a.tif", holes, "ZYX")
+    images = listed(tmp_path, z=z, **({"invert": True} if inverted else {}))
+    there = np.ma.masked_invalid(np.where(holes == -9999, np.nan, holes))
+    how = {"max": np.ma.min if inverted else np.ma.max, "mean": np.ma.mean}[z]
+    expected = how(there, axis=0).filled(there.min()) / there.max() * 65535
+    found = pixels(images, images.index[0])
+    assert abs((65535 - found.astype(int) if inverted else found) - expected).max() <= 1
 
 
 @pytest.mark.parametrize(("channel", "expected"), [("gfp", 0), ("TL Phase", 1), ("1", 0), (2, 1)])

@@ -67,12 +67,12 @@ class Meant(NamedTuple):
     Attributes:
         grey: the plane, (height, width), uint8 or uint16, with zero as black.
         between: the ends between which it is shown, None where samples of 8 and 16 bit keep their value.
-        lost: share of its samples that are no data or not finite.
+        missing: which of its pixels are no data or not finite, None where none is.
     """
 
     grey: np.ndarray
     between: Ends | None = None
-    lost: float = 0.0
+    missing: np.ndarray | None = None
 
 
 def as_meant(image: np.ndarray, page: tifffile.TiffPage, of_all: Callable[[], Ends] | None) -> Meant:
@@ -100,11 +100,13 @@ def as_meant(image: np.ndarray, page: tifffile.TiffPage, of_all: Callable[[], En
         shown = exchanged(shown, between)
     else:
         shown = _with_black_as_zero(shown, page, bits, between)
-    if missing is None:
+    if narrow:
         return Meant(grey(shown))
-    if white_is_zero and missing.any() and not missing.all():
+    if missing is None or not missing.any():
+        return Meant(grey(shown), between)
+    if white_is_zero and not missing.all():
         shown = np.where(missing, shown[~missing].min(), shown)
-    return Meant(grey(shown), between, float(missing.mean()))
+    return Meant(grey(shown), between, np.asarray(missing.reshape(*missing.shape[:2], -1).any(2)))
 
 
 def _with_black_as_zero(

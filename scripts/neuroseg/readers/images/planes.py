@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -34,7 +33,7 @@ class Decoded(NamedTuple):
         grey: its plane, (height, width), uint8 or uint16.
         scale: what is said of its scale.
         between: the ends between which its samples were spread or moved, None where they keep their value.
-        lost: share of its samples that are no data or not finite, of the depth with most of them.
+        lost: share of its pixels that are no data or not finite, at all depths.
     """
 
     grey: np.ndarray
@@ -119,19 +118,18 @@ def _read_tiff(path: Path, spec: Spec | None, inverted: bool) -> Decoded:
             found = _single(file, path)
             page = found if isinstance(found, tifffile.TiffPage) else found.keyframe
             meant = as_meant(own_samples(found.asarray(), found.axes, page), page, None)
-            return Decoded(meant.grey, scale, meant.between, meant.lost)
-        depths = depths_of(file, path, spec, inverted)
-        of_all = partial(channel_ends, path, spec.channel - 1, spec.pages or None)
-        between, lost = None, 0.0
-
-        def greys() -> Iterator[np.ndarray]:
-            nonlocal between, lost
-            for samples in depths.planes:
-                meant = as_meant(own_samples(samples, depths.axes, depths.page), depths.page, of_all)
-                between, lost = meant.between, max(lost, meant.lost)
-                yield meant.grey
-
-        return Decoded(projected(greys(), depths.how), scale, between, lost)
+        else:
+            depths = depths_of(file, path, spec, inverted)
+            of_all = partial(channel_ends, path, spec.channel - 1, spec.pages or None)
+            meant = projected(
+                (
+                    as_meant(own_samples(samples, depths.axes, depths.page), depths.page, of_all)
+                    for samples in depths.planes
+                ),
+                depths.how,
+            )
+    lost = 0.0 if meant.missing is None else float(meant.missing.mean())
+    return Decoded(meant.grey, scale, meant.between, lost)
 
 
 def _refuse_cut_off(file: tifffile.TiffFile) -> None:

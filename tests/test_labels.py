@@ -352,6 +352,90 @@ def test_features_of_a_class_that_qupath_ignores_are_left_out_and_named(tmp_path
     assert len(left.instances) == 1
 
 
+SMALL = [[[6, 6], [8, 6], [8, 8], [6, 8], [6, 6]], [[15, 6], [17, 6], [17, 8], [15, 8], [15, 6]]]
+
+
+def an(object_type, ring=SQUARE, key="objectType", **properties):
+    return {**feature(ring), "properties": {key: object_type, **properties}}
+
+
+QUPATH = {
+    "tiles and cores": (
+        [an("tile"), an("tmaCore"), an("tma_core", key="object_type"), an("cell"), an("Detection", HOLE)],
+        [150, 4],
+        "left out 3 of 5 features: they are neither annotation, detection nor cell (tile, tmaCore, tma_core)",
+    ),
+    "old ids": (
+        [{**feature(SQUARE), "id": "PathTileObject"}, {**feature(HOLE), "id": "PathCellObject"}],
+        [4],
+        "left out 1 of 2 features: they are neither annotation, detection nor cell (tile)",
+    ),
+    "only tiles": (
+        [an("tile")],
+        [],
+        "left out 1 of 1 features: they are neither annotation, detection nor cell (tile); the image "
+        "counts as not annotated, since none is left",
+    ),
+    "a region around detections": (
+        [an("annotation"), *(an("detection", ring) for ring in SMALL)],
+        [4, 4],
+        "left out 1 of 3 features: they are annotations around several detections or cells",
+    ),
+    "a cell around its nucleus": ([an("annotation"), an("detection", SMALL[0])], [150, 4], None),
+    "a nucleus kept beside": (
+        [{**an("cell"), "nucleusGeometry": {"type": "Polygon", "coordinates": [HOLE]}}],
+        [150],
+        None,
+    ),
+    "a class as text": (
+        [an("annotation", classification="Ignore*"), an("annotation", HOLE, classification="astro")],
+        [4],
+        "left out 1 of 2 features: QuPath ignores their class (Ignore*)",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", QUPATH)
+def test_of_qupaths_objects_only_cells_count(tmp_path, name):
+    features, areas, words = QUPATH[name]
+    picture(tmp_path / "x.png")
+    (tmp_path / "x.geojson").write_text(json.dumps(features))
+    source = read(tmp_path, format="geojson")
+    assert rle.areas(source.masks).tolist() == areas
+    assert source.notes["message"].tolist() == ([words] if words else [])
+    assert source.images["annotated"].tolist() == [bool(areas)]
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ("astro", "astro"),
+        ({"names": [1, 2]}, "1: 2"),
+        ({"names": ["a", "b"], "name": "c"}, "a: b"),
+        ({"names": "astro"}, "astro"),
+        (["a", 3], "a: 3"),
+        (7, "7"),
+        ({"names": [None]}, None),
+        ({"colorRGB": -1}, None),
+        (True, None),
+    ],
+)
+def test_a_class_of_geojson_is_a_name_however_it_is_written(tmp_path, said, kind):
+    picture(tmp_path / "x.png")
+    (tmp_path / "x.geojson").write_text(json.dumps([an("annotation", classification=said)]))
+    source = read(tmp_path, format="geojson")
+    assert source.annotations["cell_type"].tolist() == [kind]
+    assert source.notes.empty
+
+
+def test_an_ellipse_of_geojson_is_one(tmp_path):
+    picture(tmp_path / "x.png")
+    ellipse = feature([[5, 10], [15, 5], [25, 10], [15, 15], [5, 10]])
+    ellipse["geometry"]["isEllipse"] = True
+    (tmp_path / "x.geojson").write_text(json.dumps([ellipse]))
+    assert rle.areas(read(tmp_path, format="geojson").masks)[0] == pytest.approx(np.pi * 10 * 5, rel=0.05)
+
+
 def outlined(folder, kind, *corners):
     """Write outlines beside an image as ROI set or GeoJSON, and return what is read."""
     picture(folder / "x.png")
@@ -396,6 +480,8 @@ SHAPES = {
     ),
     "a bare collection": ({"type": "GeometryCollection", "geometries": []}, "is a GeometryCollection"),
     "a point": ({"geometry": {"type": "Point", "coordinates": [1, 2]}}, "is a Point, and no area"),
+    "no feature": ([None], "the outline is 'None', and no area"),
+    "a feature of odd properties": ([{**feature(SQUARE), "properties": ["a"]}], ""),
     "nothing": ({"type": "Feature", "geometry": None}, "the outline is without geometry"),
     "no number": ({"type": "Polygon", "coordinates": [[[1, 2], [9, 2], [9, float("nan")]]]}, "no numbers"),
     "shares": (

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from neuroseg import rle
 from neuroseg.readers.dataset import GeoJson, Rois
 from neuroseg.readers.source import Source, type_name
-from neuroseg.readers.truth.corners import beyond, normalised
+from neuroseg.readers.truth.drawing import Outline, drawn
 from neuroseg.readers.truth.pairs import Annotation, Fault, read_pairs
 
 if TYPE_CHECKING:
@@ -22,20 +22,22 @@ if TYPE_CHECKING:
 _LARGEST = 100_000_000
 """Bytes of one outline, unpacked."""
 
-_NO_CELL = rle.Runs(np.zeros(2, np.int64), np.zeros(0, np.int32), np.zeros(0, np.int32))
-"""The mask of what could not be drawn."""
+_ELLIPSE = 73
+"""Corners of an ellipse, the last one being the first."""
 
+_CELLS = ("annotation", "detection", "cell")
+"""What QuPath calls objects that may be a cell; tiles and cores of a tissue array are none."""
 
-class _Cell(NamedTuple):
-    """A cell's name, type, polygons (of each the rings, the outer one and holes in any order), and its kind.
+_IGNORED = "QuPath ignores their class ({classes})"
+_NO_CELLS = "they are neither annotation, detection nor cell ({kinds})"
+_REGIONS = "they are annotations around several detections or cells"
+"""Why features are left out."""
 
-    The kind is what the file calls a shape that has no polygons.
-    """
-
-    name: str
-    cell_type: str | None
-    polygons: list[list[np.ndarray]]
-    shape: str
+_OLD_IDS = {
+    **{"PathDetectionObject": "detection", "PathCellObject": "cell"},
+    **{"PathTileObject": "tile", "TMACoreObject": "tmaCore", "PathRootObject": "root"},
+}
+"""What QuPath up to 0.2 wrote as `id` of objects that are no annotations."""
 
 
 def read_rois(dataset: Rois) -> Source:
@@ -69,7 +71,7 @@ def decode_rois(path: Path, height: int, width: int) -> Annotation:
         rois = _of_zip(path) if path.suffix.lower() == ".zip" else [ImagejRoi.frombytes(path.read_bytes())]
     except Exception as error:  # zip and struct errors, and roifile's own
         return _unread(error)
-    cells: list[_Cell] = []
+    cells: list[Outline] = []
     for at, roi in enumerate(rois):
         rings = []
         if roi.composite:
@@ -78,15 +80,16 @@ def decode_rois(path: Path, height: int, width: int) -> Annotation:
             rings = [np.asarray(roi.coordinates())]
         rings = [ring for ring in rings if len(ring) >= 3]
         shape = f"of the kind {ROI_TYPE(roi.roitype).name.lower()}"
-        cells.append(_Cell(f"ROI {roi.name or at}", None, [rings] if rings else [], shape))
-    return _drawn(cells, height, width)
+        cells.append(Outline(f"ROI {roi.name or at}", None, [rings] if rings else [], shape))
+    return drawn(cells, height, width)
 
 
 def decode_geojson(path: Path, height: int, width: int) -> Annotation:
     """Return the polygons of GeoJSON: of features, collected, listed or one, or bare; holes left out.
 
-    Features whose class ends in an asterisk, such as `Ignore*`, are left out, as QuPath does, and named as
-    passed over.
+    Features whose class ends in an asterisk, such as `Ignore*`, are left out, as QuPath does, and so are
+    objects that are no annotation, detection or cell, and annotations around several detections or cells; all
+    are named as passed over. A cell's nucleus, which QuPath keeps beside its outline, is no cell.
     """
     try:
         content = json.loads(path.read_bytes())
@@ -102,96 +105,91 @@ def decode_geojson(path: Path, height: int, width: int) -> Annotation:
         RecursionError,
     ) as error:
         return _unread(error)
-    kept = [cell for cell in cells if not _ignored(cell)]
-    found = _drawn(kept, height, width)
-    if len(kept) < len(cells):
-        classes = ", ".join(sorted({str(cell.cell_type) for cell in cells if _ignored(cell)}))
-        words = f"left out {len(cells) - len(kept)} of {len(cells)} features: "
-        words += f"QuPath ignores their class ({classes})"
-        words += "" if kept else "; the image counts as not annotated, since none is left"
-        found.faults.append(Fault("passed_over", words))
+    parted: dict[str, list[Outline]] = {"": [], _IGNORED: [], _NO_CELLS: [], _REGIONS: []}
+    regions = _regions(cells)
+    for at, cell in enumerate(cells):
+        others = cell.kind.lower() not in _CELLS
+        why = _NO_CELLS if others else _IGNORED if _ignored(cell) else _REGIONS if at in regions else ""
+        parted[why].append(cell)
+    kept = parted.pop("")
+    found = drawn(kept, height, width)
+    none = "" if kept else "; the image counts as not annotated, since none is left"
+    for why, left in parted.items():
+        if left:
+            named = why.format(
+                classes=_listed(cell.cell_type for cell in left), kinds=_listed(cell.kind for cell in left)
+            )
+            words = f"left out {len(left)} of {len(cells)} features: {named}{none}"
+            found.faults.append(Fault("passed_over", words))
     return found
 
 
-def _ignored(cell: _Cell) -> bool:
+def _regions(cells: Sequence[Outline]) -> set[int]:
+    """Return the places of annotations around two or more detections or cells, such as where to look."""
+    kinds = [cell.kind.lower() for cell in cells]
+    inner = [_box(cell) for cell, kind in zip(cells, kinds, strict=True) if kind in ("detection", "cell")]
+    left, top, right, bottom = np.stack(inner, axis=1) if inner else np.zeros((4, 0))
+    found = set()
+    for at, cell in enumerate(cells):
+        if kinds[at] == "annotation" and inner:
+            box = _box(cell)
+            within = (box[0] <= left) & (box[1] <= top) & (right <= box[2]) & (bottom <= box[3])
+            found |= {at} if within.sum() > 1 else set()
+    return found
+
+
+def _box(cell: Outline) -> np.ndarray:
+    """Return left, top, right and bottom of an outline; of one without corners no number."""
+    corners = [ring for rings in cell.polygons for ring in rings if len(ring)]
+    if not corners:
+        return np.full(4, np.nan)
+    return np.concatenate([np.concatenate(corners).min(axis=0), np.concatenate(corners).max(axis=0)])
+
+
+def _ignored(cell: Outline) -> bool:
     return cell.cell_type is not None and cell.cell_type.endswith("*")
 
 
-def _feature(at: int, feature: dict) -> _Cell:
+def _listed(names: Iterable[str | None]) -> str:
+    return ", ".join(sorted({str(name) for name in names}))
+
+
+def _feature(at: int, feature: Any) -> Outline:
     """Return a feature, or a shape that stands by itself."""
+    if not isinstance(feature, dict):
+        return Outline(f"feature {at}", None, [], f"'{feature}'")
     alone = "coordinates" in feature or "geometries" in feature
     geometry = feature if alone else feature.get("geometry") or {}
     corners = geometry.get("coordinates") or []
     shape = str(geometry.get("type"))
     polygons = {"Polygon": [corners], "MultiPolygon": corners}.get(shape, [])
-    meant = (feature.get("properties") or {}).get("classification") or {}
-    kind = ": ".join(meant["names"]) if meant.get("names") else meant.get("name")  # as QuPath shows both
     parts = [[np.asarray(ring, np.float64)[:, :2] for ring in rings] for rings in polygons]
+    if geometry.get("isEllipse") is True and len(parts) == 1:
+        parts = [[_ellipse(ring) for ring in parts[0]]]
     words = f"a {shape}" if geometry else "without geometry"
-    return _Cell(f"feature {at}", type_name(kind), [rings for rings in parts if rings], words)
+    said = feature.get("properties")
+    said = said if isinstance(said, dict) else {}
+    kind = said.get("objectType", said.get("object_type"))  # the latter in QuPath 0.3
+    kind = kind if isinstance(kind, str) else _OLD_IDS.get(str(feature.get("id")), "annotation")
+    cell_type = _class(said.get("classification"))
+    return Outline(f"feature {at}", cell_type, [rings for rings in parts if rings], words, kind)
 
 
-def _drawn(cells: Iterable[_Cell], height: int, width: int) -> Annotation:
-    """Return cells given as polygons as masks, without a pixel where there is a fault that prevents it."""
-    named, masks, faults = [], [], []
-    for at, cell in enumerate(cells):
-        named.append((cell.name, cell.cell_type))
-        masks.append(_NO_CELL)
-        fault = _fault(cell, height, width)
-        faults += [Fault(*fault, at)] if fault else []
-        if fault and fault[0] != "rle_range":
-            continue
-        try:
-            masks[-1] = _filled(cell.polygons, height, width)
-        except ValueError as error:
-            faults.append(Fault("rle_syntax", f"the outline cannot be drawn: {error}", at))
-    return Annotation(named, rle.concatenate(masks), faults)
+def _class(said: object) -> str | None:
+    """Return a classification as QuPath shows it: its name, or names parted by colons; or it is the name."""
+    if isinstance(said, dict):
+        said = said.get("names") or said.get("name")
+    if isinstance(said, list):
+        names = [type_name(name) for name in said]
+        return ": ".join(name for name in names if name is not None) or None
+    return type_name(said)
 
 
-def _fault(cell: _Cell, height: int, width: int) -> tuple[str, str] | None:
-    """Return the check that a cell's outline fails and why, the mask being there if it is `rle_range`."""
-    rings = [ring for polygon in cell.polygons for ring in polygon]
-    if not rings and cell.shape == "a GeometryCollection":
-        cure = "make each of its polygons a feature, or all of them one MultiPolygon"
-        return "no_outline", f"the outline is {cell.shape}, which is not read: {cure}"
-    if not rings or any(len(ring) < 3 for ring in rings):
-        return "no_outline", f"the outline is {cell.shape}, and no area of three or more corners"
-    corners = np.concatenate(rings)
-    if not (np.abs(corners) < 10 * np.array([width, height])).all():
-        words = f"corners that are no numbers, or lie far outside the frame of {height} x {width} pixels"
-        return "rle_syntax", f"the outline has {words}"
-    shares, past = normalised(corners, height, width), beyond(corners, height, width)
-    return ("rle_syntax", shares) if shares else ("rle_range", past) if past else None
-
-
-def _filled(polygons: list[list[np.ndarray]], height: int, width: int) -> rle.Runs:
-    """Return polygons' pixels: of each those within an odd number of rings, as Fiji and QuPath fill them."""
-    parts = [[_ring(ring, height, width) for ring in polygon] for polygon in polygons]
-    if all(len(rings) == 1 for rings in parts) and len(parts) == 1:
-        return parts[0][0]
-    every = rle.concatenate([ring for rings in parts for ring in rings])
-    left, top, right, bottom = _frame(every, width)
-    mask = np.zeros((bottom - top, right - left), bool)
-    for rings in parts:
-        odd = np.zeros_like(mask)
-        for ring in rings:
-            if len(ring.start):
-                inside, x, y = rle.crop(ring, 0, width)
-                odd[y - top : y - top + inside.shape[0], x - left : x - left + inside.shape[1]] ^= inside
-        mask |= odd
-    ptr, start, length = rle.from_masks(mask[None])
-    rows, columns = np.divmod(start, max(mask.shape[1], 1))
-    return rle.Runs(ptr, ((rows + top) * width + columns + left).astype(np.int32), length)
-
-
-def _ring(ring: np.ndarray, height: int, width: int) -> rle.Runs:
-    return rle.from_coco([rle.from_polygons([ring.ravel().tolist()], height, width)], height, width)
-
-
-def _frame(masks: rle.Runs, width: int) -> list[int]:
-    """Return the box around masks of which some have pixels: left, top, right, bottom; zeros if none has."""
-    boxes = rle.boxes(masks, width)[np.diff(masks.ptr) > 0]
-    return [*boxes[:, :2].min(axis=0).tolist(), *boxes[:, 2:].max(axis=0).tolist()] if len(boxes) else [0] * 4
+def _ellipse(ring: np.ndarray) -> np.ndarray:
+    """Return the ellipse within a ring's box, of which QuPath writes corners only, as a polygon."""
+    low, high = ring.min(axis=0), ring.max(axis=0)
+    angles = np.linspace(0, 2 * np.pi, _ELLIPSE)
+    return (low + high) / 2 + np.stack([np.cos(angles), np.sin(angles)], 1) * (high - low) / 2
 
 
 def _unread(error: Exception) -> Annotation:

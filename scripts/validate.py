@@ -21,6 +21,7 @@ def main(*, dataset: Path, images: Path, instances: Path, problems: Path) -> Non
     settings = quality.settings(file.policies, file.limits, file.cell_types, dataset)
     source = readers.read(file)
     survey = readers.survey(source.images["path"])
+    survey.loc[source.images["pixel_size_um"].notna(), "pixel_note"] = None  # the dataset file has said it
     pixel_size = source.images["pixel_size_um"].fillna(survey["pixel_size_um"])
     checked = quality.check(
         *source._replace(images=source.images.assign(pixel_size_um=pixel_size)), survey, settings

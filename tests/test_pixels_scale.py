@@ -90,6 +90,40 @@ def test_a_doubtful_size_is_a_problem_until_the_dataset_file_states_one(tmp_path
         assert np.isnan(found) if size is None else found == size
 
 
+@pytest.mark.parametrize(
+    ("per_cm", "differs"),
+    [
+        (10_000 / 1.3, True),
+        (10_000 / 0.65, False),
+        (10_000 / 0.6503, False),
+        (10_000 / 6.5, False),
+        (28, False),
+    ],
+)
+@pytest.mark.parametrize("form", ["ome", "nikon"])
+def test_two_sizes_that_differ_are_named_until_the_dataset_file_states_one(
+    tmp_path, step, form, per_cm, differs
+):
+    told = {"PhysicalSizeX": 0.65, "PhysicalSizeY": 0.65}
+    words = {"extratags": [(65326, "d", 1, 0.65, True)]} if form == "nikon" else {"metadata": told}
+    name = tmp_path / ("a.tif" if form == "nikon" else "a.ome.tif")
+    tifffile.imwrite(name, PLANE, resolution=(per_cm, per_cm), resolutionunit="CENTIMETER", **words)
+    size, note = surveyed(name)
+    assert size == 0.65
+    assert note == (
+        "states 0.65 µm a pixel in its metadata, which is taken, and 1.3 µm in its resolution tag"
+        if differs
+        else None
+    )
+    for line in ("", "pixel_size_um: 0.65\n"):
+        (tmp_path / "d.yaml").write_text(f"format: folder\nroot: '{tmp_path}'\n{line}")
+        out = {part: tmp_path / f"{part}.parquet" for part in ("images", "instances")}
+        step("validate").main(dataset=tmp_path / "d.yaml", problems=tmp_path / "p.csv", **out)
+        checks = pd.read_csv(tmp_path / "p.csv")["check"].tolist()
+        assert checks == (["pixel_size"] if differs and not line else [])
+        assert pd.read_parquet(out["images"])["pixel_size_um"].tolist() == [0.65]
+
+
 @pytest.mark.parametrize(("first", "kept"), [("10x", ["a__10x", "a__40x"]), ("macro image", ["a"])])
 def test_of_an_ome_tiff_each_position_has_its_own_size(tmp_path, first, kept):
     with tifffile.TiffWriter(tmp_path / "a.ome.tif") as file:

@@ -56,7 +56,9 @@ CHECKS: dict[str, Check] = {
         "turned over",
     ),
     "pixel_size": Check(
-        "keep", "error drop", "a pixel size in the file that is not the specimen's (keep: unknown)"
+        "keep",
+        "error drop",
+        "a pixel size in the file that is not the specimen's (keep: unknown), or differs from its resolution",
     ),
     "metadata_conflict": Check(
         "error", "drop keep", "rows of one image that disagree (keep: the first row holds)"

@@ -112,5 +112,5 @@ def _image_faults(row: dict, file: dict, usual: str | None) -> Iterator[tuple[st
             yield "no_data", f"{row['path']} {file['no_data']}"
         if file["unlike"] is not None and not file["constant"] and not row["annotated"]:
             yield "image_look", f"{row['path']} looks unlike ordinary phase contrast: {file['unlike']}"
-        if file["pixel_note"] is not None and pd.isna(row["pixel_size_um"]):
+        if file["pixel_note"] is not None:
             yield "pixel_size", f"{row['path']} {file['pixel_note']}; say it with `pixel_size_um`"

@@ -19,6 +19,9 @@ _PLAUSIBLE = (0.05, 10.0)
 _CAMERA = 3.4
 """A resolution without a microscope's words is, from here on, a camera's pixel pitch (3.45, 6.45, ...)."""
 
+_ALIKE = 0.01
+"""Sizes that differ by no larger share are the same."""
+
 _NIKON = 65326
 """NIS-Elements keeps micrometres per pixel in this tag."""
 
@@ -61,7 +64,7 @@ class Scale(NamedTuple):
 def tiff_scale(file: tifffile.TiffFile, path: Path, series: int = 1) -> Scale:
     """Return the scale from Operetta, OME, MetaXpress, Nikon, ImageJ or TIFF's own resolution, in that order.
 
-    Of an OME-TIFF it is that of the series, counted from 1.
+    Of an OME-TIFF it is that of the series, counted from 1. A note says where the resolution differs.
 
     An Operetta's own resolution tag is its camera's, so its images have a scale by its index or none.
     """
@@ -86,7 +89,31 @@ def tiff_scale(file: tifffile.TiffFile, path: Path, series: int = 1) -> Scale:
             return Scale(
                 None, f"states a resolution of {sides[0]:.4g} µm a pixel, which is rather a camera's pixel"
             )
-    return Scale(None, None) if sides is None else _judged(*sides)
+    if sides is None:
+        return Scale(None, None)
+    found, own = _judged(*sides), _own(file, path)
+    if found.micrometres is None or own is None or abs(own / found.micrometres - 1) <= _ALIKE:
+        return found
+    return Scale(
+        found.micrometres,
+        f"states {found.micrometres:.4g} µm a pixel in its metadata, which is taken, "
+        f"and {own:.4g} µm in its resolution tag",
+    )
+
+
+def _own(file: tifffile.TiffFile, path: Path) -> float | None:
+    """Return the specimen's micrometres by a TIFF's resolution tag beside other words, None if not told."""
+    sides = None if file.is_imagej else _tag_sides(file.pages.first, None)
+    if sides is None or sides[0] > _CAMERA:
+        return None
+    if file.is_ome:
+        try:
+            told = {_physical(image.told) for image in ome.main_images(file.ome_metadata or "", path)}
+        except ValueError:
+            return None
+        if len(told) > 1:  # the tag is that of one series
+            return None
+    return _judged(*sides).micrometres
 
 
 def micrometres(unit: str) -> float | None:
@@ -105,7 +132,7 @@ def _judged(x: float, y: float) -> Scale:
         return Scale(
             None, f"states {x:.4g} µm a pixel, which no microscope's image of cells has ({low:g} to {high:g})"
         )
-    if abs(x / y - 1) > 0.01:
+    if abs(x / y - 1) > _ALIKE:
         return Scale(None, f"states pixels that are not square ({x:.4g} x {y:.4g} µm)")
     return Scale(round(x, 9), None)
 

@@ -195,6 +195,37 @@ def test_a_name_is_found_however_its_letters_are_composed(tmp_path, composed):
     assert found.images["path"].tolist() == [str(tmp_path / "images" / names[1])]
 
 
+ESCAPED = {
+    "an escape": ("a%20b.png", "a b.png"),
+    "escaped folders": ("d%201%2Fa%C3%A4.png", "d 1/a\u00e4.png"),
+    "a file of that very name": ("a%20b.png", "a%20b.png"),
+    "an upload to Label Studio": ("images/8f3c12ab-a_b.png", "a b.png"),
+    "an escaped upload": ("/data/upload/1/8f3c-a%20b.png", "day 1/a b.png"),
+    "an upload with signs": ("8f3c12ab-a_1.png", "a (1).png"),
+    "a served path": ("/data/local-files/?d=set/day%201/a.png", "day 1/a.png"),
+    "a file with the prefix": ("8f3c12ab-a.png", "8f3c12ab-a.png"),
+}
+
+
+@pytest.mark.parametrize("kind", ESCAPED)
+def test_a_name_that_a_program_changed_is_found(tmp_path, kind):
+    name, place = ESCAPED[kind]
+    images = [{"id": 1, "file_name": name, "width": WIDTH, "height": HEIGHT}]
+    others = ["c.png", "a.png"] if "a.png" not in place else ["c.png"]
+    path = file(tmp_path, [annotation([polygon(CELLS[0])])], images, [place, *others])
+    assert checked(path).images["path"].tolist() == [str(tmp_path / "images" / place)]
+
+
+@pytest.mark.parametrize(
+    "places", [["x/a b.png", "y/a b.png"], ["a b.png", "a_b.png", "c/a_b.png"], ["b.png"]]
+)
+def test_an_upload_that_may_be_of_several_files_or_of_none_is_missing(tmp_path, places):
+    images = [{"id": 1, "file_name": "8f3c12ab-a_b.png", "width": WIDTH, "height": HEIGHT}]
+    path = file(tmp_path, [annotation([polygon(CELLS[0])])], images, places)
+    with pytest.raises(DataError, match=r"8f3c12ab-a_b\.png.* is not there"):
+        checked(path)
+
+
 def test_one_name_in_two_folders_is_two_images(tmp_path):
     names = ["p1/a.png", "p2\\a.png"]
     images = [

@@ -19,7 +19,6 @@ from neuroseg.readers.source import (
     Source,
     distinct,
     folded,
-    image_files,
     image_rows,
     name_texts,
     notes_frame,
@@ -103,10 +102,7 @@ def _images(
     content: dict, entry: Entry, root: Path, before: list[dict], notes: list[Note]
 ) -> tuple[dict[object, int], list[dict]]:
     """Return each COCO image id's position (-1 if another listing of its file stays) and the images' rows."""
-    key, folder = _image_ids(content).key, root / entry.images
-    lying = defaultdict(list)
-    for path in image_files(folder, recursive=True):
-        lying[named.composed(path).name].append(path)
+    key, lying = _image_ids(content).key, named.Lying(root / entry.images)
     annotated = Counter(key(item.get("image_id")) for item in content["annotations"])
     counts = [annotated[key(item.get("id"))] for item in content["images"]]
     index: dict[object, int] = {}
@@ -120,7 +116,7 @@ def _images(
             sentences.append(f"{where}: an image needs id and file_name; correct the entry.")
             continue
         try:
-            places, at = named.places(name, folder, lying), len(before) + len(rows)
+            places, at = lying.places(name), len(before) + len(rows)
         except OSError as error:
             sentences.append(
                 f"{where}: file_name is no name of a file ({error.strerror}); correct the entry."

@@ -2,35 +2,78 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
+from collections import defaultdict
 from pathlib import Path
+from urllib.parse import unquote
 
 from neuroseg.readers.images.pixels import ImageError, read_image
+from neuroseg.readers.source import image_files
 from neuroseg.readers.truth.ids import whole
 
+_UPLOAD = re.compile(r"[0-9a-f]{4,12}-(?=.)")
+"""What Label Studio puts before the name of a file that is uploaded."""
 
-def places(name: str, folder: Path, lying: dict[str, list[Path]]) -> list[Path]:
-    """Return where an image may lie: as named, else by the longest common end; backslashes part folders.
+_SERVED = "?d="
+"""What stands before a path that Label Studio serves from a folder of its computer."""
 
-    Names are compared in Unicode's composed form (NFC), since a Mac writes `ä` as two characters.
 
-    Args:
-        name: the image's name or path as the file has it.
-        folder: where images lie.
-        lying: the images below the folder by their names, as `composed` writes them.
-    """
-    if (folder / name).is_file():
-        return [folder / name]
-    parts = Path(name.replace("\\", "/")).parts
-    direct = folder.joinpath(*parts)
-    if direct.is_file():
-        return [direct]
-    end = composed(direct).parts
-    for length in range(len(parts), 0, -1):
-        found = [path for path in lying.get(end[-1], []) if composed(path).parts[-length:] == end[-length:]]
-        if found:
-            return found
-    return [direct]
+class Lying:
+    """The images below a folder, found by the names that a file of annotations has for them."""
+
+    def __init__(self, folder: Path) -> None:
+        """List the images below the folder.
+
+        Raises:
+            DataError: there is no such folder.
+        """
+        self._folder = folder
+        self._named: dict[str, list[Path]] = defaultdict(list)
+        self._plain: dict[str, list[Path]] = defaultdict(list)
+        for path in image_files(folder, recursive=True):
+            name = composed(path).name
+            self._named[name].append(path)
+            self._plain[_plain(name)].append(path)
+
+    def places(self, name: str) -> list[Path]:
+        """Return where an image may lie: as named, else by the longest common end; backslashes part folders.
+
+        A name that fits no file is tried with its URL escapes (`%20`) as letters; then without the prefix of
+        an upload to Label Studio (`8f3c12ab-a_b.png` for `a b.png`), where one file alone has such a name.
+        Names are compared in Unicode's composed form (NFC), since a Mac writes `ä` as two characters.
+
+        Args:
+            name: the image's name or path as the file has it.
+        """
+        written = name.split(_SERVED)[-1]
+        for each in dict.fromkeys((name, written, unquote(name), unquote(written))):
+            if found := self._found(each):
+                return found
+        parts = Path(unquote(name).replace("\\", "/")).parts
+        prefix = _UPLOAD.match(parts[-1]) if parts else None
+        own = self._plain.get(_plain(parts[-1][prefix.end() :]), []) if prefix else []
+        return own if len(own) == 1 else [self._folder.joinpath(*Path(name.replace("\\", "/")).parts)]
+
+    def _found(self, name: str) -> list[Path]:
+        if (self._folder / name).is_file():
+            return [self._folder / name]
+        parts = Path(name.replace("\\", "/")).parts
+        direct = self._folder.joinpath(*parts)
+        if direct.is_file():
+            return [direct]
+        end = composed(direct).parts
+        for length in range(len(parts), 0, -1):
+            lying = self._named.get(end[-1], [])
+            found = [path for path in lying if composed(path).parts[-length:] == end[-length:]]
+            if found:
+                return found
+        return []
+
+
+def _plain(name: str) -> str:
+    """Return a file's name as an upload changes it: blanks as underscores, signs left out."""
+    return re.sub(r"[^-\w.]", "", unicodedata.normalize("NFC", name).strip().replace(" ", "_"))
 
 
 def composed(path: Path) -> Path:

@@ -93,6 +93,24 @@ def test_numbers_without_a_fixed_white_are_turned_over_between_their_own_ends(tm
     assert read(tmp_path / "a.tif").ravel().tolist() == expected
 
 
+@pytest.mark.parametrize("kind", [np.uint32, np.uint64])
+@pytest.mark.parametrize("declared", [0, 2**17 - 1, 2**32 - 1])
+def test_white_as_zero_beyond_16_bit_exchanges_lowest_and_highest(tmp_path, kind, declared):
+    stored = NOISE.astype(kind) * 700 + 1000
+    tag = [(281, "I", 1, declared, True)] if declared else []
+    tifffile.imwrite(tmp_path / "a.tif", stored, photometric="miniswhite", extratags=tag)
+    turned = (stored.max() - stored + stored.min()).astype(np.float64)
+    assert abs(read(tmp_path / "a.tif") - turned / turned.max() * 65535).max() <= 1
+
+
+def test_32_bits_declared_of_16_bit_values_are_no_white(tmp_path):
+    tag = [(281, "I", 1, 2**32 - 1, True)]
+    tifffile.imwrite(
+        tmp_path / "a.tif", 4095 - DEEP.astype(np.uint32), photometric="miniswhite", extratags=tag
+    )
+    assert (read(tmp_path / "a.tif") == DEEP).all()
+
+
 def test_a_bright_image_whose_zero_is_white_keeps_its_contrast(tmp_path):
     bright = NOISE.astype(np.uint16) * 90 + 49_152
     for kind in (np.uint16, np.uint32):

@@ -251,7 +251,49 @@ def test_doses_of_unlike_units_stay_apart(tmp_path):
         ("1.125", None, ("1.125", None)),
         ("0,125", None, ("0.125", None)),
         *((text, "nM", (text, None)) for text in ("vehicle", "0 (DMSO)", "10 nM BDNF", "-", "n/a", "10 x")),
-        *((text, "nM", (text, "nM")) for text in ("10-20", "<5", "≥ 0,5", "1:100")),
+        *((text, "nM", (text, "nM")) for text in ("10-20", "<5", "≥0.5", "1:100", "10/20", "10-6")),
+        *(
+            (text, None, ("1000", "nM"))
+            for text in (
+                "1 000 nM",
+                "1\u202f000 nM",
+                "1\u00a0000nM",
+                "1'000 nM",
+                "1\u2019000 nM",
+                "1 000,0 nM",
+            )
+        ),
+        ("1 000 000", "nM", ("1000000", "nM")),
+        *((text, "nM", ("1234.5", "nM")) for text in ("1,234.5", "1.234,5", "1 234,5")),
+        *((text, None, ("0.5", "nM")) for text in ("½ nM", "½nM", "0,5 nM", "0.5nm", "5e-1 nM", "5E-01 nM")),
+        ("2½ nM", None, ("2.5", "nM")),
+        ("1 ¼", "nM", ("1.25", "nM")),
+        ("20 fM", None, ("20", "fM")),
+        ("20 fmol/ml", None, ("20", "fmol/ml")),
+        *(
+            (text, None, ("10", "µM"))
+            for text in ("10 µM (final)", "10 µM final", "10 uM, nominal", "10 μM [final]")
+        ),
+        *(
+            (text, None, ("0.001", "µM"))
+            for text in (
+                *("1e-3 µM", "1E-03µM", "1·10^-3 µM", "1x10^-3 uM", "1 × 10⁻³ µM", "1*10**-3 µM"),
+                *("10^-3 µM", "10⁻³ µM", "10^(-3) µM", "1x10-3 µM", "1,0 · 10^−3 µM"),
+            )
+        ),
+        ("3x10^3", "nM", ("3000", "nM")),
+        ("<1 nM", None, ("<1", "nM")),
+        *((text, None, ("~5", "nM")) for text in ("~5 nM", "~ 5,0 nM", "≈5 nM", "ca. 5 nM", "approx. 5nM")),
+        *((text, None, ("≥0.5", "nM")) for text in (">=0,5 nM", "≥ 0,5 nM")),
+        *((text, None, ("10-20", "nM")) for text in ("10-20 nM", "10 – 20nM")),
+        ("5 % (v/v)", None, ("5", "% v/v")),
+        ("5% V/V", None, ("5", "% v/v")),
+        *((f"5 {unit}", None, ("5", unit)) for unit in ("MOI", "ppm", "units", "ng/well", "cells/ml", "kU")),
+        ("10 µM/ml", None, ("10", "µM/ml")),
+        *(
+            (text, None, (text, None))
+            for text in ("10-6 M", "1x103 nM", "10 ± 2 nM", "1 00 nM", "10 nM + 5 µM")
+        ),
         ("1:100", None, ("1:100", None)),
         ("10 nM BDNF", None, ("10 nM BDNF", None)),
     ],
@@ -267,6 +309,58 @@ UNUSED = {
     "the dose of something else": (
         "well,treatment,Stock conc (mM),unit\nA1,drug,7,mM\n",
         r"column 3 \(Stock conc \(mM\)\), column 4 \(unit\)",
+    ),
+    **{
+        f"no dose: {head}": (
+            f"well,treatment,{head}\nA1,drug,7\n",
+            rf"not used: column 3 \({re.escape(head)}\)",
+        )
+        for head in (
+            *("dose (nM) log10", "log dose", "log10(M)", "Log10 dose (M)", "dose (log10 M)", "dose [log nM]"),
+            *(
+                "-log10 dose (M)",
+                "ln dose",
+                "log2 conc. (nM)",
+                "log₁₀ conc (M)",
+                "log_dose_nM",
+                "log10(dose)",
+            ),
+            *("Conc (stock; mM)", "Conc. (mM) stock", "Conc [stock] mM", "dose (10x; nM)", "conc (%) DMSO"),
+            *("Konz (Stamm; mM)", "Conc (Stammlösung) mM", "stock conc (mM)", "conc (vehicle; %)"),
+        )
+    },
+    "a table of logarithms": (
+        "treatment,1\nA,drug\n\ndose (M) log10,1\nA,-6\n",
+        r"the table dose \(M\) log10",
+    ),
+    "a table of stocks": (
+        "treatment,1\nA,drug\n\nConc (stock, mM),1\nA,6\n".replace("k, m", "k; m"),
+        "the table Conc",
+    ),
+    **{
+        f"a dose that is not understood: {dose}": (
+            f"well,treatment,dose\nA1,drug,{dose}\n",
+            rf"no number with a known unit are left as they are \({re.escape(dose)}\); write a number",
+        )
+        for dose in (
+            "10 x",
+            "10-6 M",
+            "1x103 nM",
+            "10 ± 2 nM",
+            "nM 10",
+            "10/20",
+            "10 nM BDNF",
+            "1 00 nM",
+            "5 nmolar",
+        )
+    },
+    "an amount per litre and volume": (
+        "well,treatment,dose\nA1,drug,10 µM/ml\n",
+        "M is an amount per litre already in µM/ml; write µM",
+    ),
+    "an amount per litre and volume in the head": (
+        "well,treatment,dose (nM/ml)\nA1,drug,10\n",
+        "M is an amount per litre already in nM/ml; write nM",
     ),
     "two doses": (
         "well,treatment,dose (nM),dose (µM)\nA1,drug,10,0.01\n",
@@ -313,6 +407,8 @@ def test_what_of_a_plate_map_is_not_used_is_listed(tmp_path, name):
         "well,treatment,dose (nM)\nA1,drug,10\nA2,drug,10 µM\n",
         "well,treatment,dose (day 3)\nA1,drug,10 nM\nA2,drug,0\n",
         "well,treatment,dose (final)\nA1,drug,10\nA2,drug,20\n",
+        "well,treatment,dose\nA1,drug,10 µM (final)\nA2,drug,½ nM\nA3,drug,0 (DMSO)\nA4,drug,<1 nM\n",
+        "well,treatment,drug dose (nM) final\nA1,drug,1 000\nA2,drug,10^-3\n",
     ],
 )
 def test_doses_whose_units_are_told_or_are_not_needed_are_in_no_doubt(tmp_path, text):

@@ -289,12 +289,15 @@ def test_wells_of_unknown_magnification_among_several_are_said(sizes, words_):
 
 def test_doses_stand_by_their_size_whatever_their_units_and_commas():
     said = [("10", "nM"), ("1", "µM"), ("0,5", "nM"), ("2 mM", None), ("100 nM", None), (None, None)]
+    said += [("20", "fM"), ("<1", "pM")]
     images = plate(["NGF"] * len(said)).assign(
         dose=[dose for dose, _ in said], dose_unit=[unit for _, unit in said]
     )
     wells = arms.arms(images, tables.empty("instances"), summed([1] * len(said)))
     assert doses.ordered(wells, ()) == [
         "NGF",
+        "NGF 20 fM",
+        "NGF <1 pM",
         "NGF 0,5 nM",
         "NGF 10 nM",
         "NGF 100 nM",

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-_DOSE = re.compile(r"(\d+(?:[.,]\d+)?(?:[eE][-+]?\d+)?)\s*(?:([pnuµμm])(?=M\b|mol\b|g\b|l\b|L\b|U\b))?")
-_PREFIXES = {"p": 1e-12, "n": 1e-9, "u": 1e-6, "µ": 1e-6, "μ": 1e-6, "m": 1e-3}
+_DOSE = re.compile(r"(\d+(?:[.,]\d+)?(?:[eE][-+]?\d+)?)\s*(?:([fpnuµμm])(?=M\b|mol\b|g\b|l\b|L\b|U\b))?")
+_PREFIXES = {"f": 1e-15, "p": 1e-12, "n": 1e-9, "u": 1e-6, "µ": 1e-6, "μ": 1e-6, "m": 1e-3}
 """Of units of amount, mass and volume, such as nM, µmol/l and mg."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from neuroseg.readers.plates.amounts import UNIT, tidy_unit
+from neuroseg.readers.plates.amounts import ANY_UNIT, OF, UNIT, tidy_unit
 
 _AMOUNTS = ("dose", "doses", "dosage", "concentration", "concentrations", "conc", "conc.")
 HEADS = {
@@ -18,18 +18,21 @@ HEADS = {
 }
 """What a column's head may be, in lower case; of several the first here is taken."""
 
-_OF = r"(?:final|nominal|working|applied|assay|treatment|drug|compound|test)"
-_DOSE = re.compile(rf"(?:{_OF} )*(?:{'|'.join(map(re.escape, _AMOUNTS))})(?: {_OF})?")
+_DOSE = re.compile(rf"(?:{OF} )*(?:{'|'.join(map(re.escape, _AMOUNTS))})(?: {OF})?")
 """A dose's head; the concentration of something else, such as a stock or a solvent, is none."""
 
-_BRACKETED = re.compile(
-    rf"{UNIT}|%\s*[vw]\s*/\s*[vw]|[mk]?U|units|MOI|ppm|ppb|[^\W\d_]+\s*/\s*(?:[dmuµμ]?l|kg|g|cm[2²]|wells?|cells?)",
+_OTHER = re.compile(
+    r"(?<![^\W\d])(?:p?(?:log|lg|ln)(?:\d*|₁₀|₂)|stocks?|stamm\w*|master|mother|solvent|vehicle|carrier|\d+\s?[x×])"
+    r"(?![^\W\d])",
     re.IGNORECASE,
 )
+"""What makes a head that of another matter, also in its brackets: logarithms, or what is diluted in wells."""
+
+_BRACKETED = re.compile(ANY_UNIT, re.IGNORECASE)
 """A unit in brackets, where more is one than behind a word: after that, a U may be a name's last letter."""
 
 _ASIDE = re.compile(
-    rf"(?<!\w)(?:in|units?\s*:|{_OF}|(?:{'|'.join(map(re.escape, _AMOUNTS))})\.?)(?!\w)", re.IGNORECASE
+    rf"(?<!\w)(?:in|units?\s*:|{OF}|(?:{'|'.join(map(re.escape, _AMOUNTS))})\.?)(?!\w)", re.IGNORECASE
 )
 """What may stand beside a unit in brackets."""
 
@@ -65,8 +68,9 @@ def _in_brackets(head: str) -> list[str]:
 
 
 def is_dose(head: str) -> bool:
-    """Return whether a head or a title is that of doses."""
-    return bool(_DOSE.fullmatch(plain(head)))
+    """Return whether a head or a title is that of doses in the wells, as numbers and not as logarithms."""
+    said = plain(re.sub(r"[(\[][^()\[\]]*[)\]]?", " ", head).strip(" )]"))
+    return bool(_DOSE.fullmatch(said)) and not _OTHER.search(head)
 
 
 def columns(cells: list[str]) -> dict[str, int]:

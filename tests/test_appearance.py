@@ -65,6 +65,7 @@ def test_an_image_as_learnt_is_read_as_it_is_and_another_is_brought_to_it(tmp_pa
     ("pipeline", "told"),
     [
         ([{"type": "CropCells"}, {"type": "Microscope", "contrast": 0.8}], True),
+        ([{"type": "Microscope", "contrast": 1}], True),
         ([{"type": "Microscope", "contrast": 0.3}], False),
         ([{"type": "Microscope"}, "contrast", {"type": "Microscope", "contrast": "0.8"}], False),
         (None, False),

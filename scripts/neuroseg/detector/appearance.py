@@ -50,7 +50,7 @@ def at_many_contrasts(content: Mapping[str, Any]) -> bool:
         for step in (steps if isinstance(steps, list) else [])
         if isinstance(step, dict) and step.get("type") == "Microscope"
     ]
-    return any(isinstance(most, float) and most >= _MANY for most in varied)
+    return any(isinstance(most, int | float) and most >= _MANY for most in varied)
 
 
 class Adapted:

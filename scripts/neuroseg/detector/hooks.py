@@ -110,7 +110,7 @@ class WarmStart(Hook):
         self.weights, self.source = weights, source
 
     def before_train(self, runner: Runner) -> None:
-        """Fill the model, and name the layers that start at random."""
+        """Fill the model, and name the layers that start as its model file starts them."""
         model = processes.bare(runner.model)
         own = model.state_dict()
         given = renamed(self.weights, own).items()

@@ -35,6 +35,13 @@ NAMES = {
     "operetta": ("Images/r01c02f03p01-ch1sk1fk1fl1.tiff", None, "A2", None),
     "cellvoyager": ("AssayPlate_A01_T0001F001L01A01Z01C01.tif", "AssayPlate", "A1", None),
     "evos": ("scan_Plate_R_p00_0_C05f00d0.TIF", "scan_Plate_R_p00_0", "C5", None),
+    "evos as displayed": ("scan_Plate_D_p00_0_A01f00d4.TIF", "scan_Plate_D_p00_0", "A1", None),
+    "evos in time": (
+        "run 2_Bottom Slide_TR2_p01_12_H12f15d4.TIF",
+        "run 2_Bottom Slide_TR2_p01_12",
+        "H12",
+        None,
+    ),
 }
 
 

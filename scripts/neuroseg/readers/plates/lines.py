@@ -11,14 +11,8 @@ from io import BytesIO
 from pathlib import Path
 
 from neuroseg.errors import DataError
+from neuroseg.readers.plates.formats import shown
 from neuroseg.readers.plates.names import composed
-
-_NUMBER_FORM = re.compile(
-    r"(?:\[[^\]<>=]*\])*-?(?:General|[#0?][#0?.,]*?)(?P<thousands>,*)(?:E[+-]0+)?"
-    r'(?P<behind>(?:"[^"]*"|\\.|_.|[% \u00a0])*)',
-    re.IGNORECASE,
-)
-"""A part of Excel's number format: a colour, the figures, and what is shown behind them."""
 
 Line = tuple[str, list[str]]
 """Where a line stands, and the text of its cells."""
@@ -122,8 +116,8 @@ def _kept(lines: list[list[str]], comment: list[bool], is_head: Callable[[list[s
 def _sheets(path: Path, is_head: Callable[[list[str]], bool]) -> list[tuple[str, list[Line]]]:
     """Return each sheet's name and lines that are neither empty nor comments, of sheets that are seen.
 
-    Merged cells all say the same. Numbers have all their figures, also those that their format hides, and the
-    unit or the sign % that it shows behind them.
+    Merged cells all say the same. Numbers have all their figures, also those that their format hides, and
+    what it shows beside them, such as a unit.
 
     Raises:
         DataError: a cell holds a formula whose value the program that wrote the file did not keep.
@@ -162,20 +156,11 @@ def _sheets(path: Path, is_head: Callable[[list[str]], bool]) -> list[tuple[str,
 
 
 def _shown(value: object, form: str) -> str:
-    """Return a cell of Excel as it reads, with what its format shows behind a number: 10 nM, 50 %."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or re.search(r"\[[<>=]", form):
-        return _said(value)  # with conditions, a format may show several units
-    parts = re.split(r';(?=(?:[^"]*"[^"]*")*[^"]*$)', form)  # of positive numbers, negative ones, and zero
-    place = 1 if value < 0 else 2 if value == 0 else 0
-    match = _NUMBER_FORM.fullmatch(parts[place if place < len(parts) else 0])
-    if match is None:
+    """Return a cell of Excel as it reads, with what its format shows beside its value: 10 nM, 50 %."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
         return _said(value)
-    behind = re.sub(r'"([^"]*)"|\\(.)|_.', lambda token: (token[1] or "") + (token[2] or ""), match["behind"])
-    if not behind.strip():
-        return _said(value)
-    per_cent = "%" in re.sub(r'"[^"]*"|\\.|_.', "", match["behind"])
-    number = value * (100 if per_cent else 1) / 1000 ** len(match["thousands"])
-    return _said(f"{number:.12g}{' ' * behind.startswith('%')}{behind}")
+    told = shown(value, form)
+    return _said(value if told is None else told)
 
 
 def _said(value: object) -> str:

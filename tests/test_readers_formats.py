@@ -86,6 +86,20 @@ def test_a_csv_in_any_unicode_that_says_so_is_read(tmp_path, encoding, ending, s
     assert rle.areas(source.masks).tolist() == [6, 6]
 
 
+def test_a_csv_is_opened_once(tmp_path, monkeypatch):
+    kaggle(tmp_path, [kaggle_row("a", rectangle(0, 0, 3, 2))])
+    opened, own = [], open
+
+    def counted(file, *args, **keys):
+        opened.append(Path(file).name if isinstance(file, str | Path) else None)
+        return own(file, *args, **keys)
+
+    monkeypatch.setattr("builtins.open", counted)
+    monkeypatch.setattr("io.open", counted)
+    readers.read(dataset(tmp_path, format="kaggle", annotations="train.csv", images=["train"]))
+    assert opened.count("train.csv") == 1
+
+
 def test_an_image_known_to_be_wrong_is_left_out_with_its_rows_and_its_file(tmp_path):
     rows = [kaggle_row(name, rectangle(0, 0, 3, 2)) for name in ("a", "b")]
     source = kaggle(tmp_path, rows, left_out=["b", "never seen"])

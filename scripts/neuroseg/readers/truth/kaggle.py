@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -69,9 +70,15 @@ def _read_table(dataset: Kaggle) -> pd.DataFrame:
     """Return the rows as text with `where`, sizes as numbers."""
     path = dataset.root / dataset.annotations
     try:
-        form = _form(path)
+        content = path.read_bytes()
+        form = _form(content)
         table = pd.read_csv(
-            path, **form, dtype=str, keep_default_na=False, skip_blank_lines=False, index_col=False
+            io.BytesIO(content),
+            **form,
+            dtype=str,
+            keep_default_na=False,
+            skip_blank_lines=False,
+            index_col=False,
         )
     except OSError as error:
         raise DataError(
@@ -113,15 +120,14 @@ def _read_table(dataset: Kaggle) -> pd.DataFrame:
     return table.assign(width=sizes["width"].astype("int64"), height=sizes["height"].astype("int64"))
 
 
-def _form(path: Path) -> dict[str, Any]:
+def _form(content: bytes) -> dict[str, Any]:
     """Return how pandas must read a file: its encoding, and what parts most of the columns that are needed.
 
     Raises:
         UnicodeDecodeError: the file's head is no text in UTF-8, or in UTF-16 that says so at its beginning.
     """
-    with path.open("rb") as file:
-        encoding = "utf-16" if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
-    with path.open(encoding=encoding) as text:
+    encoding = "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
+    with io.TextIOWrapper(io.BytesIO(content), encoding) as text:
         head = text.readline(2**16).rstrip("\n")
     if "\0" in head:
         raise UnicodeDecodeError(encoding, b"", 0, 1, "it has bytes of 0, as UTF-16 does")

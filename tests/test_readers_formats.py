@@ -1,5 +1,7 @@
 """Readers: Kaggle's and COCO's annotations to raw rows that know their place."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest

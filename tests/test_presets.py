@@ -162,8 +162,21 @@ def test_a_clock_that_a_pattern_takes_for_hours_is_named_with_the_cure(tmp_path)
         (["0000", "0400", "0800"], "the times 0000, 0400, ... are taken"),
         (["160000", "200000"], "160000, 200000 are taken as hours and may be a date, a clock"),
         (["20240131"], "20240131 is taken as hours and may be a date"),
+        (
+            ["0", "24", "930", "1000"],
+            "the times 930, 1000 are taken as hours and may be hour and minute of a",
+        ),
+        (["930", "1000"], "the times 930, 1000 are taken"),
+        (["1612"], "the time 1612 is taken"),
+        (["0", "24", "48", "931"], "the time 931 is taken"),
+        (["0", "1000"], "clock or another unit: let `pattern`"),
+        (["0000", "24", "0930", "1600"], "the times 0930, 1600 are taken"),
+        *((["0", "24", "48", str(hour)], None) for hour in (72, 120, 200, 990, 504)),
+        (["0", "200", "400", "600"], None),
+        (["0", "20", "48", "96", "168", "240", "336", "400"], None),
+        (["930h"], None),
         *((["0", "1200", "2400"], None), (["0000", "0024", "0048"], None), (["0000", "0060", "0120"], None)),
-        *((["0000", "0030"], None), (["16h00m"], None), (["0"], None), (["1612"], None)),
+        *((["0000", "0030"], None), (["16h00m"], None), (["0"], None), (["1675"], None)),
     ],
 )
 def test_numbers_that_look_like_no_hours_are_named(tmp_path, times, words):

@@ -17,6 +17,9 @@ _COLONS = re.compile(r"(?:(\d+) days? )?(\d+):(\d+):(\d+(?:\.\d+)?)")
 _HOUR_AND_MINUTE = re.compile(r"(?:[01]\d|2[0-3])[0-5][05]|2400")
 """A clock of four digits; microscopes scan at full minutes, mostly at multiples of five."""
 
+_CLOCK_OF_DIGITS = re.compile(r"(?:1?\d|2[0-3])[0-5]\d|2400")
+"""A clock of three digits or four, at any minute."""
+
 _FORMS = {8: "%Y%m%d", 10: "%y%m%d%H%M", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
 """By its number of digits, what a stamp's digits are."""
 
@@ -111,7 +114,9 @@ def date(rows: Sequence[dict]) -> list[tuple[int, str]]:
 def unlikely(times: Sequence[str], preset: str | None) -> list[str]:
     """Return a sentence on times that are taken as hours and look like something else, none if they do not.
 
-    Four digits each that are a clock's, such as 0400 and 1600, do, and numbers of more than a year.
+    Four digits each that are a clock's, such as 0400 and 1600, do, and numbers of more than a year. So do
+    numbers of a clock beyond two weeks, such as 930 beside 0 and 24, that lie a week and more behind the one
+    before them, unless all are the same span apart or whole days.
 
     Args:
         times: as they are written.
@@ -120,17 +125,32 @@ def unlikely(times: Sequence[str], preset: str | None) -> list[str]:
     unlike = sorted(set(times))
     large = [text for text in unlike if text.isdecimal() and int(text) > 24 * 366]
     clocks = bool(unlike) and all(map(_HOUR_AND_MINUTE.fullmatch, unlike)) and int(unlike[-1]) >= 100
-    if not large and not clocks:
+    late = [] if large or clocks else _late(unlike)
+    if not large and not clocks and not late:
         return []
-    shown = large or unlike
+    shown = large or late or unlike
     ready = preset and "?P<stamp>" in PRESETS[preset]
     return [
         f"the time{'s' * (len(shown) > 1)} {', '.join(shown[:2])}{', ...' * (len(shown) > 2)} "
         f"{'are' if len(shown) > 1 else 'is'} taken as hours and may be "
-        f"{'a date, a clock or another unit' if large else 'hour and minute of a clock'}: "
+        f"{'a date, a clock or another unit' if large else 'hour and minute of a clock'}"
+        f"{' or another unit' if late else ''}: "
         + (f"set `pattern: {preset}`, which fits all names, or " if ready else "")
         + "let `pattern` take date and clock together as `stamp`, or write a span such as 16h00m"
     ]
+
+
+def _late(times: Sequence[str]) -> list[str]:
+    """Return the times that may be a clock's: the first far behind those before it, and those after it."""
+    written = {int(text): text for text in times if text.isdecimal()}
+    spans = sorted(written)
+    steps = [later - before for before, later in zip([0, *spans], spans, strict=False)]
+    whole_days = not any(span % 24 for span in spans)
+    if whole_days or (len(spans) > 2 and len(set(steps[1:])) == 1):
+        return []
+    far = [span for span, step in zip(spans, steps, strict=True) if span > 14 * 24 and step > 7 * 24]
+    clocks = [span for span in spans if _CLOCK_OF_DIGITS.fullmatch(str(span))]
+    return [written[span] for span in clocks if span >= min(set(far) & set(clocks), default=np.inf)]
 
 
 def frame_time(said: dict[str, str], since: float | None, frames: int) -> str | None:

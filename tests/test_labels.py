@@ -502,6 +502,17 @@ def test_a_shape_of_geojson_is_read_or_called_what_it_is(tmp_path, name):
     assert all(re.search(words, message) for message in source.notes["message"])
 
 
+@pytest.mark.parametrize("name", ["x-labels.png", "MASK_x.png", "truth/mask of x.png"])
+def test_a_label_image_of_another_name_is_told_how_it_must_be_called(tmp_path, name):
+    picture(tmp_path / "x.png")
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    Image.fromarray(LABELS).save(tmp_path / name)
+    with pytest.raises(DataError, match="none of 1 images has") as caught:
+        read(tmp_path)
+    assert "by its name it is a label image" in caught.value.sentences[1]
+    assert "call it x_masks if it has the cells of the image x" in caught.value.sentences[1]
+
+
 @pytest.mark.real
 def test_real_label_images_are_read(real_data, tmp_path):
     (tmp_path / "set.yaml").write_text(f"{{format: labels, root: {real_data / 't98g'}}}")

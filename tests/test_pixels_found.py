@@ -69,6 +69,7 @@ def validated(folder: Path, step, text: str = "") -> tuple[list[str], pd.DataFra
         *("a_Object Predictions.png", "a_masks_1.tif", "a_Masks.PNG", "a_masks.npy", "a_flows.tif"),
         *("MASK_a.tif", "a_predmask.png", "a-labels.tif", "overlay_a.png", "a mask.tif", "a_GT.png"),
         *("a.mask.tif", "aMask.tif", "a_ground_truth.png", "a_mask_02.png", "masks/Mask_a.tif"),
+        *("a_cellprob.tif", "a_dP.tif", "a_binary.tif", "results_a.png", "distance maps/a.tif"),
         *("overlays/a.png", "results/overlays x/a.png"),
     ],
 )
@@ -90,7 +91,16 @@ LABELS = "masks Masks labels GT ground_truth GroundTruth annotations segmentatio
     "name",
     [
         *(f"{folder}/other.tif" for folder in [*LABELS.split(), "01_GT/SEG"]),
-        *("mask2.png", "b_seg.png", "label b.tif", "gt.png", "b_predictions.bmp", "b-Outlines.png"),
+        *("results/cellpose/a.tif", "Mask of a.tif", "Drawing of a.tif", "StarDist/a.tif", "instances/a.tif"),
+        *(
+            "mask2.png",
+            "b_GTmask.png",
+            "b_seg.png",
+            "label b.tif",
+            "gt.png",
+            "b_predictions.bmp",
+            "b-Outlines.png",
+        ),
     ],
 )
 def test_flat_pixels_under_a_name_for_labels_are_no_image(tmp_path, name):
@@ -124,6 +134,8 @@ def test_colour_under_a_name_for_overlays_is_no_image(tmp_path, name):
         ("mask_A1.tif", "ctrl_A1.tif", "unmasked_A1.tif"),
         ("mask/A1.tif", "control/A1.tif", "damask/A1.tif"),
         ("wt_GT_1.tif", "wt_1_seg2.tif", "Predator/a.png", "agar overlay/c.png", "labelled cells.png"),
+        ("results/plate 1/a.png", "results/plate 2/a.png"),
+        ("Cellpose images/a.png", "border_1.tif", "threshold 5/d.png", "distance_2.tif"),
     ],
 )
 def test_photographs_under_a_name_for_labels_are_images(tmp_path, names):

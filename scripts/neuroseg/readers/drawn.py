@@ -19,10 +19,11 @@ _TRUTH = re.compile(r"ground[\W_]?truth", re.IGNORECASE)
 _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _LABELS = re.compile(
     r"(pred|gt|seg|label|instance|semantic|binary|cells?|nuc|nuclei)?masks?|label(s|ed|led|maps?|images?)?"
-    r"|segs?|segmentations?|segmented|gt|groundtruth|annotations?|annots?|preds?|predictions?"
+    r"|segs?|segmentations?|segmented|gt|groundtruth|annotations?|annots?|preds?|predictions?|instances?"
+    r"|binary|threshold(ed)?|drawings?|borders?|boundary|boundaries|results?|cellpose|stardist|omnipose"
 )
-_OVERLAYS = re.compile(r"overlays?|outlines?|contours?|annotated")
-"""Words, in lower case, of names and of folders. Overlays have a photograph's pixels, which tell nothing."""
+_OVERLAYS = re.compile(r"overlays?|outlines?|contours?|annotated|probability|probabilities|distances?")
+"""Words, in lower case, of names and of folders. The pixels of the latter kind tell nothing."""
 
 _FLAT = 0.8
 """Where so many pixels equal their left neighbour, cells are numbers or outlines: of photographs at most
@@ -62,8 +63,10 @@ def says_drawn(name: str) -> bool:
 
 
 def _parted(name: str) -> list[str]:
-    parted = _HUMP.sub(" ", _TRUTH.sub("groundtruth ", name))
-    return [word.casefold() for word in _WORD.findall(parted)]
+    """Return a name's words in lower case, parted at capitals where the whole is no word that is known."""
+    words = _WORD.findall(_TRUTH.sub("groundtruth ", name))
+    parted = (word if _is_mark(word.casefold()) else _HUMP.sub(" ", word) for word in words)
+    return [part.casefold() for word in parted for part in word.split()]
 
 
 def _is_mark(word: str) -> bool:

@@ -18,7 +18,7 @@ _PREVIEW = re.compile(
     r"_thumb([0-9a-f-]*)$|(^|[_. -])(thumb|thumbnail|preview)s?$|^synophoto_", re.IGNORECASE
 )
 _RESULT = re.compile(
-    r"_(cp_masks(_\d+)?|flows|cp_output|cp_outlines)$"
+    r"_(cp_masks(_\d+)?|flows|cp_output|cp_outlines|cellprob|dP)$"
     r"|_((pixel |object )?probabilities|(simple )?segmentation|object (predictions|identities)|uncertainty)$",
     re.IGNORECASE,
 )

@@ -173,7 +173,10 @@ def _images(
         else:
             passed[path] = reason
     labels = drawn(files, folder)
-    passed |= dict.fromkeys(labels, f"{REASON}; rename it if it is an image")
+    cure = "; rename it if it is an image"
+    if isinstance(dataset, Labels):
+        cure += ", and call it x_masks if it has the cells of the image x"
+    passed |= dict.fromkeys(labels, REASON + cure)
     files = [path for path in files if path not in labels]
     if not files:
         raise DataError(

@@ -80,6 +80,7 @@ FORMS = {
     "a marked corner": "#,1,2\nA,control,\nB,,drug\n",
     "a tab as the corner": "\t1\t2\nA\tcontrol\t\nB\t\tdrug\n",
     "treatment and another matter": "Treatment,1,2\nA,control,\nB,,drug\n\nSerum batch,1,2\nA,7,7\nB,7,7\n",
+    "rows of a letter alone": "treatment,1,2\nA,control\nB,,drug\nC\nD\n\ndose,1,2\nA\nB,,10\n",
     "words of a row": "Treatment,,\n,1,2\na,control,\nb,,drug\n",
 }
 
@@ -160,6 +161,21 @@ def test_a_row_of_numbers_is_no_head_of_a_plate(tmp_path):
     treatments = read_plate_map(tmp_path / "map.csv").treatments
     assert treatments[None, "A2"] == "2"
     assert len(treatments) == 6
+
+
+@pytest.mark.parametrize(
+    "legend", ["A,x\nB,y\n", "Legend\na,x\nb,y\nc,z\n", "b,x\n", "key\n\nA,x,x\nB,y,y\nC,z,z\n"]
+)
+def test_a_legend_of_letters_changes_no_well(tmp_path, legend):
+    (tmp_path / "map.csv").write_text(f"P1,1,2\nA,a,b\nB,b,\n\n{legend}\nP2,1,2\nA,a,b\n,1,2\n")
+    found = read_plate_map(tmp_path / "map.csv").treatments
+    wells = {("P1", "A1"): "a", ("P1", "A2"): "b", ("P1", "B1"): "b", ("P2", "A1"): "a", ("P2", "A2"): "b"}
+    assert found == wells
+
+
+def test_columns_numbered_below_a_table_too_make_no_second_plate(tmp_path):
+    (tmp_path / "map.csv").write_text("Monday,1,2\nA,a,b\n,1,2\n")
+    assert read_plate_map(tmp_path / "map.csv").treatments == {(None, "A1"): "a", (None, "A2"): "b"}
 
 
 @pytest.mark.parametrize("text", ["None", "NA", "null", "001", "nan", "1e3"])
@@ -384,6 +400,14 @@ UNUSED = {
         r"no unit is known in dose \(day 3\); write it behind each dose, or in a column unit",
     ),
     "a table": ("treatment,1\nA,drug\n\ndensity,1\nA,5000\n\nSerum batch,1\nA,7\n", "density, Serum batch"),
+    "a legend below a plate's form": (
+        "treatment,1,2\nA,a,b\nB,a,b\n\nLegend\na,none\nb,10 nM BDNF\n",
+        r"no row of a table \(line 6, column 1: a none; line 7, column 1: b 10 nM BDNF\)",
+    ),
+    "a line above the columns of a plate's form": (
+        "Dose (nM),10,20\n,1,2\nA,a,b\n",
+        r"no row of a table \(line 1, column 1: Dose \(nM\) 10 20\)",
+    ),
     "two tables of doses": (
         "treatment,1\nA,drug\n\ndose (nM),1\nA,5\n\ndose (µM),1\nA,7\n",
         "the first table's is used",

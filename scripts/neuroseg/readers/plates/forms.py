@@ -110,7 +110,7 @@ def plate_form(lines: list[Line]) -> Table:
     are, such as treatment, control, dose or unit; others, such as the density of cells, are not used. Beside
     a table of treatments one whose title names no plate is such another.
     """
-    tables = _matrices(lines)
+    tables, idle_lines = _matrices(lines)
     kinds = [heads.subject(title) for title, _ in tables]
     if "treatment" in kinds:
         kinds = [
@@ -136,6 +136,9 @@ def plate_form(lines: list[Line]) -> Table:
     idle = ["other"] + ["unit"] * (not doses)
     unused = [title for kind, (title, wells) in given if kind in idle and wells]
     passed = [f"not used: the table{'s' * (len(unused) > 1)} {', '.join(unused)}"] if unused else []
+    if idle_lines:
+        shown = "; ".join(idle_lines[:3]) + ("; ..." if len(idle_lines) > 3 else "")
+        passed.append(f"not used: what is no row of a table ({shown})")
     twice = any(well in later for at, (_, of) in enumerate(doses) for _, later in doses[:at] for well in of)
     wrong = [
         words
@@ -147,21 +150,36 @@ def plate_form(lines: list[Line]) -> Table:
     return Table(rows, passed + ["of several doses of a well the first table's is used"] * twice, wrong)
 
 
-def _matrices(lines: list[Line]) -> list[tuple[str, dict[str, tuple[str, str, int]]]]:
-    """Return the title of each table in the plate's form, and by well a cell's line, text and position."""
+def _matrices(lines: list[Line]) -> tuple[list[tuple[str, dict[str, tuple[str, str, int]]]], list[str]]:
+    """Return the title of each table in the plate's form, and by well a cell's line, text and position.
+
+    A table ends where its letters do not go on: a legend of letters may follow it. The lines of several cells
+    that belong to no table come back as text.
+    """
     tables: list[tuple[str, dict[str, tuple[str, str, int]]]] = []
     numbers: list[tuple[int, str]] = []
-    title = ""
+    title, last, idle = "", 0, []
     for where, cells in lines:
         filled = [cell for cell in cells if cell]
         columns = heads.numbered(cells)
         if columns:
             tables.append((cells[0] or title, {}))
-            numbers, title = columns, ""
-        elif tables and re.fullmatch(r"A?[A-Za-z]", cells[0]) and len(cells) > 1:
+            numbers, title, last = columns, "", 0
+        elif tables and numbers and (row := _row_number(cells[0])) and row > last and len(cells) > 1:
+            last = row
             for at, column in numbers:
                 if at < len(cells) and cells[at]:
                     tables[-1][1][well_name(f"{cells[0]}{column}")] = where, cells[at], at
         else:
             title = filled[0] if len(set(filled)) == 1 else ""
-    return tables
+            numbers = [] if 0 < _row_number(cells[0]) <= last else numbers
+            if not title and not set(filled) <= {number for _, number in numbers}:
+                idle.append(f"{cell_name(where, 0)}: {' '.join(filled[:3])}")
+    return [(title, wells) for title, wells in tables if wells], idle
+
+
+def _row_number(text: str) -> int:
+    """Return which row of a plate a letter is, from 1 on; 0 if it is none."""
+    if not re.fullmatch(r"A?[A-Za-z]", text):
+        return 0
+    return ord(text[-1].upper()) - 64 + 26 * (len(text) - 1)

@@ -174,11 +174,19 @@ def test_every_label_is_the_mask_of_its_pixels(labels):
     assert all((mask == (labels == number)).all() for number, mask in zip(numbers, dense, strict=True))
 
 
+SPOTS = np.tile(np.pad(np.ones((7, 7), np.uint8), ((0, 3), (0, 3))), (HEIGHT // 10, WIDTH // 10))
+
+
 FAULTS = {
     "another size": (LABELS[:, 1:], "pixels, the image 40 x 60"),
     "foreground alone": (np.where(LABELS > 0, 255, 0).astype(np.uint8), "cells are not told apart"),
     "foreground of 1 bit": (LABELS > 0, "cells are not told apart"),
     "foreground of 16 bit": (np.where(LABELS > 0, 65535, 0).astype(np.uint16), "holds 0 and 65535 alone"),
+    "classes of pixels": (SPOTS * np.where(np.arange(WIDTH) < 30, 1, 2).astype(np.uint8), "in many pieces"),
+    "a photograph": (
+        np.random.default_rng(0).integers(90, 120, (HEIGHT, WIDTH), np.uint8),
+        "in many pieces, as classes",
+    ),
     "foreground as ones": ((LABELS > 0) & (np.arange(WIDTH) % 9 > 0) * np.uint8(1), "holds 0 and 1 alone"),
     "colour": (np.stack([LABELS] * 3, 2).astype(np.uint8), "one number a pixel"),
     "below zero": (-LABELS.astype(np.int32), "no whole numbers"),

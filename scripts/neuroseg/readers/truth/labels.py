@@ -39,6 +39,12 @@ _WHITE = (255, 65535)
 _PIECES = 2
 """More pieces than these of one number alone are cells that nobody numbered."""
 
+_MANY = 5
+"""More pieces than these of most numbers are classes of pixels, or grey values."""
+
+_SAMPLE = 50
+"""So many numbers are counted in pieces."""
+
 _JPEG = (tifffile.COMPRESSION.OJPEG, tifffile.COMPRESSION.JPEG)
 
 
@@ -103,7 +109,23 @@ def _fault(labels: np.ndarray, height: int, width: int) -> str | None:
     numbers = np.unique(labels[labels > 0])
     if len(numbers) == 1 and (numbers[0] in _WHITE or ndimage.label(labels)[1] > _PIECES):
         return alone.format(int(numbers[0]))
+    if len(numbers) and _pieces(labels.astype(np.int64), numbers.astype(np.int64)) > _MANY:
+        return (
+            "most numbers of the label image lie in many pieces, as classes of pixels or a photograph's grey "
+            "values do, so cells are not told apart; give each cell a number"
+        )
     return None
+
+
+def _pieces(labels: np.ndarray, numbers: np.ndarray) -> float:
+    """Return in how many pieces the numbers of a label image lie: the median of some, evenly spread."""
+    some = numbers[np.unique(np.linspace(0, len(numbers) - 1, _SAMPLE).astype(int))]
+    near = np.searchsorted(some, labels).clip(max=len(some) - 1)
+    ranks = np.where(some[near] == labels, near + 1, 0)
+    touching = np.ones((3, 3))
+    places = ndimage.find_objects(ranks)
+    found = [ndimage.label(ranks[place] == at, touching)[1] for at, place in enumerate(places, 1)]
+    return float(np.median(found))
 
 
 def _array(path: Path) -> np.ndarray:

@@ -51,6 +51,17 @@ def test_a_16_bit_png_keeps_its_depth(tmp_path, channels):
     assert (read(tmp_path / "a.png") == DEEP).all()
 
 
+@pytest.mark.parametrize(
+    ("plane", "lossless"),
+    [(DEEP, True), (DEEP, False), (coloured(DEEP), False)],
+    ids=["exact", "grey", "rgb"],
+)
+def test_a_12_bit_jpeg_keeps_its_depth(tmp_path, plane, lossless):
+    content = imagecodecs.jpeg_encode(plane, bitspersample=12, level=100, lossless=lossless)
+    (tmp_path / "a.jpg").write_bytes(content)
+    assert abs(read(tmp_path / "a.jpg").astype(int) - DEEP).max() <= (0 if lossless else 40)
+
+
 def test_twelve_bits_packed_into_bytes_are_read(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", DEEP, bitspersample=12, compression="none", rowsperstrip=64)
     assert (read(tmp_path / "a.tif") == DEEP).all()

@@ -40,6 +40,18 @@ _OTHERS = (
 """Where bytes stand in files of other formats, the bytes, and what people call the format."""
 
 
+def is_deep_jpeg(content: bytes) -> bool:
+    """Tell whether bytes are a JPEG of more than 8 bits or without loss, which Pillow does not know."""
+    at = 2
+    while content[:3] == b"\xff\xd8\xff" and content[at : at + 1] == b"\xff" and at + 10 <= len(content):
+        kind, length = content[at + 1], int.from_bytes(content[at + 2 : at + 4])
+        if 0xC0 <= kind <= 0xCF and kind not in (0xC4, 0xC8, 0xCC):  # a frame's head
+            height, width = (int.from_bytes(content[at + side : at + side + 2]) for side in (5, 7))
+            return height * width <= MOST_PIXELS and (content[at + 4] > 8 or kind == 0xC3)
+        at += 2 + length
+    return False
+
+
 @contextmanager
 def opened(path: Path) -> Iterator[Image.Image]:
     """Open a PNG, JPEG or BMP file of up to `MOST_PIXELS`, whatever its ending.

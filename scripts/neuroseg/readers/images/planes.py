@@ -18,7 +18,7 @@ from neuroseg.readers.images.common_ends import Ends
 from neuroseg.readers.images.depths import projected
 from neuroseg.readers.images.grey import GreyError, from_inks, grey
 from neuroseg.readers.images.photometric import as_meant, own_samples
-from neuroseg.readers.images.pictures import TIFF, opened
+from neuroseg.readers.images.pictures import TIFF, is_deep_jpeg, opened
 from neuroseg.readers.images.scale import Scale, tiff_scale
 from neuroseg.readers.images.series import PLANE
 from neuroseg.readers.images.stacks import Choice, Part, Spec, depths_of, parts
@@ -62,9 +62,11 @@ def decode(path: Path, spec: Spec | None = None, inverted: bool = False) -> Deco
     if head[:4] in TIFF:
         return _read_tiff(path, spec, inverted)
     # Pillow reads 16-bit colour as 8 bit
-    deep_png = head[:4] == b"\x89PNG" and head[24:26] in (b"\x10\x02", b"\x10\x04", b"\x10\x06")
-    image = imagecodecs.png_decode(path.read_bytes()) if deep_png else _read_pillow(path)
-    return Decoded(grey(image))
+    if head[:4] == b"\x89PNG" and head[24:26] in (b"\x10\x02", b"\x10\x04", b"\x10\x06"):
+        return Decoded(grey(imagecodecs.png_decode(path.read_bytes())))
+    if head[:3] == b"\xff\xd8\xff" and is_deep_jpeg(content := path.read_bytes()):
+        return Decoded(grey(imagecodecs.jpeg_decode(content)))
+    return Decoded(grey(_read_pillow(path)))
 
 
 def _read_pillow(path: Path) -> np.ndarray:

@@ -436,6 +436,41 @@ def test_a_class_of_geojson_is_a_name_however_it_is_written(tmp_path, said, kind
     assert source.notes.empty
 
 
+def on_a_plane(kind, ring, place):
+    """One cell on a plane of a stack, as Fiji or QuPath writes it."""
+    if kind == "rois":
+        return ImagejRoi.frompoints(np.array(ring), **place)
+    shape = {"type": "Polygon", "coordinates": [ring], "plane": {"c": -1, "z": 0, "t": 0} | place}
+    return {"type": "Feature", "geometry": shape}
+
+
+@pytest.mark.parametrize(
+    ("kind", "places", "planes"),
+    [
+        ("rois", [{"position": 0}, {"position": 4}], 2),
+        ("rois", [{"t": 0}, {"t": 1}, {"t": 1}], 2),
+        ("rois", [{"position": 2}, {"position": 2}], 1),
+        ("rois", [{}, {"position": 2}], 1),
+        ("rois", [{"c": 0}, {"c": 1}], 1),
+        ("rois", [{"position": 0}, {"c": 0, "z": 0, "t": 0}], 1),
+        ("geojson", [{}, {"t": 1}], 2),
+        ("geojson", [{"z": 3}, {"z": 3, "c": 1}], 1),
+    ],
+)
+def test_outlines_on_several_planes_are_not_drawn_on_one_image(tmp_path, kind, places, planes):
+    picture(tmp_path / "x.png")
+    cells = [on_a_plane(kind, SMALL[at % 2], place) for at, place in enumerate(places)]
+    if kind == "rois":
+        roiwrite(tmp_path / "x.zip", cells)
+    else:
+        (tmp_path / "x.geojson").write_text(json.dumps(cells))
+    source = read(tmp_path, format=kind)
+    assert len(source.masks) == (len(places) if planes == 1 else 0)
+    told = source.notes[["check", "where"]].to_numpy().tolist()
+    assert told == ([] if planes == 1 else [["rle_syntax", "x.zip" if kind == "rois" else "x.geojson"]])
+    assert all(f"lie on {planes} planes of a stack" in words for words in source.notes["message"])
+
+
 def test_an_ellipse_of_geojson_is_one(tmp_path):
     picture(tmp_path / "x.png")
     ellipse = feature([[5, 10], [15, 5], [25, 10], [15, 15], [5, 10]])

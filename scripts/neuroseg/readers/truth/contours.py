@@ -80,7 +80,12 @@ def decode_rois(path: Path, height: int, width: int) -> Annotation:
             rings = [np.asarray(roi.coordinates())]
         rings = [ring for ring in rings if len(ring) >= 3]
         shape = f"of the kind {ROI_TYPE(roi.roitype).name.lower()}"
-        cells.append(Outline(f"ROI {roi.name or at}", None, [rings] if rings else [], shape))
+        depth, time = roi.z_position, roi.t_position
+        depth = depth or (0 if time else roi.position)  # a stack of one kind of planes has but a position
+        plane = (depth or 1, time or 1) if depth or time else None
+        cells.append(
+            Outline(f"ROI {roi.name or at}", None, [rings] if rings else [], shape, "annotation", plane)
+        )
     return drawn(cells, height, width)
 
 
@@ -172,7 +177,9 @@ def _feature(at: int, feature: Any) -> Outline:
     kind = said.get("objectType", said.get("object_type"))  # the latter in QuPath 0.3
     kind = kind if isinstance(kind, str) else _OLD_IDS.get(str(feature.get("id")), "annotation")
     cell_type = _class(said.get("classification"))
-    return Outline(f"feature {at}", cell_type, [rings for rings in parts if rings], words, kind)
+    place = geometry.get("plane")
+    plane = (str(place.get("z")), str(place.get("t"))) if isinstance(place, dict) else None
+    return Outline(f"feature {at}", cell_type, [rings for rings in parts if rings], words, kind, plane)
 
 
 def _class(said: object) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +18,8 @@ _NO_CELL = rle.Runs(np.zeros(2, np.int64), np.zeros(0, np.int32), np.zeros(0, np
 class Outline(NamedTuple):
     """A cell's name, type, polygons (of each the rings, the outer one and holes in any order), and its kind.
 
-    The shape is what the file calls one that has no polygons, the kind what it calls the object.
+    The shape is what the file calls one that has no polygons, the kind what it calls the object, the plane
+    where in a stack it lies: its depth and time, None where it does not say or lies in all.
     """
 
     name: str
@@ -26,10 +27,21 @@ class Outline(NamedTuple):
     polygons: list[list[np.ndarray]]
     shape: str
     kind: str = "annotation"
+    plane: tuple[object, ...] | None = None
 
 
-def drawn(cells: Iterable[Outline], height: int, width: int) -> Annotation:
-    """Return cells given as polygons as masks, without a pixel where there is a fault that prevents it."""
+def drawn(cells: Sequence[Outline], height: int, width: int) -> Annotation:
+    """Return cells given as polygons as masks, without a pixel where there is a fault that prevents it.
+
+    Outlines on several planes of a stack are none of one image, and refused together.
+    """
+    planes = {cell.plane for cell in cells if cell.plane is not None}
+    if len(planes) > 1:
+        words = (
+            f"the outlines lie on {len(planes)} planes of a stack (depths or times), the image is one: save "
+            "those of its plane alone, or remove their positions if all are of this image"
+        )
+        return Annotation([], rle.concatenate([]), [Fault("rle_syntax", words)])
     named, masks, faults = [], [], []
     for at, cell in enumerate(cells):
         named.append((cell.name, cell.cell_type))

@@ -220,6 +220,16 @@ DOSES = {
         "Treatment,,\n,1,2\nA,drug,none\n\nFinal concentration (nM),,\n,1,2\nA,0.5,\n",
         "nM",
     ),
+    "a unit alone": ("well,treatment,[ng/mL]\nA1,drug,0.5\n", "ng/ml"),
+    "a unit below the head": ("well,treatment,dose\n,,(nM)\nA1,drug,0.5\n", "nM"),
+    "a unit without brackets below the head": ("Well,Compound,Conc.\n,name,in nM\n\nA1,drug,0.5\n", "nM"),
+    "two units below one head": (
+        "well,treatment,dose,dose\nwell,treatment,nM,µM\nA1,drug,,0.5\nA2,drug,,\n",
+        "µM",
+    ),
+    "a unit in the corner": ("treatment,1,2\nA,drug,none\n\nµM,1,2\nA,0.5,\n", "µM"),
+    "per cent in the corner": ("treatment,1,2\nA,drug,none\n\n%,1,2\nA,0.5,\n", "%"),
+    "a line of doses without a well": ("well,treatment,dose (nM)\n,drug,7\nA1,drug,0.5\n", "nM"),
     "a plate of units": ("treatment,1\nA,drug\n\ndose,1\nA,0.5\n\nunit,1\nA,nM\n", "nM"),
 }
 
@@ -348,6 +358,10 @@ UNUSED = {
     "a table of logarithms": (
         "treatment,1\nA,drug\n\ndose (M) log10,1\nA,-6\n",
         r"the table dose \(M\) log10",
+    ),
+    "logarithms by the line below the head": (
+        "well,treatment,dose\n,,log10 M\nA1,drug,7\n",
+        r"not used: column 3 \(dose log10 M\)",
     ),
     "a table of stocks": (
         "treatment,1\nA,drug\n\nConc (stock, mM),1\nA,6\n".replace("k, m", "k; m"),
@@ -587,6 +601,7 @@ BROKEN = {
         rf"its heads are {'x' * 27}\.\.\., b, c, d, e, f, g, h, \.\.\., and those known",
     ),
     "empty": ("", "no plate map; it needs"),
+    "doses alone": ("µM,1,2\nA,10,20\n", "no plate map"),
     "heads alone": ("well,treatment\n", "no plate map; it needs"),
     "twice": ("well,treatment\nA1,drug\nA01,drug\n", "map.csv:3: the well A1 occurs twice"),
     "twice on a plate": ("plate,well,treatment\nP,A1,drug\nP,a1,none\n", "map.csv:3: the well A1 of plate P"),

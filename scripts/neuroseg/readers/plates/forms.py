@@ -59,7 +59,8 @@ def listed(lines: list[Line]) -> Table | None:
         return None
     names = lines[head][1]
     place = heads.columns(names)
-    doses = [(at, name) for at, name in enumerate(names) if heads.is_dose(name)]
+    full = _with_units(names, lines[head + 1 :], place)
+    doses = [(at, name) for at, name in enumerate(full) if heads.is_dose(name)]
     wanted = {at: "dose" for at, _ in doses} | {place["treatment"]: "treatment"}
     wanted |= {place["unit"]: "unit"} if "unit" in place and doses else {}
     rows, wrong, filled, twice = [], [], set(), set()
@@ -82,7 +83,22 @@ def listed(lines: list[Line]) -> Table | None:
     if not doses:
         place.pop("unit", None)
     unused = filled - set(place.values()) - {at for at, _ in doses}
-    return Table(rows, _passed_columns(names, unused, twice), wrong)
+    return Table(rows, _passed_columns(full, unused, twice), wrong)
+
+
+def _with_units(names: list[str], below: list[Line], place: dict[str, int]) -> list[str]:
+    """Return heads with what stands in the lines right below them that are no wells: dose, and (nM) below."""
+    wells = [at for name, at in place.items() if name in ("well", "row", "column")]
+    full = list(names)
+    for _, cells in below:
+        if any(at < len(cells) and cells[at] not in ("", names[at]) for at in wells):
+            break
+        if any(re.fullmatch(r"[\d.,]+", cell) for cell in cells):
+            break
+        full += [""] * (len(cells) - len(full))
+        for at, cell in enumerate(cells):
+            full[at] = full[at] if cell == full[at] else f"{full[at]} {cell}".strip()
+    return full
 
 
 def _passed_columns(names: list[str], unused: set[int], twice: set[int]) -> list[str]:

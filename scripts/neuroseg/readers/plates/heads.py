@@ -36,6 +36,7 @@ _ASIDE = re.compile(
 )
 """What may stand beside a unit in brackets."""
 
+_UNIT = re.compile(rf"{UNIT}|%\s*\(?[vw]\s*/\s*[vw]\)?", re.IGNORECASE)
 _LAST = re.compile(rf"(?<=[a-zé.])(?:\s*[,:/]\s*|[\s_-]+)(?:in[\s_]+)?({UNIT})$", re.IGNORECASE)
 """A unit at the end of a head, without brackets."""
 
@@ -51,6 +52,8 @@ def unit_of(head: str) -> str | None:
 
     Of what stands in brackets the first unit between commas and semicolons is taken, and nothing else.
     """
+    if _is_unit(head):
+        return tidy_unit(head.strip("()[] "))
     told = next((text for text in _in_brackets(head) if _BRACKETED.fullmatch(text)), None)
     last = _LAST.search(" ".join(re.sub(r"[(\[][^)\]]*[)\]]?", " ", head).split()))
     return tidy_unit(told or (last[1] if last else None))
@@ -68,9 +71,20 @@ def _in_brackets(head: str) -> list[str]:
 
 
 def is_dose(head: str) -> bool:
-    """Return whether a head or a title is that of doses in the wells, as numbers and not as logarithms."""
+    """Return whether a head or a title is that of doses in the wells, as numbers and not as logarithms.
+
+    A unit alone is one, such as µM in the corner of a table.
+    """
+    if _is_unit(head):
+        return True
     said = plain(re.sub(r"[(\[][^()\[\]]*[)\]]?", " ", head).strip(" )]"))
     return bool(_DOSE.fullmatch(said)) and not _OTHER.search(head)
+
+
+def _is_unit(head: str) -> bool:
+    """Return whether a head is a unit and nothing else; capitals alone, and one letter, may be a name."""
+    text = head.strip("()[] ")
+    return bool(_UNIT.fullmatch(text)) and not text.isupper() and (len(text) > 1 or text == "%")
 
 
 def columns(cells: list[str]) -> dict[str, int]:

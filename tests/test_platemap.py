@@ -422,6 +422,26 @@ UNUSED = {
         "Dose (nM),10,20\n,1,2\nA,a,b\n",
         r"no row of a table \(line 1, column 1: Dose \(nM\) 10 20\)",
     ),
+    "a dose without a treatment": (
+        "well,treatment,dose (nM)\nA1,drug,10\nA2,,20\nA3,,30\nA4,,0\nA5,,\n",
+        r"a dose and no treatment \(A2, A3\); write the treatment for each well",
+    ),
+    "some wells without a plate": (
+        "plate,well,treatment\nVID123,A1,drug\n,A2,drug\n",
+        r"without a plate are those of every plate \(A2\); write the plate of each",
+    ),
+    "ranges of wells": (
+        "well,treatment\nA1,drug\nA2-A4,none\nB1:B3,none\n",
+        r"no letter and number \(A2-A4, B1:B3\) .* write each well in a line of its own",
+    ),
+    "a legend below a list": (
+        "well,treatment\nA1,1\n\nLegend:\n1,drug\n",
+        r"no letter and number \(Legend:, 1\)",
+    ),
+    "a treatment without a well": (
+        "well,treatment\nA1,drug\n,none\n",
+        r"treatments without a well \(line 3, column 1\)",
+    ),
     "two tables of doses": (
         "treatment,1\nA,drug\n\ndose (nM),1\nA,5\n\ndose (µM),1\nA,7\n",
         "the first table's is used",
@@ -682,6 +702,19 @@ def test_dates_and_negative_doses_of_a_csv_file_are_refused_by_their_cell(tmp_pa
         read_plate_map(tmp_path / "map.csv")
 
 
+@pytest.mark.parametrize("text", ["#N/A", "#REF!", "#DIV/0!", "#VALUE!", "#NAME?"])
+@pytest.mark.parametrize(("cell", "wanted"), [("B2", "treatment"), ("C2", "dose")])
+def test_a_formula_that_failed_is_refused_by_its_cell(tmp_path, text, cell, wanted):
+    book = Workbook()
+    for row in (["well", "treatment", "dose"], ["A1", "drug", 1], ["A2", "#1", 2]):
+        book.active.append(row)
+    book.active[cell] = text
+    book.save(tmp_path / "map.xlsx")
+    words = rf"Sheet!{cell}: the formula of this {wanted} failed \({re.escape(text)}\)"
+    with pytest.raises(DataError, match=words):
+        read_plate_map(tmp_path / "map.xlsx")
+
+
 def test_dates_of_other_columns_and_what_only_resembles_one_are_let_be(tmp_path):
     rows = [
         ["plate", "well", "treatment", "dose", "seeded"],
@@ -762,11 +795,11 @@ STORED = ("NFC", "NFD")
 @pytest.mark.parametrize("case", [str, str.upper, str.lower])
 @pytest.mark.parametrize("ending", ["csv", "xlsx"])
 def test_names_join_however_their_letters_are_stored_and_typed(tmp_path, named, listed, case, ending):
-    for well in ("a1", "Größe"):
+    for well in ("mitte", "Größe"):
         tifffile.imwrite(
             tmp_path / f"{normalize(named, f'Zählung é_{well}_1')}.tif", np.ones((6, 10), np.uint8)
         )
-    rows = [["plate", "well", "treatment"], [" Zählung  é", "A1", "Öl"], ["Zählung é", "Größe", "Wasser"]]
+    rows = [["plate", "well", "treatment"], [" Zählung  é", "Mitte", "Öl"], ["Zählung é", "Größe", "Wasser"]]
     rows[1:] = [[normalize(listed, case(cell)) for cell in row] for row in rows[1:]]
     excel(tmp_path / "map.xlsx", Map=rows)
     (tmp_path / "map.csv").write_text("\n".join(map(",".join, rows)), encoding="utf-8")
@@ -777,8 +810,8 @@ def test_names_join_however_their_letters_are_stored_and_typed(tmp_path, named, 
     source = readers.read(readers.read_dataset(tmp_path / "dataset.yaml"))
     columns = ["plate", "well", "treatment", "control"]
     assert sorted(source.images[columns].values.tolist()) == [
-        ["Zählung é", "A1", case("Öl"), True],
         ["Zählung é", "Größe", case("Wasser"), False],
+        ["Zählung é", "mitte", case("Öl"), True],
     ]
     assert source.notes.empty
 

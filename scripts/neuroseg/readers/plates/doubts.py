@@ -8,15 +8,26 @@ from collections.abc import Iterable, Sequence
 from neuroseg.readers.plates import heads
 from neuroseg.readers.plates.amounts import doubtful, tidy_dose, understood
 from neuroseg.readers.plates.forms import Row
+from neuroseg.readers.plates.wells import is_well
 
 
 def doubts(rows: Sequence[Row]) -> list[str]:
-    """Return sentences on the doses of which it is not sure how large they are, and on units not known."""
+    """Return sentences on doses whose size or unit is not sure, or of no treatment, and on names of wells."""
     large = [row.dose for row in rows if doubtful(tidy_dose(row.dose, None)[0])]
     unread = [row.dose for row in rows if not understood(row.dose)]
     per = [unit for row in rows if _per_litre_per(unit := tidy_dose(row.dose, row.unit)[1] or "")]
     odd = [row.head for row in rows if _bare(row) and heads.odd_unit(row.head)]
+    alone = [row.well for row in rows if not row.treatment and _any(tidy_dose(row.dose, None)[0])]
+    places = [row.well for row in rows if is_well(row.well)]
+    elsewhere = [row.well for row in rows if not is_well(row.well)] if places else []
     said = []
+    if alone:
+        said.append(f"wells have a dose and no treatment ({_some(alone)}); write the treatment for each well")
+    if elsewhere:
+        said.append(
+            f"wells that are no letter and number ({_some(elsewhere)}) fit images that call them so alone; "
+            "write each well in a line of its own, and legends elsewhere"
+        )
     if large:
         said.append(
             "doses that may be thousands or decimal numbers are left as they are "
@@ -36,15 +47,22 @@ def doubts(rows: Sequence[Row]) -> list[str]:
 
 
 def mixed(rows: Sequence[Row]) -> list[str]:
-    """Return a sentence where doses without a unit, which are not zero, stand beside doses with one."""
+    """Return sentences where doses without a unit but zero, or wells without a plate, stand beside others."""
     bare = [row.dose for row in rows if _bare(row)]
     told = [tidy_dose(row.dose, row.unit) for row in rows if row.dose]
     whole = [f"{number} {unit}" for number, unit in told if unit]
+    plateless = [row.well for row in rows if not row.plate]
+    said = []
+    if plateless and len(plateless) < len(rows):
+        said.append(
+            f"wells without a plate are those of every plate ({_some(plateless)}); write the plate of each"
+        )
     if not bare or not whole:
-        return []
+        return said
     return [
+        *said,
         f"doses without a unit ({_some(bare)}) stand beside doses with one ({_some(whole)}), and are "
-        "left without; write the unit behind each"
+        "left without; write the unit behind each",
     ]
 
 
@@ -55,7 +73,11 @@ def _per_litre_per(unit: str) -> bool:
 def _bare(row: Row) -> bool:
     """Return whether a dose is a number but zero that has no unit."""
     number, unit = tidy_dose(row.dose, row.unit)
-    return unit is None and any(sign in "123456789" for sign in number) and not any(map(str.isalpha, number))
+    return unit is None and _any(number) and not any(map(str.isalpha, number))
+
+
+def _any(number: str) -> bool:
+    return any(sign in "123456789" for sign in number)
 
 
 def _some(words: Iterable[str]) -> str:

@@ -39,6 +39,10 @@ class Table(NamedTuple):
 def _wrong(where: str, at: int, text: str, wanted: str) -> list[str]:
     """Return what is wrong with the cell of a treatment, a dose or a unit, nothing where nothing is."""
     cell = cell_name(where, at)
+    if re.fullmatch(r"#[A-Z/0]+[!?]|#N/A", text):
+        return [
+            f"{cell}: the formula of this {wanted} failed ({text}); mend it, or write the {wanted} itself"
+        ]
     if dated(text):
         return [
             f"{cell}: '{text}' is a date or a clock where a {wanted} is wanted: spreadsheets make one of "
@@ -63,11 +67,13 @@ def listed(lines: list[Line]) -> Table | None:
     doses = [(at, name) for at, name in enumerate(full) if heads.is_dose(name)]
     wanted = {at: "dose" for at, _ in doses} | {place["treatment"]: "treatment"}
     wanted |= {place["unit"]: "unit"} if "unit" in place and doses else {}
-    rows, wrong, filled, twice = [], [], set(), set()
+    rows: list[Row] = []
+    wrong, lost, filled, twice = [], [], set(), set()
     for where, cells in lines[head + 1 :]:
         said = {name: cells[column] if column < len(cells) else "" for name, column in place.items()}
         well = said["well"] if "well" in said else _well_of(said["row"], said["column"])
         if not well or heads.names_wells(cells):  # heads of merged cells are more lines than one
+            lost += [cell_name(where, 0)] * (not well and bool(rows) and bool(said["treatment"]))
             continue
         filled |= {at for at, cell in enumerate(cells) if cell}
         for at in sorted(wanted.keys() & filled):
@@ -83,7 +89,12 @@ def listed(lines: list[Line]) -> Table | None:
     if not doses:
         place.pop("unit", None)
     unused = filled - set(place.values()) - {at for at, _ in doses}
-    return Table(rows, _passed_columns(full, unused, twice), wrong)
+    passed = _passed_columns(full, unused, twice)
+    if lost:
+        passed.append(
+            f"not used: treatments without a well ({', '.join(lost[:3])}{', ...' * (len(lost) > 3)})"
+        )
+    return Table(rows, passed, wrong)
 
 
 def _with_units(names: list[str], below: list[Line], place: dict[str, int]) -> list[str]:

@@ -20,6 +20,11 @@ def well_name(text: str) -> str:
     return f"{match[1].upper()}{match[2]}" if match else text
 
 
+def is_well(name: str) -> bool:
+    """Return whether a name, as `well_name` returns it, is a place on a plate: a letter and a number."""
+    return bool(_LETTERS.fullmatch(name))
+
+
 def well_at(row: int, column: int) -> str:
     """Return the well of a row and a column, both counted from 1."""
     letters = chr(64 + row) if row <= 26 else f"A{chr(64 + row - 26)}"

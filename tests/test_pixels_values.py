@@ -94,7 +94,7 @@ def test_the_white_that_a_file_declares_counts_where_it_is_a_cameras(tmp_path, d
     ("values", "expected"),
     [
         (np.array([[0.25, 0.5, 1.0]], np.float32), [65535, 49151, 16384]),
-        (np.array([[np.nan, 0.5, 1.0]], np.float64), [32768, 65535, 32768]),
+        (np.array([[np.nan, 0.5, 1.0]], np.float64), [0, 65535, 32768]),
         (np.array([[-32768, 0, 32767]], np.int16), [65535, 32767, 0]),
     ],
     ids=["share", "not finite", "signed"],
@@ -144,7 +144,7 @@ def test_whole_numbers_keep_their_value_in_whatever_type(tmp_path, kind):
         (np.array([[-1.0, 0.0, 1.0]], np.float64), [0, 32768, 65535]),
         (np.array([[-100, 0, 100]], np.int16), [0, 32768, 65535]),
         (np.array([[0, 65536, 131072]], np.uint32), [0, 32768, 65535]),
-        (np.array([[np.nan, 0.5, np.inf]], np.float32), [65535] * 3),
+        (np.array([[np.nan, 0.5, np.inf]], np.float32), [0, 65535, 0]),
         (np.array([[-3.5, np.nan, -3.5]], np.float32), [0, 0, 0]),
         (np.array([[True, False]]), [255, 0]),
     ],
@@ -189,7 +189,8 @@ def test_a_few_hot_or_dead_pixels_leave_all_others_as_they_were(tmp_path, photom
     assert (found[others] == expected[others]).all()
     for where, outlier in zip(at, outliers, strict=True):
         bright = (outlier > 0) == (photometric == "minisblack")
-        assert found.flat[where] == (expected.max() if bright and np.isfinite(outlier) else expected.min())
+        end = expected.max() if bright else expected.min()
+        assert found.flat[where] == (end if np.isfinite(outlier) else 0)
 
 
 def test_hot_pixels_of_one_image_do_not_move_the_white_of_the_others(tmp_path):
@@ -285,7 +286,7 @@ def test_no_data_around_a_mosaic_leaves_the_others_as_they_were(
     expected, found = read(tmp_path / "plain.tif"), read(tmp_path / "a.tif")
     assert len(np.unique(expected)) > 75
     assert (found[inside] == expected.ravel()).all()
-    assert (found[~inside] == expected.min()).all()
+    assert (found[~inside] == 0).all()
     (words,) = readers.survey([str(tmp_path / "a.tif")])["no_data"]
     assert f"has no data in {100 * (~inside).mean():.0f} % of its pixels" in words
     assert all(f"{value:.6g}" in words for value in surround if np.isfinite(value))
@@ -313,7 +314,7 @@ def test_no_data_is_a_row_of_the_problems(tmp_path, step):
     out = {name: tmp_path / f"{name}.parquet" for name in ("images", "instances")}
     step("validate").main(dataset=tmp_path / "d.yaml", problems=tmp_path / "p.csv", **out)
     found = pd.read_csv(tmp_path / "p.csv").set_index("check")["message"]
-    assert "-9999): they are shown as the lowest of the others" in found["no_data"]
+    assert "-9999): they are shown as black, 0" in found["no_data"]
 
 
 def test_files_of_one_scene_at_another_brightness_are_not_the_same(tmp_path):

@@ -73,7 +73,7 @@ def whole(image: np.ndarray, between: Ends | None = None) -> np.ndarray:
     1 bit becomes 0 and 255. Whole numbers from 0 to 65,535 keep their value, whatever type holds them. Of all
     others outliers are made the lowest or highest of the rest (`ends`). If these are no such whole numbers
     either, the lowest is moved up to 0 where it is negative, and the highest is made 65,535. What is not
-    finite, or no data (`nodata`), becomes the lowest of the rest.
+    finite, or no data (`nodata`), becomes 0, which measures leave out of the background.
 
     Args:
         image: the samples.
@@ -98,13 +98,13 @@ def whole(image: np.ndarray, between: Ends | None = None) -> np.ndarray:
 
 
 def _spread(values: np.ndarray, between: Ends) -> np.ndarray:
-    values = np.where(lost(values, between.no_data), between.low, values)
+    missing = lost(values, between.no_data)
     if not between.kept:
         values = np.clip(values, between.low, between.high)
-    if between.whole:
-        return values
-    start = min(float(between.low), 0)
-    return np.rint((values - start) * (65535 / (between.high - start or 1)))
+    if not between.whole:
+        start = min(float(between.low), 0)
+        values = np.rint((values - start) * (65535 / (between.high - start or 1)))
+    return np.where(missing, 0, values)
 
 
 def highest(value: float, bits: int) -> int:

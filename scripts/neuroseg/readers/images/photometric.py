@@ -104,8 +104,8 @@ def as_meant(image: np.ndarray, page: tifffile.TiffPage, of_all: Callable[[], En
         return Meant(grey(shown))
     if missing is None or not missing.any():
         return Meant(grey(shown), between)
-    if white_is_zero and not missing.all():
-        shown = np.where(missing, shown[~missing].min(), shown)
+    if white_is_zero:
+        shown = np.where(missing, np.zeros((), shown.dtype), shown)
     return Meant(grey(shown), between, np.asarray(missing.reshape(*missing.shape[:2], -1).any(2)))
 
 

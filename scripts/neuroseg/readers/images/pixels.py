@@ -117,16 +117,21 @@ def _decode(path: Path) -> Decoded:
     except Exception as error:  # decoders fail on broken bytes in many ways: OSError, struct.error, ...
         line = next(iter(str(error).splitlines()), type(error).__name__).replace(str(file), "the file")
         raise ImageError("image_unreadable", f"cannot be decoded ({line.rstrip('.')})", path) from error
-    return found if white is None else found._replace(grey=inverted(found.grey, white))
+    if white is None:
+        return found
+    turned = inverted(found.grey, white)
+    if found.missing is not None:
+        turned[found.missing] = 0
+    return found._replace(grey=turned)
 
 
 def _lost(found: Decoded) -> str | None:
     """Return in words how much of an image is no data, None if nothing."""
-    if not found.lost or found.between is None:
+    if found.missing is None or found.between is None:
         return None
-    share = 100 * found.lost
+    share = 100 * float(found.missing.mean())
     values = ", ".join(f"{value:.6g}" for value in found.between.no_data)
     return (
         f"has no data in {f'{share:.0f}' if share >= 1 else f'{share:.2g}'} % of its pixels "
-        f"({values or 'not a number or infinite'}): they are shown as the lowest of the others"
+        f"({values or 'not a number or infinite'}): they are shown as black, 0"
     )

@@ -33,13 +33,13 @@ class Decoded(NamedTuple):
         grey: its plane, (height, width), uint8 or uint16.
         scale: what is said of its scale.
         between: the ends between which its samples were spread or moved, None where they keep their value.
-        lost: share of its pixels that are no data or not finite, at all depths.
+        missing: which of its pixels are no data or not finite, at all depths; None where none is.
     """
 
     grey: np.ndarray
     scale: Scale = Scale(None, None)
     between: Ends | None = None
-    lost: float = 0.0
+    missing: np.ndarray | None = None
 
 
 def decode(path: Path, spec: Spec | None = None, inverted: bool = False) -> Decoded:
@@ -130,8 +130,7 @@ def _read_tiff(path: Path, spec: Spec | None, inverted: bool) -> Decoded:
                 ),
                 depths.how,
             )
-    lost = 0.0 if meant.missing is None else float(meant.missing.mean())
-    return Decoded(meant.grey, scale, meant.between, lost)
+    return Decoded(meant.grey, scale, meant.between, meant.missing)
 
 
 def _refuse_cut_off(file: tifffile.TiffFile) -> None:

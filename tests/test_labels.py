@@ -126,6 +126,31 @@ def test_an_annotation_file_without_image_is_listed(tmp_path, keys, first, alone
     assert source.notes[["check", "image", "where"]].to_numpy().tolist() == [["passed_over", -1, alone]]
 
 
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [("geojson", "x.ome.tif.geojson"), ("geojson", "x.ome.geojson"), ("rois", "x.ome.tif_rois.zip")],
+)
+def test_outlines_may_be_called_by_the_images_whole_name(tmp_path, kind, name):
+    pixels = np.random.default_rng(0).integers(100, 156, (HEIGHT, WIDTH), dtype=np.uint8)
+    tifffile.imwrite(tmp_path / "x.ome.tif", pixels)
+    if kind == "rois":
+        roiwrite(tmp_path / name, [ImagejRoi.frompoints(np.array(SQUARE))])
+    else:
+        (tmp_path / name).write_text(json.dumps([feature(SQUARE)]))
+    source = read(tmp_path, format=kind)
+    assert rle.areas(source.masks).tolist() == [150]
+    assert source.notes.empty
+
+
+@pytest.mark.parametrize("content", ['{"features": null}', "7", '{"features": {"a": 1}}', '"text"'])
+def test_geojson_without_a_list_of_features_is_called_so(tmp_path, content):
+    picture(tmp_path / "x.png")
+    (tmp_path / "x.geojson").write_text(content)
+    assert read(tmp_path, format="geojson").notes["message"].tolist() == [
+        "the outlines cannot be read (it holds no list of features)"
+    ]
+
+
 def test_of_two_label_images_the_one_that_is_not_read_is_listed(tmp_path):
     picture(tmp_path / "x.png")
     for name in ("x_masks.tif", "x_cp_masks.png"):
@@ -523,6 +548,8 @@ SHAPES = {
     ),
     "a bare collection": ({"type": "GeometryCollection", "geometries": []}, "is a GeometryCollection"),
     "a point": ({"geometry": {"type": "Point", "coordinates": [1, 2]}}, "is a Point, and no area"),
+    "an empty ring": ({"type": "Polygon", "coordinates": [[]]}, "a Polygon, and no area of three"),
+    "a ring too few": ({"type": "Polygon", "coordinates": SQUARE}, "a Polygon, and no area of three"),
     "no feature": ([None], "the outline is 'None', and no area"),
     "a feature of odd properties": ([{**feature(SQUARE), "properties": ["a"]}], ""),
     "nothing": ({"type": "Feature", "geometry": None}, "the outline is without geometry"),

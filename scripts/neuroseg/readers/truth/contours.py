@@ -98,7 +98,9 @@ def decode_geojson(path: Path, height: int, width: int) -> Annotation:
     """
     try:
         content = json.loads(path.read_bytes())
-        features = content if isinstance(content, list) else content.get("features", [content])
+        features = content.get("features", [content]) if isinstance(content, dict) else content
+        if not isinstance(features, list):
+            raise ValueError("it holds no list of features")
         cells = [_feature(at, feature) for at, feature in enumerate(features)]
     except (
         ValueError,
@@ -168,9 +170,9 @@ def _feature(at: int, feature: Any) -> Outline:
     corners = geometry.get("coordinates") or []
     shape = str(geometry.get("type"))
     polygons = {"Polygon": [corners], "MultiPolygon": corners}.get(shape, [])
-    parts = [[np.asarray(ring, np.float64)[:, :2] for ring in rings] for rings in polygons]
-    if geometry.get("isEllipse") is True and len(parts) == 1:
-        parts = [[_ellipse(ring) for ring in parts[0]]]
+    parts = [[_corners(ring) for ring in rings] for rings in polygons]
+    if geometry.get("isEllipse") is True:
+        parts = [[_ellipse(ring) for ring in rings if len(ring)] for rings in parts]
     words = f"a {shape}" if geometry else "without geometry"
     said = feature.get("properties")
     said = said if isinstance(said, dict) else {}
@@ -180,6 +182,12 @@ def _feature(at: int, feature: Any) -> Outline:
     place = geometry.get("plane")
     plane = (str(place.get("z")), str(place.get("t"))) if isinstance(place, dict) else None
     return Outline(f"feature {at}", cell_type, [rings for rings in parts if rings], words, kind, plane)
+
+
+def _corners(ring: object) -> np.ndarray:
+    """Return a ring's corners, x and y; none of what is no list of pairs."""
+    corners = np.asarray(ring, np.float64)
+    return corners[:, :2] if corners.ndim == 2 and corners.shape[1] >= 2 else np.zeros((0, 2))
 
 
 def _class(said: object) -> str | None:

@@ -59,11 +59,12 @@ class Partners:
     def of(self, path: Path, folder: Path, image_id: str) -> list[Path]:
         """Return the annotation files that fit an image, the one to read first.
 
-        They have the image's name and lie in the same place below the folder of annotations; or they lie in
-        that folder itself and are called by the image's id, here or in a folder without annotation, as
-        exports are.
+        They have the image's name, with or without its ending, and lie in the same place below the folder of
+        annotations; or they lie in that folder itself and are called by the image's id, here or in a folder
+        without annotation, as exports are.
         """
-        names = [path.relative_to(folder).parent / identity(path)]
+        place = path.relative_to(folder).parent
+        names = [place / name for name in dict.fromkeys((identity(path), path.name, path.stem))]
         below = [path.relative_to(base) for base in (folder, self._dataset.root)]
         for known in dict.fromkeys(
             [image_id, *("__".join((*each.parts[:-1], identity(path))) for each in below)]

@@ -422,6 +422,10 @@ UNUSED = {
         "Dose (nM),10,20\n,1,2\nA,a,b\n",
         r"no row of a table \(line 1, column 1: Dose \(nM\) 10 20\)",
     ),
+    "a unit beside another in the head": (
+        "well,treatment,dose (nM),unit\nA1,drug,10,µM\nA2,drug,10,nM\n",
+        r"unit goes before that of the dose's head \(µM in dose \(nM\)\); leave one out",
+    ),
     "a dose without a treatment": (
         "well,treatment,dose (nM)\nA1,drug,10\nA2,,20\nA3,,30\nA4,,0\nA5,,\n",
         r"a dose and no treatment \(A2, A3\); write the treatment for each well",
@@ -633,6 +637,11 @@ BROKEN = {
         "well,treatment,control\nA1,DMSO,yes\nA2,dmso,\n",
         "'DMSO' is the control in some wells",
     ),
+    "a decimal comma between commas": (
+        "well,treatment,dose (nM)\nA1,drug,0,5\nA2,drug,1\n",
+        "line 2, column 4: the line has more cells than there are heads; put cells with a separator",
+    ),
+    "a comma in a treatment": ("well,treatment\nA1,NGF, BDNF\n", "line 2, column 3: .* in quotes"),
     "half a control": ("well,treatment,control\nA1,a,yes\nA2,a,\n", "'a' is the control in some wells"),
     "an open quote": (
         'well,treatment\nA1,a\nA2,"b\nA3,c\n',

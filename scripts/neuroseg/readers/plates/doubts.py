@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from neuroseg.readers.plates import heads
-from neuroseg.readers.plates.amounts import doubtful, tidy_dose, understood
+from neuroseg.readers.plates.amounts import doubtful, tidy_dose, tidy_unit, understood
 from neuroseg.readers.plates.forms import Row
 from neuroseg.readers.plates.wells import is_well
 
@@ -20,7 +20,10 @@ def doubts(rows: Sequence[Row]) -> list[str]:
     alone = [row.well for row in rows if not row.treatment and _any(tidy_dose(row.dose, None)[0])]
     places = [row.well for row in rows if is_well(row.well)]
     elsewhere = [row.well for row in rows if not is_well(row.well)] if places else []
+    clash = [f"{row.unit} in {row.head}" for row in rows if _other_unit(row)]
     said = []
+    if clash:
+        said.append(f"the column unit goes before that of the dose's head ({_some(clash)}); leave one out")
     if alone:
         said.append(f"wells have a dose and no treatment ({_some(alone)}); write the treatment for each well")
     if elsewhere:
@@ -64,6 +67,12 @@ def mixed(rows: Sequence[Row]) -> list[str]:
         f"doses without a unit ({_some(bare)}) stand beside doses with one ({_some(whole)}), and are "
         "left without; write the unit behind each",
     ]
+
+
+def _other_unit(row: Row) -> bool:
+    """Return whether a column tells another unit of a dose than its head."""
+    units = {tidy_unit(row.unit), heads.unit_of(row.head)} - {None}
+    return bool(row.dose) and len(units) > 1
 
 
 def _per_litre_per(unit: str) -> bool:

@@ -76,6 +76,11 @@ def listed(lines: list[Line]) -> Table | None:
             lost += [cell_name(where, 0)] * (not well and bool(rows) and bool(said["treatment"]))
             continue
         filled |= {at for at, cell in enumerate(cells) if cell}
+        if any(cells[len(names) :]):
+            wrong.append(
+                f"{cell_name(where, len(names))}: the line has more cells than there are heads; put cells "
+                "with a separator in them in quotes, such as a dose of 0,5, or part cells by semicolons"
+            )
         for at in sorted(wanted.keys() & filled):
             wrong += _wrong(where, at, cells[at] if at < len(cells) else "", wanted[at])
         told = [(at, cells[at], name) for at, name in doses if at < len(cells) and cells[at]]

@@ -339,6 +339,17 @@ def test_no_data_of_one_plane_is_none_in_all(tmp_path):
         assert abs(pixels(images, f"a__t{at + 1}") - expected[at]).max() <= 1
 
 
+def test_series_of_one_type_are_spread_between_the_same_ends_and_others_by_themselves(tmp_path):
+    series = [VALUES[0, 0, 0], (SCENE * 2).astype(np.float32), SCENE.astype(np.float32), SCENE * 1000]
+    with tifffile.TiffWriter(tmp_path / "a.ome.tif") as file:
+        for at, plane in enumerate(series):
+            file.write(plane, photometric="minisblack", metadata={"axes": "YX", "Name": f"p{at}"})
+    images = listed(tmp_path)
+    assert (pixels(images, "a__p0") == series[0]).all()
+    for at, top in ((1, series[1].max()), (2, series[1].max()), (3, series[3].max())):
+        assert abs(pixels(images, f"a__p{at}") - series[at] / top * 65535).max() <= 1
+
+
 def test_a_broken_time_point_does_not_take_the_others_along(tmp_path):
     frames = np.stack([SCENE, SCENE * 2, SCENE * 4]).astype(np.float32)
     tifffile.imwrite(tmp_path / "a.tif", frames, photometric="minisblack", compression="zlib", metadata=None)

@@ -122,7 +122,8 @@ def _read_tiff(path: Path, spec: Spec | None, inverted: bool) -> Decoded:
             meant = as_meant(own_samples(found.asarray(), found.axes, page), page, None)
         else:
             depths = depths_of(file, path, spec, inverted)
-            of_all = partial(channel_ends, path, spec.channel - 1, spec.pages or None)
+            kind = np.dtype(depths.page.dtype)
+            of_all = partial(channel_ends, path, spec.channel - 1, spec.pages or None, kind)
             meant = projected(
                 (
                     as_meant(own_samples(samples, depths.axes, depths.page), depths.page, of_all)

@@ -226,6 +226,16 @@ def test_an_upload_that_may_be_of_several_files_or_of_none_is_missing(tmp_path, 
         checked(path)
 
 
+def test_of_two_uploads_of_one_name_none_is_guessed(tmp_path):
+    names = ["8f3c12ab-a.png", "00aa12ab-a.png"]
+    images = [
+        {"id": at, "file_name": name, "width": WIDTH, "height": HEIGHT} for at, name in enumerate(names)
+    ]
+    items = [annotation([polygon(CELLS[0])], image_id=at) for at in range(2)]
+    with pytest.raises(DataError, match=r"8f3c12ab-a\.png.* is not there"):
+        checked(file(tmp_path, items, images))
+
+
 def test_one_name_in_two_folders_is_two_images(tmp_path):
     names = ["p1/a.png", "p2\\a.png"]
     images = [

@@ -102,7 +102,8 @@ def _images(
     content: dict, entry: Entry, root: Path, before: list[dict], notes: list[Note]
 ) -> tuple[dict[object, int], list[dict]]:
     """Return each COCO image id's position (-1 if another listing of its file stays) and the images' rows."""
-    key, lying = _image_ids(content).key, named.Lying(root / entry.images)
+    key, listed = _image_ids(content).key, (item.get("file_name") for item in content["images"])
+    lying = named.Lying(root / entry.images, listed)
     annotated = Counter(key(item.get("image_id")) for item in content["annotations"])
     counts = [annotated[key(item.get("id"))] for item in content["images"]]
     index: dict[object, int] = {}

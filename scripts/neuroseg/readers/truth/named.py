@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -22,12 +23,19 @@ _SERVED = "?d="
 class Lying:
     """The images below a folder, found by the names that a file of annotations has for them."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, listed: Iterable[object]) -> None:
         """List the images below the folder.
+
+        Args:
+            folder: where images lie.
+            listed: all names that the file of annotations has.
 
         Raises:
             DataError: there is no such folder.
         """
+        self._uploads = Counter(
+            _uploaded(name) for name in {name for name in listed if isinstance(name, str)}
+        )
         self._folder = folder
         self._named: dict[str, list[Path]] = defaultdict(list)
         self._plain: dict[str, list[Path]] = defaultdict(list)
@@ -40,7 +48,8 @@ class Lying:
         """Return where an image may lie: as named, else by the longest common end; backslashes part folders.
 
         A name that fits no file is tried with its URL escapes (`%20`) as letters; then without the prefix of
-        an upload to Label Studio (`8f3c12ab-a_b.png` for `a b.png`), where one file alone has such a name.
+        an upload to Label Studio (`8f3c12ab-a_b.png` for `a b.png`), where one file alone has such a name
+        and one image alone is listed under it.
         Names are compared in Unicode's composed form (NFC), since a Mac writes `ä` as two characters.
 
         Args:
@@ -50,9 +59,8 @@ class Lying:
         for each in dict.fromkeys((name, written, unquote(name), unquote(written))):
             if found := self._found(each):
                 return found
-        parts = Path(unquote(name).replace("\\", "/")).parts
-        prefix = _UPLOAD.match(parts[-1]) if parts else None
-        own = self._plain.get(_plain(parts[-1][prefix.end() :]), []) if prefix else []
+        upload = _uploaded(name)
+        own = self._plain.get(upload, []) if upload and self._uploads[upload] == 1 else []
         return own if len(own) == 1 else [self._folder.joinpath(*Path(name.replace("\\", "/")).parts)]
 
     def _found(self, name: str) -> list[Path]:
@@ -69,6 +77,13 @@ class Lying:
             if found:
                 return found
         return []
+
+
+def _uploaded(name: str) -> str:
+    """Return the name that a file had before its upload, as `_plain` has it; nothing of another file."""
+    last = re.split(r"[/\\]", unquote(name))[-1]
+    prefix = _UPLOAD.match(last)
+    return _plain(last[prefix.end() :]) if prefix else ""
 
 
 def _plain(name: str) -> str:

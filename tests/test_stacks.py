@@ -350,6 +350,19 @@ def test_series_of_one_type_are_spread_between_the_same_ends_and_others_by_thems
         assert abs(pixels(images, f"a__p{at}") - series[at] / top * 65535).max() <= 1
 
 
+def test_a_time_point_that_takes_the_grey_levels_of_the_others_is_named(tmp_path, step):
+    frames = np.stack([SCENE, SCENE * 2, SCENE * 1e4]).astype(np.float32)
+    write(tmp_path / "a.tif", frames, "TYX")
+    (tmp_path / "d.yaml").write_text(f"format: folder\nroot: '{tmp_path}'\n")
+    out = {name: tmp_path / f"{name}.parquet" for name in ("images", "instances")}
+    step("validate").main(dataset=tmp_path / "d.yaml", problems=tmp_path / "p.csv", **out)
+    found = pd.read_csv(tmp_path / "p.csv").query("check == 'few_grey_levels'").set_index("image_id")
+    assert found.index.tolist() == ["a__t1", "a__t2"]
+    levels = np.ptp(np.rint(frames[1] / frames.max() * 65535)) + 1
+    assert f"has {levels:.0f} grey levels only" in found["message"]["a__t2"]
+    assert f"reach from {frames.min():.6g} to {frames.max():.6g}" in found["message"]["a__t2"]
+
+
 def test_a_broken_time_point_does_not_take_the_others_along(tmp_path):
     frames = np.stack([SCENE, SCENE * 2, SCENE * 4]).astype(np.float32)
     tifffile.imwrite(tmp_path / "a.tif", frames, photometric="minisblack", compression="zlib", metadata=None)

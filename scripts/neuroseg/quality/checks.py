@@ -49,6 +49,9 @@ CHECKS: dict[str, Check] = {
     "no_data": Check(
         "keep", "error drop", "an image of which pixels are no data, such as -9999 around a mosaic's tiles"
     ),
+    "few_grey_levels": Check(
+        "keep", "error drop", "an image of few grey levels, as others of its file go far beyond its numbers"
+    ),
     "image_look": Check(
         "keep",
         "error drop",

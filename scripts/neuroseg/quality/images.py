@@ -110,6 +110,8 @@ def _image_faults(row: dict, file: dict, usual: str | None) -> Iterator[tuple[st
             yield "mixed_bit_depth", f"{row['path']} holds {file['depth']} samples, most images {usual}"
         if file["no_data"] is not None:
             yield "no_data", f"{row['path']} {file['no_data']}"
+        if file["squeezed"] is not None:
+            yield "few_grey_levels", f"{row['path']} {file['squeezed']}"
         if file["unlike"] is not None and not file["constant"] and not row["annotated"]:
             yield "image_look", f"{row['path']} looks unlike ordinary phase contrast: {file['unlike']}"
         if file["pixel_note"] is not None:

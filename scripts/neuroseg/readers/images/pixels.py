@@ -11,12 +11,16 @@ import pandas as pd
 from tqdm import tqdm
 
 from neuroseg.errors import DataError
+from neuroseg.readers.images.ends import ends
 from neuroseg.readers.images.grey import GreyError, inverted
 from neuroseg.readers.images.planes import Decoded, decode
 from neuroseg.readers.images.stacks import located, without_white
 from neuroseg.readers.intensity.levels import shown, to_uint8, unlike
 
 SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp", ".stk", ".btf", ".tf8", ".tf2")
+
+_FEW = 100
+"""Steps of grey between the ends of an image, below which its contrast was lost as numbers were spread."""
 
 
 class ImageError(DataError):
@@ -54,8 +58,9 @@ def survey(paths: Sequence[str]) -> pd.DataFrame:
     Returns:
         Columns `fault` (a check's name, or null), `reason`, `height`, `width`, `depth` ("uint8"), `constant`,
         `digest` (of depth, size and pixels as stored), `pixel_size_um`, null where the file does not say, and
-        `pixel_note`: why what it says is not believed, `no_data`: how much of it is none, and `unlike`: what
-        of it is unlike ordinary phase contrast in 8 bit, null if nothing.
+        `pixel_note`: why what it says is not believed, `no_data`: how much of it is none, `squeezed`: why few
+        grey levels are left, and `unlike`: what of it is unlike ordinary phase contrast in 8 bit, null if
+        nothing.
     """
     rows = [_look(Path(path)) for path in tqdm(paths, desc="reading images", unit="image", disable=None)]
     names = (
@@ -69,6 +74,7 @@ def survey(paths: Sequence[str]) -> pd.DataFrame:
         "pixel_size_um",
         "pixel_note",
         "no_data",
+        "squeezed",
         "unlike",
     )
     return pd.DataFrame({name: pd.Series([row.get(name) for row in rows], dtype=object) for name in names})
@@ -101,6 +107,7 @@ def _look(path: Path) -> dict[str, object]:
         "pixel_size_um": scale.micrometres,
         "pixel_note": scale.note,
         "no_data": _lost(found),
+        "squeezed": _squeezed(found),
         "unlike": unlike(shown(image)) or None,
     }
 
@@ -123,6 +130,20 @@ def _decode(path: Path) -> Decoded:
     if found.missing is not None:
         turned[found.missing] = 0
     return found._replace(grey=turned)
+
+
+def _squeezed(found: Decoded) -> str | None:
+    """Return in words that few grey values are left of an image, since others of its file go far beyond."""
+    there = found.grey if found.missing is None else found.grey[~found.missing]
+    if found.between is None or found.between.whole or not there.size:
+        return None
+    low, high = ends(there)
+    if not 0 < high - low < _FEW:
+        return None
+    return (
+        f"has {high - low + 1:.0f} grey levels only, as the numbers in its file that are spread reach from "
+        f"{found.between.low:.6g} to {found.between.high:.6g}: save it as a file of its own, or without these"
+    )
 
 
 def _lost(found: Decoded) -> str | None:

@@ -70,6 +70,7 @@ def validated(folder: Path, step, text: str = "") -> tuple[list[str], pd.DataFra
         *("MASK_a.tif", "a_predmask.png", "a-labels.tif", "overlay_a.png", "a mask.tif", "a_GT.png"),
         *("a.mask.tif", "aMask.tif", "a_ground_truth.png", "a_mask_02.png", "masks/Mask_a.tif"),
         *("a_cellprob.tif", "a_dP.tif", "a_binary.tif", "results_a.png", "distance maps/a.tif"),
+        *("a outlined.png", "a_prob.tif", "pred/a.tif", "heatmaps/a.png", "predictions/set/a.png"),
         *("overlays/a.png", "results/overlays x/a.png"),
     ],
 )

@@ -19,10 +19,13 @@ _TRUTH = re.compile(r"ground[\W_]?truth", re.IGNORECASE)
 _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _LABELS = re.compile(
     r"(pred|gt|seg|label|instance|semantic|binary|cells?|nuc|nuclei)?masks?|label(s|ed|led|maps?|images?)?"
-    r"|segs?|segmentations?|segmented|gt|groundtruth|annotations?|annots?|preds?|predictions?|instances?"
+    r"|segs?|segmentations?|segmented|gt|groundtruth|annotations?|annots?|instances?"
     r"|binary|threshold(ed)?|drawings?|borders?|boundary|boundaries|results?|cellpose|stardist|omnipose"
 )
-_OVERLAYS = re.compile(r"overlays?|outlines?|contours?|annotated|probability|probabilities|distances?")
+_OVERLAYS = re.compile(
+    r"overlays?|outlined?|outlines|contours?|annotated|preds?|predictions?|probs?|probability|probabilities"
+    r"|heatmaps?|distances?"
+)
 """Words, in lower case, of names and of folders. The pixels of the latter kind tell nothing."""
 
 _FLAT = 0.8

@@ -144,11 +144,13 @@ def test_whole_numbers_keep_their_value_in_whatever_type(tmp_path, kind):
         (np.array([[-1.0, 0.0, 1.0]], np.float64), [0, 32768, 65535]),
         (np.array([[-100, 0, 100]], np.int16), [0, 32768, 65535]),
         (np.array([[0, 65536, 131072]], np.uint32), [0, 32768, 65535]),
+        (np.array([[1e6, 1e6 + 100, 1e6 + 200]], np.float64), [0, 32768, 65535]),
+        (np.array([[70_000, 70_300, 70_600]], np.uint32), [0, 32768, 65535]),
         (np.array([[np.nan, 0.5, np.inf]], np.float32), [0, 65535, 0]),
         (np.array([[-3.5, np.nan, -3.5]], np.float32), [0, 0, 0]),
         (np.array([[True, False]]), [255, 0]),
     ],
-    ids=["share", "centred", "signed", "large", "not finite", "one value", "1 bit"],
+    ids=["share", "centred", "signed", "large", "offset", "large offset", "not finite", "one value", "1 bit"],
 )
 def test_other_numbers_become_16_bit_by_the_stated_rule(values, expected):
     assert whole(values).ravel().tolist() == expected
@@ -205,8 +207,9 @@ def test_hot_pixels_of_one_image_do_not_move_the_white_of_the_others(tmp_path):
 
 
 def spread(values: np.ndarray) -> np.ndarray:
-    """Return what numbers are between their lowest, 0 at most, and their highest."""
-    moved = values.astype(np.float64) - min(float(values.min()), 0)
+    """Return what numbers are from 0, or their lowest if negative or near the highest, to their highest."""
+    low, high = float(values.min()), float(values.max())
+    moved = values.astype(np.float64) - (low if 0 < high - low < 0.01 * high else min(low, 0))
     return np.rint(moved * (65535 / (moved.max() or 1))).astype(np.uint16)
 
 

@@ -16,6 +16,10 @@ _BITS = (8, 10, 12, 14, 16)
 _COLOURED = 0.01
 """Up to this share of the pixels may be in colour on an otherwise grey image: a scale bar, a time stamp."""
 
+_NARROW = 0.01
+"""Numbers that differ by a smaller share of the highest are shown from the lowest on: few grey values would
+be left of them otherwise."""
+
 _ROWS = 512
 """So many rows are converted at once: a mosaic may have 400 million samples."""
 
@@ -72,8 +76,9 @@ def whole(image: np.ndarray, between: Ends | None = None) -> np.ndarray:
 
     1 bit becomes 0 and 255. Whole numbers from 0 to 65,535 keep their value, whatever type holds them. Of all
     others outliers are made the lowest or highest of the rest (`ends`). If these are no such whole numbers
-    either, the lowest is moved up to 0 where it is negative, and the highest is made 65,535. What is not
-    finite, or no data (`nodata`), becomes 0, which measures leave out of the background.
+    either, the lowest is made 0 where it is negative, or all lie within 1 % of the highest, and the highest
+    is made 65,535. What is not finite, or no data (`nodata`), becomes 0, which measures leave out of the
+    background.
 
     Args:
         image: the samples.
@@ -102,7 +107,8 @@ def _spread(values: np.ndarray, between: Ends) -> np.ndarray:
     if not between.kept:
         values = np.clip(values, between.low, between.high)
     if not between.whole:
-        start = min(float(between.low), 0)
+        low, high = float(between.low), float(between.high)
+        start = low if 0 < high - low < _NARROW * high else min(low, 0)
         values = np.rint((values - start) * (65535 / (between.high - start or 1)))
     return np.where(missing, 0, values)
 

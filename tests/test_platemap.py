@@ -58,6 +58,7 @@ FORMS = {
     "lower case wells": "well,treatment\na1,control\nb2,drug\n",
     "padded wells": "well,treatment\nA01,control\nB02,drug\n",
     "operetta's wells": "well,treatment\nr01c01,control\nr02c02,drug\n",
+    "signs without width": "\ufeffwell,treatment\nA1\u200b,control\n\u2060B2,\ufeffdrug\n",
     "blanks": "well , treatment\n A1 , control\nB2,  drug \n",
     "comments": "# plate 1\n# by me\nwell,treatment\nA1,control\n# lost: B1\nB2,drug\n",
     "a title line": "Plate map of Monday\n\nwell,treatment\nA1,control\nB2,drug\n",
@@ -171,6 +172,32 @@ def test_a_legend_of_letters_changes_no_well(tmp_path, legend):
     found = read_plate_map(tmp_path / "map.csv").treatments
     wells = {("P1", "A1"): "a", ("P1", "A2"): "b", ("P1", "B1"): "b", ("P2", "A1"): "a", ("P2", "A2"): "b"}
     assert found == wells
+
+
+PLATES = {
+    "below": "P1,1\nA,a\n\n{0}\nP2,1\nA,b\n\n{1}",
+    "above": "{0}\nP1,1\nA,a\n\n{1}\nP2,1\nA,b\n",
+}
+
+
+@pytest.mark.parametrize("place", PLATES)
+def test_each_plate_has_the_tables_of_its_own(tmp_path, place):
+    tables = [f"dose,1\nA,{dose}\n\nunit,1\nA,{unit}\n\ncontrol,1\nA,{yes}\n" for dose, unit, yes in OWN]
+    (tmp_path / "map.csv").write_text(PLATES[place].format(*tables), encoding="utf-8")
+    found = read_plate_map(tmp_path / "map.csv")
+    assert found.doses == {("P1", "A1"): ("0", "nM"), ("P2", "A1"): ("5", "µM")}
+    assert found.controls == {"a"}
+    assert found.passed == ()
+
+
+OWN = [("0", "nM", "yes"), ("5", "µM", "no")]
+
+
+def test_one_table_of_doses_holds_for_all_plates_and_this_is_said(tmp_path):
+    (tmp_path / "map.csv").write_text("P1,1\nA,a\n\nP2,1\nA,b\n\ndose (nM),1\nA,5\n")
+    found = read_plate_map(tmp_path / "map.csv")
+    assert set(found.doses.values()) == {("5", "nM")}
+    assert found.passed == ("the table dose (nM) holds for all plates",)
 
 
 def test_columns_numbered_below_a_table_too_make_no_second_plate(tmp_path):
@@ -421,6 +448,14 @@ UNUSED = {
     "a line above the columns of a plate's form": (
         "Dose (nM),10,20\n,1,2\nA,a,b\n",
         r"no row of a table \(line 1, column 1: Dose \(nM\) 10 20\)",
+    ),
+    "two units in the head": (
+        "well,treatment,dose (nM; µM)\nA1,drug,10\n",
+        r"no unit is known in dose \(nM; µM\); write it behind each dose",
+    ),
+    "a dose of a plate without a treatment": (
+        "treatment,1,2,3\nA,drug,,\n\ndose (nM),1,2,3\nA,5,7,0\n",
+        r"doses of wells without a treatment \(A2\)",
     ),
     "a unit beside another in the head": (
         "well,treatment,dose (nM),unit\nA1,drug,10,µM\nA2,drug,10,nM\n",

@@ -36,6 +36,10 @@ class Table(NamedTuple):
     wrong: list[str]
 
 
+Titled = tuple[str, dict[str, tuple[str, str, int]]]
+"""A table's title, and by well a cell's line, text and position."""
+
+
 def _wrong(where: str, at: int, text: str, wanted: str) -> list[str]:
     """Return what is wrong with the cell of a treatment, a dose or a unit, nothing where nothing is."""
     cell = cell_name(where, at)
@@ -140,7 +144,8 @@ def plate_form(lines: list[Line]) -> Table:
 
     Of several tables each stands under a title, or has it in its corner: the plate's name, or what its cells
     are, such as treatment, control, dose or unit; others, such as the density of cells, are not used. Beside
-    a table of treatments one whose title names no plate is such another.
+    a table of treatments one whose title names no plate is such another. Where each of several plates has its
+    own table of doses, controls or units, above it or below it, that holds; else the first does for all.
     """
     tables, idle_lines = _matrices(lines)
     kinds = [heads.subject(title) for title, _ in tables]
@@ -151,27 +156,37 @@ def plate_form(lines: list[Line]) -> Table:
         ]
     several = kinds.count("plate") > 1
     given = list(zip(kinds, tables, strict=True))
-    doses = [table for kind, table in given if kind == "dose"]
-    control, units = (
-        next((wells for kind, (_, wells) in given if kind == name), {}) for name in ("control", "unit")
-    )
-    rows = []
-    for kind, (title, wells) in given:
-        if kind not in ("plate", "treatment"):
-            continue
+    rows: list[Row] = []
+    treated: set[str] = set()
+    for number, (kind, (title, wells)) in enumerate(
+        (table for table in given if table[0] in ("plate", "treatment")), 1
+    ):
         plate = title if several and kind == "plate" else None
+        doses, control, units = (_beside(given, name, number) for name in ("dose", "control", "unit"))
         for well, (where, treatment, _) in wells.items():
             dose, head = next(((of[well][1], head) for head, of in doses if well in of), ("", ""))
-            marked, own = (of[well][1] if well in of else "" for of in (control, units))
+            marked, own = (
+                next((of[well][1] for _, of in each if well in of), "") for each in (control, units)
+            )
             unit = own or heads.unit_of(head)
             rows.append(Row(where, plate or None, well, treatment, marked, dose, unit, head))
+        treated |= wells.keys()
+    doses = [table for kind, table in given if kind == "dose"]
     idle = ["other"] + ["unit"] * (not doses)
     unused = [title for kind, (title, wells) in given if kind in idle and wells]
     passed = [f"not used: the table{'s' * (len(unused) > 1)} {', '.join(unused)}"] if unused else []
     if idle_lines:
         shown = "; ".join(idle_lines[:3]) + ("; ..." if len(idle_lines) > 3 else "")
         passed.append(f"not used: what is no row of a table ({shown})")
+    told = {well for _, of in doses for well, (_, dose, _) in of.items() if dose.strip("0.,")}
+    if alone := sorted(told - treated):
+        passed.append(f"not used: doses of wells without a treatment ({', '.join(alone)})")
+    doses = _beside(given, "dose", 1)
     twice = any(well in later for at, (_, of) in enumerate(doses) for _, later in doses[:at] for well in of)
+    for name in ("dose", "control", "unit") if several else ():
+        shared = _beside(given, name, 1)
+        if shared and len(shared) == kinds.count(name):
+            passed.append(f"the table {shared[0][0]} holds for all plates")
     wrong = [
         words
         for kind, (_, wells) in given
@@ -182,13 +197,27 @@ def plate_form(lines: list[Line]) -> Table:
     return Table(rows, passed + ["of several doses of a well the first table's is used"] * twice, wrong)
 
 
-def _matrices(lines: list[Line]) -> tuple[list[tuple[str, dict[str, tuple[str, str, int]]]], list[str]]:
-    """Return the title of each table in the plate's form, and by well a cell's line, text and position.
+def _beside(given: list[tuple[str, Titled]], name: str, number: int) -> list[Titled]:
+    """Return the tables of a kind for a plate, counted from 1: its own, if each plate has some, else all."""
+    found, seen = [], 0
+    for kind, table in given:
+        seen += kind in ("plate", "treatment")
+        if kind == name:
+            found.append((seen, table))
+    places = {place for place, _ in found}
+    for first in (1, 0):  # each table below its plate, or above it
+        if places == set(range(first, first + seen)):
+            return [table for place, table in found if place == number - 1 + first]
+    return [table for _, table in found]
+
+
+def _matrices(lines: list[Line]) -> tuple[list[Titled], list[str]]:
+    """Return the tables in the plate's form.
 
     A table ends where its letters do not go on: a legend of letters may follow it. The lines of several cells
     that belong to no table come back as text.
     """
-    tables: list[tuple[str, dict[str, tuple[str, str, int]]]] = []
+    tables: list[Titled] = []
     numbers: list[tuple[int, str]] = []
     title, last, idle = "", 0, []
     for where, cells in lines:

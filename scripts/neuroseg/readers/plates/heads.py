@@ -50,11 +50,15 @@ def plain(head: str) -> str:
 def unit_of(head: str) -> str | None:
     """Return the unit that a head tells, in brackets or after the word, such as "dose (µM)" or "conc_nM".
 
-    Of what stands in brackets the first unit between commas and semicolons is taken, and nothing else.
+    Of what stands in brackets the unit between commas and semicolons is taken, and nothing else; of several
+    none is.
     """
     if _is_unit(head):
         return tidy_unit(head.strip("()[] "))
-    told = next((text for text in _in_brackets(head) if _BRACKETED.fullmatch(text)), None)
+    units = {tidy_unit(text): text for text in _in_brackets(head) if _BRACKETED.fullmatch(text)}
+    if len(units) > 1:
+        return None
+    told = next(iter(units.values()), None)
     last = _LAST.search(" ".join(re.sub(r"[(\[][^)\]]*[)\]]?", " ", head).split()))
     return tidy_unit(told or (last[1] if last else None))
 

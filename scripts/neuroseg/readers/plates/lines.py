@@ -179,4 +179,4 @@ def _said(value: object) -> str:
         return value.isoformat(*[" ", "seconds"] if isinstance(value, datetime) else [])
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    return composed(" ".join(str(value).split()))
+    return composed(" ".join(re.sub("[\u200b-\u200d\u2060\ufeff]", "", str(value)).split()))

@@ -28,8 +28,8 @@ CHECKS: dict[str, Check] = {
     "passed_over": Check(
         "keep",
         "error",
-        "a file that is not read, since it is no image and no image's annotation; outlines of a class that "
-        "QuPath ignores; columns of the plate map that are not used, or doses of it that are in doubt",
+        "a file that is not read, since it is no image and no image's annotation; outlines that are no "
+        "cells in QuPath; columns of the plate map that are not used, or doses of it that are in doubt",
     ),
     "unpaired": Check("keep", "error drop", "an image without an annotation file (keep: without annotation)"),
     "image_missing": Check("error", "drop keep", "an annotated image without a file (keep: its cells stay)"),

@@ -924,6 +924,22 @@ def test_names_may_tell_the_dose(tmp_path):
     assert source.images[columns].values.tolist() == [["drug", "10", "µM"]]
 
 
+@pytest.mark.parametrize(
+    ("dose", "words"),
+    [
+        ("10x", "no number with a known unit are left as they are (10x)"),
+        ("-5nM", "no number with a known unit are left as they are (-5nM)"),
+        ("1,000nM", "may be thousands or decimal numbers are left as they are (1,000nM)"),
+        ("½nM", None),
+    ],
+)
+def test_doses_of_names_that_are_in_doubt_are_named(tmp_path, dose, words):
+    pattern = r"VID\d+_(?P<well>A\d)_(?P<dose>[^_]+?)_"
+    notes = folder(tmp_path, [f"A1_{dose}"], "well,treatment\nA1,drug\n", pattern=pattern).notes
+    assert notes["where"].tolist() == ["names of images"] * (words is not None)
+    assert words is None or words in notes["message"].item()
+
+
 @pytest.mark.parametrize("name", ["map.xls", "map.ods", "map.csv"])
 def test_spreadsheets_of_other_kinds_are_named_with_the_cure(tmp_path, name):
     (tmp_path / name).write_bytes(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600))

@@ -11,6 +11,7 @@ from neuroseg.errors import DataError
 from neuroseg.readers.dataset import FIELDS, Dataset
 from neuroseg.readers.places import other_channels, same_places
 from neuroseg.readers.plates.amounts import tidy_dose
+from neuroseg.readers.plates.doubts import of_doses
 from neuroseg.readers.plates.groups import group_of
 from neuroseg.readers.plates.names import Spelling, composed, same
 from neuroseg.readers.plates.platemap import Finder, PlateMap, read_plate_map
@@ -78,6 +79,8 @@ def describe(
     origin = dataset.plate_map or "names of images"
     said_of_wells = [*(wells.passed if wells else ()), *spelling.told()]
     notes += [Note("passed_over", -1, -1, origin, words) for words in said_of_wells]
+    doses = [(str(row["named_dose"]), None) for row in rows if row["named_dose"] is not None]
+    notes += [Note("passed_over", -1, -1, "names of images", words) for words in of_doses(doses)]
     channels = other_channels(rows, images["where"], dataset)
     notes += [*channels, *same_places(rows, images["where"], {note.image for note in channels}, dataset)]
     filled = pd.DataFrame(rows, index=images.index, columns=[*FIELDS, "dose_unit", "group"], dtype=object)
@@ -150,6 +153,7 @@ def _fields(
     fields["well"] = fields["well"] and well_name(fields["well"])
     fields["sample"] = fields["sample"] or row["image_id"]
     fields["dose_unit"] = row.get("dose_unit")
+    fields["named_dose"] = fields["dose"]
     if fields["dose"] is not None:
         fields["dose"], fields["dose_unit"] = tidy_dose(str(fields["dose"]), fields["dose_unit"])
     return fields, faults

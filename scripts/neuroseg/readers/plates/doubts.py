@@ -6,16 +6,13 @@ import re
 from collections.abc import Iterable, Sequence
 
 from neuroseg.readers.plates import heads
-from neuroseg.readers.plates.amounts import doubtful, tidy_dose, tidy_unit, understood
+from neuroseg.readers.plates.amounts import doubtful, negative, tidy_dose, tidy_unit, understood
 from neuroseg.readers.plates.forms import Row
 from neuroseg.readers.plates.wells import is_well
 
 
 def doubts(rows: Sequence[Row]) -> list[str]:
     """Return sentences on doses whose size or unit is not sure, or of no treatment, and on names of wells."""
-    large = [row.dose for row in rows if doubtful(tidy_dose(row.dose, None)[0])]
-    unread = [row.dose for row in rows if not understood(row.dose)]
-    per = [unit for row in rows if _per_litre_per(unit := tidy_dose(row.dose, row.unit)[1] or "")]
     odd = [row.head for row in rows if _bare(row) and heads.odd_unit(row.head)]
     alone = [row.well for row in rows if not row.treatment and _any(tidy_dose(row.dose, None)[0])]
     places = [row.well for row in rows if is_well(row.well)]
@@ -31,6 +28,19 @@ def doubts(rows: Sequence[Row]) -> list[str]:
             f"wells that are no letter and number ({_some(elsewhere)}) fit images that call them so alone; "
             "write each well in a line of its own, and legends elsewhere"
         )
+    said += of_doses([(row.dose, row.unit) for row in rows])
+    if odd:
+        said.append(f"no unit is known in {_some(odd)}; write it behind each dose, or in a column unit")
+    return said
+
+
+def of_doses(doses: Sequence[tuple[str, str | None]]) -> list[str]:
+    """Return sentences on doses, each with the unit that holds for it, whose size or unit is not sure."""
+    large = [dose for dose, _ in doses if doubtful(tidy_dose(dose, None)[0])]
+    unread = [dose for dose, _ in doses if not understood(dose) or negative(dose)]
+    told = [tidy_dose(dose, unit)[1] or "" for dose, unit in doses]
+    per = [unit for unit in told if re.match("[fpnµmk]?M/", unit)]
+    said = []
     if large:
         said.append(
             "doses that may be thousands or decimal numbers are left as they are "
@@ -44,8 +54,6 @@ def doubts(rows: Sequence[Row]) -> list[str]:
     if per:
         one = per[0].split("/")[0]
         said.append(f"M is an amount per litre already in {_some(per)}; write {one}, or mol for M")
-    if odd:
-        said.append(f"no unit is known in {_some(odd)}; write it behind each dose, or in a column unit")
     return said
 
 
@@ -73,10 +81,6 @@ def _other_unit(row: Row) -> bool:
     """Return whether a column tells another unit of a dose than its head."""
     units = {tidy_unit(row.unit), heads.unit_of(row.head)} - {None}
     return bool(row.dose) and len(units) > 1
-
-
-def _per_litre_per(unit: str) -> bool:
-    return bool(re.match("[fpnµmk]?M/", unit))
 
 
 def _bare(row: Row) -> bool:

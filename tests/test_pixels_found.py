@@ -101,6 +101,11 @@ LABELS = "masks Masks labels GT ground_truth GroundTruth annotations segmentatio
             "gt.png",
             "b_predictions.bmp",
             "b-Outlines.png",
+            "b - Maske.tif",
+            "Segmentierung/b.tif",
+            "masques/z.png",
+            "b_unmasked_Cells.tiff",
+            "CP_output/a_Nuclei.tif",
         ),
     ],
 )
@@ -136,6 +141,7 @@ def test_colour_under_a_name_for_overlays_is_no_image(tmp_path, name):
         ("mask/A1.tif", "control/A1.tif", "damask/A1.tif"),
         ("wt_GT_1.tif", "wt_1_seg2.tif", "Predator/a.png", "agar overlay/c.png", "labelled cells.png"),
         ("results/plate 1/a.png", "results/plate 2/a.png"),
+        ("Zellen/a.png", "a_cells.png", "SH cells 1.png", "SH 1.png"),
         ("Cellpose images/a.png", "border_1.tif", "threshold 5/d.png", "distance_2.tif"),
     ],
 )

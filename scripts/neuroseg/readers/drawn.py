@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,12 +21,16 @@ _LABELS = re.compile(
     r"(pred|gt|seg|label|instance|semantic|binary|cells?|nuc|nuclei)?masks?|label(s|ed|led|maps?|images?)?"
     r"|segs?|segmentations?|segmented|gt|groundtruth|annotations?|annots?|instances?"
     r"|binary|threshold(ed)?|drawings?|borders?|boundary|boundaries|results?|cellpose|stardist|omnipose"
+    r"|masken?|segmentierung(en)?|beschriftung(en)?|masques?|m[aá]scaras?|segmentaci[oó]n(es)?|etiquetas?"
 )
 _OVERLAYS = re.compile(
     r"overlays?|outlined?|outlines|contours?|annotated|preds?|predictions?|probs?|probability|probabilities"
     r"|heatmaps?|distances?"
 )
 """Words, in lower case, of names and of folders. The pixels of the latter kind tell nothing."""
+
+_OBJECTS = re.compile(r"cells?|nuclei|nucleus|cytoplasm|objects?|neurons?|somas?|somata|zellen|rois?")
+"""What CellProfiler's users call their objects, and many their photographs."""
 
 _FLAT = 0.8
 """Where so many pixels equal their left neighbour, cells are numbers or outlines: of photographs at most
@@ -41,7 +45,8 @@ def drawn(files: Sequence[Path], folder: Path) -> set[Path]:
 
     They are those with a word such as mask, label or overlay in their name, where the name without it is
     another image's; else, with such a word in the name or in a folder's below the given one, those whose
-    pixels are flat or coloured. A word is what stands between digits, capitals and signs: not so in unmasked.
+    pixels are flat or coloured. With a word such as cells, both must hold. A word is what stands between
+    digits, capitals and signs: not so in unmasked.
     """
     names = {path: _parted(path.stem.removesuffix(".ome")) for path in files}
     plain = {"".join(words) for words in names.values()}
@@ -52,6 +57,8 @@ def drawn(files: Sequence[Path], folder: Path) -> set[Path]:
     for path, words in names.items():
         above = _above(path, folder)
         if not _marks(words) and not above:
+            if _without(words, _OBJECTS.fullmatch) in plain and _flat_or_coloured(path):
+                found.add(path)
             continue
         overlays = any(_OVERLAYS.fullmatch(word) for word in above)
         of_another = bool(_rests(words) & plain) or (overlays and "".join(words) in alone)
@@ -94,6 +101,12 @@ def _rests(words: list[str]) -> set[str]:
     numbered = all(word.isdigit() for word in words[first:] if not _is_mark(word))
     fewer = ["".join(words[:at] + words[at + 1 :]) for at, word in enumerate(words) if _is_mark(word)]
     return {"".join(rest), "".join(words[:first]) if numbered else "", *fewer} - {""}
+
+
+def _without(words: list[str], marked: Callable[[str], object]) -> str:
+    """Return a name without its marked words, nothing where it has none."""
+    rest = [word for word in words if not marked(word)]
+    return "".join(rest) if len(rest) < len(words) else ""
 
 
 def _flat_or_coloured(path: Path) -> bool:

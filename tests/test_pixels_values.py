@@ -60,6 +60,9 @@ def test_a_12_bit_jpeg_keeps_its_depth(tmp_path, plane, lossless):
     content = imagecodecs.jpeg_encode(plane, bitspersample=12, level=100, lossless=lossless)
     (tmp_path / "a.jpg").write_bytes(content)
     assert abs(read(tmp_path / "a.jpg").astype(int) - DEEP).max() <= (0 if lossless else 40)
+    (tmp_path / "a.jpg").write_bytes(content[: len(content) * 9 // 10])
+    with pytest.raises(readers.ImageError, match="truncated"):
+        read(tmp_path / "a.jpg")
 
 
 def test_twelve_bits_packed_into_bytes_are_read(tmp_path):

@@ -25,6 +25,9 @@ from neuroseg.readers.images.stacks import Choice, Part, Spec, depths_of, parts
 
 _GRID = 16
 
+_BEHIND = 1024
+"""Some programs leave so many bytes behind a JPEG's end."""
+
 
 class Decoded(NamedTuple):
     """One image of a file.
@@ -65,6 +68,8 @@ def decode(path: Path, spec: Spec | None = None, inverted: bool = False) -> Deco
     if head[:4] == b"\x89PNG" and head[24:26] in (b"\x10\x02", b"\x10\x04", b"\x10\x06"):
         return Decoded(grey(imagecodecs.png_decode(path.read_bytes())))
     if head[:3] == b"\xff\xd8\xff" and is_deep_jpeg(content := path.read_bytes()):
+        if b"\xff\xd9" not in content[-_BEHIND:]:  # the decoder fills up what is missing
+            raise ValueError("image file is truncated")
         return Decoded(grey(imagecodecs.jpeg_decode(content)))
     return Decoded(grey(_read_pillow(path)))
 

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
@@ -83,6 +84,7 @@ def test_previews_results_and_foreign_formats_are_passed_over_and_listed(tmp_pat
     assert reason
 
 
+BLURRED = cv2.GaussianBlur(np.random.default_rng(1).normal(128, 90, (64, 80)), (0, 0), 1.5).clip(0, 255)
 FLAT = np.kron(np.arange(20).reshape(4, 5), np.ones((10, 10))).astype(np.uint8)
 
 LABELS = "masks Masks labels GT ground_truth GroundTruth annotations segmentation SegmentationClass labelsTr"
@@ -149,6 +151,22 @@ def test_photographs_under_a_name_for_labels_are_images(tmp_path, names):
     put(tmp_path, *names)
     assert named(images(tmp_path)[0], tmp_path) == sorted(names)
     assert images(tmp_path)[1] == []
+
+
+@pytest.mark.parametrize(
+    "photograph",
+    [
+        np.where(BLURRED > 140, BLURRED, 0),
+        np.where(BLURRED > 115, 255, BLURRED),
+        (BLURRED // 40 + 126),
+        np.full_like(BLURRED, 128) + (np.arange(80) > 70),
+    ],
+    ids=["cut off at black", "cut off at white", "of low contrast", "nearly blank"],
+)
+def test_photographs_of_few_grey_values_under_a_name_for_labels_are_images(tmp_path, photograph):
+    (tmp_path / "Labelled cells").mkdir()
+    Image.fromarray(photograph.astype(np.uint8)).save(tmp_path / "Labelled cells" / "a.png")
+    assert named(images(tmp_path)[0], tmp_path) == ["Labelled cells/a.png"]
 
 
 def test_a_stack_and_a_broken_file_under_a_name_for_labels_are_left_to_those_who_read_them(tmp_path):

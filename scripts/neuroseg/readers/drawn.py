@@ -32,9 +32,9 @@ _OVERLAYS = re.compile(
 _OBJECTS = re.compile(r"cells?|nuclei|nucleus|cytoplasm|objects?|neurons?|somas?|somata|zellen|rois?")
 """What CellProfiler's users call their objects, and many their photographs."""
 
-_FLAT = 0.8
-"""Where so many pixels equal their left neighbour, cells are numbers or outlines: of photographs at most
-about half do."""
+_FLAT, _FLAT_WITHIN = 0.8, 0.6
+"""Where larger shares of all pixels, and of those that are not 0, equal their left neighbour, cells are
+numbers: of photographs at most about half do, but for what is cut off at black or white."""
 
 _ROWS = 1000
 """About so many rows, evenly spread, are looked at."""
@@ -126,4 +126,8 @@ def _flat_or_coloured(path: Path) -> bool:
         return True
     except Exception:  # decoders fail on broken bytes in a dozen ways; the survey says how
         return False
-    return bool(image.shape[1] > 1 and (image[:, 1:] == image[:, :-1]).mean() > _FLAT)
+    same = image[:, 1:] == image[:, :-1]
+    if not same.size or image.min() != 0 or same.mean() <= _FLAT:
+        return False
+    two_values = ((image == 0) | (image == image.max())).all()
+    return bool(two_values or same[image[:, 1:] != 0].mean() > _FLAT_WITHIN)

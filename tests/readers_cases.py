@@ -20,6 +20,9 @@ PATTERN = (
     r"_(?P<well>[A-Z]\d+)-(?P<field>\d+)_(?P<plate>Vessel-\d+)_"
 )
 
+HEIGHT, WIDTH = 40, 60
+"""The size of `picture`."""
+
 
 def dataset(folder: Path, **keys: object) -> readers.Dataset:
     file = folder / "dataset.yaml"
@@ -71,3 +74,17 @@ def coco(folder: Path, annotations: object, images: object = None, **keys: objec
 
 def shape(segmentation: object, **keys: object) -> dict[str, object]:
     return {"id": 1, "image_id": 5, "category_id": 1, "segmentation": segmentation, "iscrowd": 0, **keys}
+
+
+def picture(path: Path, seed: int = 0) -> None:
+    """Write an image that own labels may be of."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.random.default_rng(seed).integers(100, 156, (HEIGHT, WIDTH), dtype=np.uint8)).save(
+        path
+    )
+
+
+def read(folder: Path, **keys: object) -> readers.Source:
+    """Read a folder of images with own labels, label images where `format` says nothing else."""
+    (folder / "set.yaml").write_text(yaml.safe_dump({"root": str(folder), "format": "labels", **keys}))
+    return readers.read(readers.read_dataset(folder / "set.yaml"))

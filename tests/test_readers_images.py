@@ -87,9 +87,9 @@ BROKEN_IMAGES = {
         "image_unreadable",
         "cannot be decoded",
     ),
-    "colour": ("a.png", _colour, "image_channels", "is in colour"),
-    "colour tiff": ("a.tif", _colour, "image_channels", "is in colour"),
-    "transparent": ("a.png", _transparent, "image_channels", "transparent"),
+    "colour": ("a.png", _colour, "image_channels", "is in colour .* or leave out .* `exclude`"),
+    "colour tiff": ("a.tif", _colour, "image_channels", "is in colour .* or leave out .* `exclude`"),
+    "transparent": ("a.png", _transparent, "image_channels", "transparent.* or leave out .* `exclude`"),
     "stack": (
         "a.tif",
         lambda path: tifffile.imwrite(path, np.stack([DEEP] * 5)),

@@ -26,6 +26,9 @@ _ROWS = 512
 _DARK = 24 / 255
 """Where most pixels are darker than this, the image is fluorescence on black; no pixel may be in colour."""
 
+OR_LEFT_OUT = "or leave out what is no photograph, in a folder of images with `exclude`"
+"""How to mend an overlay or a figure among photographs, behind how to mend a photograph."""
+
 
 class GreyError(ValueError):
     """Samples that give no grey plane: a check's name, and words."""
@@ -55,7 +58,9 @@ def grey(image: np.ndarray) -> np.ndarray:
     full = np.iinfo(image.dtype).max
     if samples in (2, 4):
         if (image[..., -1] != full).any():
-            raise GreyError("image_channels", "is partly transparent, save it without an alpha channel")
+            raise GreyError(
+                "image_channels", f"is partly transparent, save it without an alpha channel, {OR_LEFT_OUT}"
+            )
         image = image[..., :-1]
     if (image == image[..., :1]).all():
         return np.ascontiguousarray(image[..., 0])
@@ -66,7 +71,7 @@ def grey(image: np.ndarray) -> np.ndarray:
         raise GreyError(
             "image_channels",
             f"is in colour ({100 * coloured.mean():.0f} % of its pixels), "
-            "save the grey plane of phase contrast",
+            f"save the grey plane of phase contrast, {OR_LEFT_OUT}",
         )
     return np.rint(image.mean(2)).astype(image.dtype)
 

@@ -91,6 +91,33 @@ def test_a_doubtful_size_is_a_problem_until_the_dataset_file_states_one(tmp_path
 
 
 @pytest.mark.parametrize(
+    ("size", "words"),
+    [
+        ("650", "if it is in nanometres, write 0.65"),
+        ("50.5", r"\(0.05 to 10\): if it is in nanometres, write 0.0505"),
+        ("12", r"\(0.05 to 10\)$"),
+        ("0.00124", "if it is in millimetres, write 1.24"),
+        ("0.02", r"\(0.05 to 10\)$"),
+        ("0.05", None),
+        ("10", None),
+    ],
+)
+@pytest.mark.parametrize("policy", ["keep", "drop"])
+def test_a_stated_size_that_no_image_of_cells_has_is_used_and_named(tmp_path, step, size, words, policy):
+    tifffile.imwrite(
+        tmp_path / "a.tif", PLANE, resolution=(1 / 0.65,) * 2, imagej=True, metadata={"unit": "um"}
+    )
+    text = f"format: folder\nroot: '{tmp_path}'\npixel_size_um: {size}\npolicies: {{pixel_size: {policy}}}\n"
+    (tmp_path / "d.yaml").write_text(text)
+    out = {name: tmp_path / f"{name}.parquet" for name in ("images", "instances")}
+    step("validate").main(dataset=tmp_path / "d.yaml", problems=tmp_path / "p.csv", **out)
+    found = pd.read_csv(tmp_path / "p.csv")
+    assert found["check"].tolist() == ["pixel_size"] * (words is not None)
+    assert all(found["message"].str.contains(words or ""))
+    assert pd.read_parquet(out["images"])["pixel_size_um"].tolist() == [float(size)]
+
+
+@pytest.mark.parametrize(
     ("per_cm", "differs"),
     [
         (10_000 / 1.3, True),

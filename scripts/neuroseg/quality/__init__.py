@@ -66,7 +66,8 @@ def check(
     """
     found = [Problem(*note) for note in notes.itertuples(index=False)]
     found += [*inspect_images(images, survey), *inspect_types(annotations, images, settings)]
-    gone = _marked(len(images), [item.image for item in found if item.row < 0 and _drops(item, settings)])
+    dropped = [item.image for item in found if item.image >= 0 > item.row and _drops(item, settings)]
+    gone = _marked(len(images), dropped)
     twins = list(identical_images(images, survey, np.flatnonzero(~gone)))
     for at, original in twins:
         same = f"{images['path'][original]} ({images['subset'][original]})"

@@ -61,7 +61,8 @@ CHECKS: dict[str, Check] = {
     "pixel_size": Check(
         "keep",
         "error drop",
-        "a pixel size in the file that is not the specimen's (keep: unknown), or differs from its resolution",
+        "a pixel size in the file that is not the specimen's (keep: unknown), or differs from its resolution,"
+        " or one in the dataset file that no image of cells has (keep: used)",
     ),
     "metadata_conflict": Check(
         "error", "drop keep", "rows of one image that disagree (keep: the first row holds)"

@@ -9,6 +9,7 @@ import pandas as pd
 
 from neuroseg.errors import DataError
 from neuroseg.readers.dataset import FIELDS, Dataset
+from neuroseg.readers.images import scale
 from neuroseg.readers.places import other_channels, same_places
 from neuroseg.readers.plates.amounts import tidy_dose
 from neuroseg.readers.plates.doubts import of_doses
@@ -46,7 +47,8 @@ def describe(
 
     Returns:
         The images with `group` and `control` (whether its treatment is called the control), and notes under
-        pattern_mismatch, plate_map, passed_over, bad_time, clock_time, other_channel and same_place.
+        pattern_mismatch, plate_map, passed_over, bad_time, clock_time, other_channel, same_place and
+        pixel_size.
 
     Raises:
         DataError: pattern or plate map fit fewer than half of the images and no policy says that they may;
@@ -85,6 +87,8 @@ def describe(
     notes += [*channels, *same_places(rows, images["where"], {note.image for note in channels}, dataset)]
     filled = pd.DataFrame(rows, index=images.index, columns=[*FIELDS, "dose_unit", "group"], dtype=object)
     filled["pixel_size_um"] = dataset.pixel_size_um
+    if doubt := scale.unlikely(dataset.pixel_size_um):
+        notes.append(Note("pixel_size", -1, -1, "dataset file", doubt))
     filled["control"] = filled["treatment"].isin(_controls(filled["treatment"], wells, dataset))
     return images.drop(columns=[name for name in filled if name in images]).join(
         filled.drop(columns=["stamp", "channel"])

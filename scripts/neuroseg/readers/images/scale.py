@@ -116,6 +116,19 @@ def _own(file: tifffile.TiffFile, path: Path) -> float | None:
     return _judged(*sides).micrometres
 
 
+def unlikely(side: float | None) -> str | None:
+    """Return a sentence on a pixel size in µm that a person states and no image of cells has, else None."""
+    low, high = _PLAUSIBLE
+    if side is None or low <= side <= high:
+        return None
+    unit, own = ("nanometres", side / 1000) if side > high else ("millimetres", side * 1000)
+    cure = f": if it is in {unit}, write {own:.4g}" if low <= own <= high else ""
+    return (
+        f"`pixel_size_um: {side:g}` is used, and no microscope's image of cells has pixels of so many µm "
+        f"({low:g} to {high:g}){cure}"
+    )
+
+
 def micrometres(unit: str) -> float | None:
     """Return the micrometres of a unit of length as OME, Fiji or a person writes it, None if it is none."""
     text = re.sub(r"\\u00b5", "µ", unit.strip(), flags=re.IGNORECASE).replace("μ", "µ").replace("Â", "")

@@ -204,6 +204,18 @@ ESCAPED = {
     "an upload with signs": ("8f3c12ab-a_1.png", "a (1).png"),
     "a served path": ("/data/local-files/?d=set/day%201/a.png", "day 1/a.png"),
     "a file with the prefix": ("8f3c12ab-a.png", "8f3c12ab-a.png"),
+    "an address": ("https://x.org/images/a%20b.png", "a b.png"),
+    "an address with a query": ("https://x.org/images/a.png?X-Amz=1", "a.png"),
+    "a long query": (
+        f"https://x.org/d%201/a%20b.png?X-Amz-Signature={'0' * 500}&v=a/b.png#top",
+        "d 1/a b.png",
+    ),
+    "a bucket": ("s3://bucket/images/a.png?versionId=7", "day 1/a.png"),
+    "a query alone": ("images/a%20b.png?raw=true", "a b.png"),
+    "a mark": ("file:///home/x/a.png#1", "a.png"),
+    "an upload's address": ("http://x.org:8080/data/upload/1/8f3c12ab-a_b.png?token=0", "a b.png"),
+    "a file with a question": ("a?1.png", "a?1.png"),
+    "a file with escapes at an address": ("https://x.org/a%20b.png?v=1", "a%20b.png"),
 }
 
 
@@ -234,6 +246,25 @@ def test_of_two_uploads_of_one_name_none_is_guessed(tmp_path):
     items = [annotation([polygon(CELLS[0])], image_id=at) for at in range(2)]
     with pytest.raises(DataError, match=r"8f3c12ab-a\.png.* is not there"):
         checked(file(tmp_path, items, images))
+
+
+@pytest.mark.parametrize(
+    ("names", "places", "words"),
+    [
+        (["https://x.org/p%201/b.png?v=1"], ["a.png"], r"/images/p 1/b\.png is not there"),
+        (["https://x.org/b.png"], ["a.png"], r"/images/b\.png is not there"),
+        (["b?.png"], ["a.png"], r"/images/b\?\.png is not there"),
+        (["https://x.org/a.png?id=1", "https://x.org/a.png?id=2"], ["a.png"], r"a\.png\?id=1 is not there"),
+        (["a" * 300], ["a.png"], "file_name is no name of a file"),
+    ],
+)
+def test_of_an_address_that_fits_no_file_its_path_is_missing(tmp_path, names, places, words):
+    images = [
+        {"id": at, "file_name": name, "width": WIDTH, "height": HEIGHT} for at, name in enumerate(names)
+    ]
+    items = [annotation([polygon(CELLS[0])], image_id=at) for at in range(len(names))]
+    with pytest.raises(DataError, match=words):
+        checked(file(tmp_path, items, images, places))
 
 
 def test_one_name_in_two_folders_is_two_images(tmp_path):

@@ -19,6 +19,9 @@ _UPLOAD = re.compile(r"[0-9a-f]{4,12}-(?=.)")
 _SERVED = "?d="
 """What stands before a path that Label Studio serves from a folder of its computer."""
 
+_URL = re.compile(r"[a-z][a-z\d+.-]+://[^/]*/+", re.IGNORECASE)
+"""The beginning of an address, up to the path in it."""
+
 
 class Lying:
     """The images below a folder, found by the names that a file of annotations has for them."""
@@ -33,9 +36,9 @@ class Lying:
         Raises:
             DataError: there is no such folder.
         """
-        self._uploads = Counter(
-            _uploaded(name) for name in {name for name in listed if isinstance(name, str)}
-        )
+        names = {name for name in listed if isinstance(name, str)}
+        self._uploads = Counter(map(_uploaded, names))
+        self._bare = Counter(map(_bare, names))
         self._folder = folder
         self._named: dict[str, list[Path]] = defaultdict(list)
         self._plain: dict[str, list[Path]] = defaultdict(list)
@@ -47,21 +50,38 @@ class Lying:
     def places(self, name: str) -> list[Path]:
         """Return where an image may lie: as named, else by the longest common end; backslashes part folders.
 
-        A name that fits no file is tried with its URL escapes (`%20`) as letters; then without the prefix of
+        A name that fits no file is tried with its URL escapes (`%20`) as letters; then without its query
+        (`a.png?version=1`), where one image alone is listed under what is left; then without the prefix of
         an upload to Label Studio (`8f3c12ab-a_b.png` for `a b.png`), where one file alone has such a name
-        and one image alone is listed under it.
+        and one image alone is listed under it. An address that fits no file is its path below the folder.
         Names are compared in Unicode's composed form (NFC), since a Mac writes `ä` as two characters.
 
         Args:
             name: the image's name or path as the file has it.
+
+        Raises:
+            OSError: it can be no file's name.
         """
-        written = name.split(_SERVED)[-1]
-        for each in dict.fromkeys((name, written, unquote(name), unquote(written))):
-            if found := self._found(each):
+        written, bare = name.split(_SERVED)[-1], _bare(name)
+        sole = [bare, unquote(bare)] if self._bare[bare] == 1 else []
+        wrong = None
+        for each in dict.fromkeys((name, written, unquote(name), unquote(written), *sole)):
+            try:
+                found = self._found(each)
+            except OSError as error:  # the query of an address makes it too long for a name
+                wrong = wrong or error
+                continue
+            if found:
                 return found
         upload = _uploaded(name)
         own = self._plain.get(upload, []) if upload and self._uploads[upload] == 1 else []
-        return own if len(own) == 1 else [self._folder.joinpath(*Path(name.replace("\\", "/")).parts)]
+        if len(own) == 1:
+            return own
+        if sole and _URL.match(name):
+            return [self._folder.joinpath(*Path(unquote(bare)).parts)]
+        if wrong:
+            raise wrong
+        return [self._folder.joinpath(*Path(name.replace("\\", "/")).parts)]
 
     def _found(self, name: str) -> list[Path]:
         if (self._folder / name).is_file():
@@ -79,9 +99,16 @@ class Lying:
         return []
 
 
+def _bare(name: str) -> str:
+    """Return a name without what stands behind ?, and of an address the path in it."""
+    address = _URL.match(name)
+    path = name[address.end() :].partition("#")[0] if address else name
+    return path.partition("?")[0]
+
+
 def _uploaded(name: str) -> str:
     """Return the name that a file had before its upload, as `_plain` has it; nothing of another file."""
-    last = re.split(r"[/\\]", unquote(name))[-1]
+    last = re.split(r"[/\\]", unquote(_bare(name)))[-1]
     prefix = _UPLOAD.match(last)
     return _plain(last[prefix.end() :]) if prefix else ""
 

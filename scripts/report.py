@@ -8,6 +8,7 @@ from neuroseg.command import run
 def main(
     *,
     dataset_name: str,
+    detectors: str = "",
     images: Path,
     truth: Path | None = None,
     problems: Path | None = None,
@@ -26,6 +27,7 @@ def main(
 
     Args:
         dataset_name: the page's title. Whatever else but the images is not given, its section says so.
+        detectors: whose detectors found the cells, where they are not this data set's own.
         images: the images table of `validate`.
         truth: the instances table of `validate`.
         problems: the list of problems of `validate`, CSV.
@@ -44,9 +46,7 @@ def main(
 
     several = {"scalars": scalars, "metrics": metrics, "per_image": per_image, "segments": segments}
     several |= {"quantities": quantities, "wells": wells, "cells": cells, "remarks": remarks}
-    evidence = report.read_evidence(
-        dataset_name, images, truth=truth, problems=problems, fold_summary=fold_summary, **several
-    )
+    evidence = report.read_evidence(dataset_name, images, detectors, truth, problems, fold_summary, **several)
     with files.replacing_folder(out.parent / "charts") as folder, files.replacing(out) as page:
         report.write_charts(evidence, folder)
         page.write_text(report.render(evidence, readers.read_image), encoding="utf-8")

@@ -88,11 +88,20 @@ def test_the_head_tells_what_prediction_remarked_and_doubts_pixel_sizes_by_the_c
         (tmp_path / f"{fold}.json").write_text(text)
     tables.write("images", evidence.images, tmp_path / "images.parquet", pixels="x")
     read = report.read_evidence(
-        dataset="d", images=tmp_path / "images.parquet", remarks=[tmp_path / "0.json", tmp_path / "1.json"]
+        dataset="d",
+        images=tmp_path / "images.parquet",
+        detectors="starter",
+        remarks=[tmp_path / "0.json", tmp_path / "1.json"],
     )
-    wide = replace(evidence, remarks=read.remarks, images=evidence.images.assign(pixel_size_um=10.0))
+    wide = replace(
+        evidence,
+        remarks=read.remarks,
+        detectors=read.detectors,
+        images=evidence.images.assign(pixel_size_um=10.0),
+    )
     head = words(report.render(wide, readers.read_image).split("</header>")[0])
     assert head.count("Images of unknown pixel size: 9 of 9.") == 1
+    assert "found by the detectors of starter , which have not learnt from this data set: take them" in head
     assert re.search(
         r"Cells in images of 10 µm a pixel \(9\) would be 1\d\d µm .*: is the pixel size right\?", head
     )

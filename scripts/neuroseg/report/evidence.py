@@ -34,11 +34,15 @@ _NAMES = (
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the other stages found. Dictionaries go by ensemble, in their order; an absent part is empty."""
+    """What the other stages found. Dictionaries go by ensemble, in their order; an absent part is empty.
+
+    `detectors` is whose detectors found the cells, empty where they are the data set's own.
+    """
 
     dataset: str
     images: pd.DataFrame
     truth: pd.DataFrame
+    detectors: str = ""
     problems: pd.DataFrame | None = None
     fold_summary: pd.DataFrame | None = None
     controls: tuple[str, ...] = ()
@@ -56,10 +60,11 @@ class Evidence:
 def read_evidence(
     dataset: str,
     images: Path,
-    *,
+    detectors: str = "",
     truth: Path | None = None,
     problems: Path | None = None,
     fold_summary: Path | None = None,
+    *,
     scalars: Sequence[Path] = (),
     metrics: Sequence[Path] = (),
     per_image: Sequence[Path] = (),
@@ -80,6 +85,7 @@ def read_evidence(
     told = [_read_json(path, ("remarks",)) for path in remarks]
     return Evidence(
         dataset=dataset,
+        detectors=detectors,
         images=tables.read("images", images),
         controls=tables.read_controls(images),
         truth=tables.empty("instances") if truth is None else tables.read("instances", truth),

@@ -104,6 +104,13 @@ def _verdict(view: View) -> str:
 def _remarks(view: View) -> list[str]:
     """Return what a reader should know before any number, a sentence each."""
     clauses = list(view.evidence.remarks)
+    if home := view.evidence.detectors:
+        beginning = (
+            f"the cells were found by the detectors of `{home}`, which have not learnt from this data set: "
+            "take them for a beginning, look at the overlays before you count on them, and train on cells "
+            "that you have corrected (`docs/own-images.md`)"
+        )
+        clauses.insert(0, beginning)
     if view.segments is not None:
         clauses += doubts(view.segments, view.images)
         clauses += likeness.sentences(view.evidence.learnt, view.segments, view.images)

@@ -346,6 +346,28 @@ def test_what_is_unlike_ordinary_images_is_listed_with_why(tmp_path, step):
     assert all(word in found[name] for name, word in words.items())
 
 
+@pytest.mark.parametrize(
+    ("label", "told"),
+    [
+        (np.kron(np.arange(80, dtype=np.uint16).reshape(8, 10), np.ones((32, 32), np.uint16)), True),
+        (np.where(FIELD > 160, 255, 0).astype(np.uint8), True),
+        (np.clip(FIELD * 2.0 - 250, 0, 255).astype(np.uint8), False),
+        (np.clip(FIELD * 2.0, 0, 255).astype(np.uint8), False),
+    ],
+    ids=["numbers", "black and white", "cut off at black", "cut off at white"],
+)
+def test_label_images_of_any_name_are_left_out_of_a_folder_and_listed(tmp_path, step, label, told):
+    (tmp_path / "in").mkdir()
+    tifffile.imwrite(tmp_path / "in" / "a.tif", AS_IT_IS)
+    tifffile.imwrite(tmp_path / "in" / "a_Objects.tif", label)
+    (tmp_path / "d.yaml").write_text(f"format: folder\nroot: '{tmp_path / 'in'}'\n")
+    out = {name: tmp_path / f"{name}.parquet" for name in ("images", "instances")}
+    step("validate").main(dataset=tmp_path / "d.yaml", problems=tmp_path / "p.csv", **out)
+    problems = pd.read_csv(tmp_path / "p.csv").query("check == 'label_image'")
+    assert list(problems["image_id"]) == ["a_Objects"] * told
+    assert len(pd.read_parquet(out["images"])) == 2 - told
+
+
 def test_an_image_turned_over_that_the_dataset_file_inverts_is_as_any(tmp_path, step):
     (tmp_path / "in").mkdir()
     tifffile.imwrite(tmp_path / "in" / "g.tif", 255 - AS_IT_IS)

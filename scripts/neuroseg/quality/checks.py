@@ -52,6 +52,9 @@ CHECKS: dict[str, Check] = {
     "few_grey_levels": Check(
         "keep", "error drop", "an image of few grey levels, as others of its file go far beyond its numbers"
     ),
+    "label_image": Check(
+        "drop", "error keep", "an image whose pixels are cells' numbers, or black and white"
+    ),
     "image_look": Check(
         "keep",
         "error drop",

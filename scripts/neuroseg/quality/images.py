@@ -112,7 +112,14 @@ def _image_faults(row: dict, file: dict, usual: str | None) -> Iterator[tuple[st
             yield "no_data", f"{row['path']} {file['no_data']}"
         if file["squeezed"] is not None:
             yield "few_grey_levels", f"{row['path']} {file['squeezed']}"
-        if file["unlike"] is not None and not file["constant"] and not row["annotated"]:
+        if file["constant"] or row["annotated"]:
+            pass
+        elif file["numbered"]:
+            yield (
+                "label_image",
+                f"{row['path']} has the pixels of a label image or of a mask, not of a photograph",
+            )
+        elif file["unlike"] is not None:
             yield "image_look", f"{row['path']} looks unlike ordinary phase contrast: {file['unlike']}"
         if file["pixel_note"] is not None:
             yield "pixel_size", f"{row['path']} {file['pixel_note']}; say it with `pixel_size_um`"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import tifffile
 
 from neuroseg.readers.images.grey import GreyError, grey
+from neuroseg.readers.images.numbered import is_numbered
 from neuroseg.readers.images.pictures import TIFF, opened
 
 REASON = "by its name it is a label image or overlay"
@@ -17,35 +18,30 @@ REASON = "by its name it is a label image or overlay"
 _WORD = re.compile(r"[^\W\d_]+|\d+")
 _TRUTH = re.compile(r"ground[\W_]?truth", re.IGNORECASE)
 _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
-_LABELS = re.compile(
-    r"(pred|gt|seg|label|instance|semantic|binary|cells?|nuc|nuclei)?masks?|label(s|ed|led|maps?|images?)?"
-    r"|segs?|segmentations?|segmented|gt|groundtruth|annotations?|annots?|instances?"
-    r"|binary|threshold(ed)?|drawings?|borders?|boundary|boundaries|results?|cellpose|stardist|omnipose"
+_CERTAIN = re.compile(
+    r"(pred|gt|seg|label|instance|semantic|binary|cells?|nuc|nuclei)?masks?|label(s|maps?|images?)?"
+    r"|segs?|segmentations?|cellpose|stardist|omnipose|preds?|predictions?|probs?|probability|probabilities"
+    r"|overlays?|outlines|contours?|heatmaps?|distances?"
     r"|masken?|segmentierung(en)?|beschriftung(en)?|masques?|m[aá]scaras?|segmentaci[oó]n(es)?|etiquetas?"
 )
-_OVERLAYS = re.compile(
-    r"overlays?|outlined?|outlines|contours?|annotated|preds?|predictions?|probs?|probability|probabilities"
-    r"|heatmaps?|distances?"
+_LIKELY = re.compile(
+    r"label?led|segmented|gt|groundtruth|annotations?|annots?|annotated|instances?|results?|outlined?"
+    r"|binary|threshold(ed)?|drawings?|borders?|boundary|boundaries"
 )
-"""Words, in lower case, of names and of folders. The pixels of the latter kind tell nothing."""
+"""Words, in lower case, of names and of folders."""
 
-_OBJECTS = re.compile(r"cells?|nuclei|nucleus|cytoplasm|objects?|neurons?|somas?|somata|zellen|rois?")
-"""What CellProfiler's users call their objects, and many their photographs."""
-
-_FLAT, _FLAT_WITHIN = 0.8, 0.6
-"""Where larger shares of all pixels, and of those that are not 0, equal their left neighbour, cells are
-numbers: of photographs at most about half do, but for what is cut off at black or white."""
-
-_ROWS = 1000
-"""About so many rows, evenly spread, are looked at."""
+_OVERLAYS = re.compile(
+    r"overlays?|outlines|contours?|annotated|preds?|predictions?|prob.*|heatmaps?|distances?"
+)
+"""Words of folders whose images may have a photograph's pixels."""
 
 
 def drawn(files: Sequence[Path], folder: Path) -> set[Path]:
     """Return which of the images below a folder are label images or overlays.
 
     They are those with a word such as mask, label or overlay in their name, where the name without it is
-    another image's; else, with such a word in the name or in a folder's below the given one, those whose
-    pixels are flat or coloured. With a word such as cells, both must hold. A word is what stands between
+    another image's; else, with such a word or one such as result in the name or in a folder's below the given
+    one, those whose pixels are a label image's (`is_numbered`) or coloured. A word is what stands between
     digits, capitals and signs: not so in unmasked.
     """
     names = {path: _parted(path.stem.removesuffix(".ome")) for path in files}
@@ -57,12 +53,10 @@ def drawn(files: Sequence[Path], folder: Path) -> set[Path]:
     for path, words in names.items():
         above = _above(path, folder)
         if not _marks(words) and not above:
-            if _without(words, _OBJECTS.fullmatch) in plain and _flat_or_coloured(path):
-                found.add(path)
             continue
-        overlays = any(_OVERLAYS.fullmatch(word) for word in above)
-        of_another = bool(_rests(words) & plain) or (overlays and "".join(words) in alone)
-        if of_another or _flat_or_coloured(path):
+        certain = any(map(_CERTAIN.fullmatch, words)) and bool(_rests(words) & plain)
+        overlays = any(map(_OVERLAYS.fullmatch, above)) and "".join(words) in alone
+        if certain or overlays or _numbered_or_coloured(path):
             found.add(path)
     return found
 
@@ -80,7 +74,7 @@ def _parted(name: str) -> list[str]:
 
 
 def _is_mark(word: str) -> bool:
-    return bool(_LABELS.fullmatch(word) or _OVERLAYS.fullmatch(word))
+    return bool(_CERTAIN.fullmatch(word) or _LIKELY.fullmatch(word))
 
 
 def _marks(words: Sequence[str]) -> list[str]:
@@ -103,14 +97,8 @@ def _rests(words: list[str]) -> set[str]:
     return {"".join(rest), "".join(words[:first]) if numbered else "", *fewer} - {""}
 
 
-def _without(words: list[str], marked: Callable[[str], object]) -> str:
-    """Return a name without its marked words, nothing where it has none."""
-    rest = [word for word in words if not marked(word)]
-    return "".join(rest) if len(rest) < len(words) else ""
-
-
-def _flat_or_coloured(path: Path) -> bool:
-    """Tell whether a file's first image is flat or in colour; not of one that cannot be decoded."""
+def _numbered_or_coloured(path: Path) -> bool:
+    """Tell whether a file's first image is a label image or in colour; not of one that cannot be decoded."""
     try:
         with path.open("rb") as stream:
             is_tiff = stream.read(4) in TIFF
@@ -120,14 +108,8 @@ def _flat_or_coloured(path: Path) -> bool:
         else:
             with opened(path) as picture:
                 image = np.asarray(picture)
-        image = image[:: max(len(image) // _ROWS, 1)]
-        image = image if image.ndim == 2 else grey(image)
+        return is_numbered(image if image.ndim == 2 else grey(image))
     except GreyError:
         return True
     except Exception:  # decoders fail on broken bytes in a dozen ways; the survey says how
         return False
-    same = image[:, 1:] == image[:, :-1]
-    if not same.size or image.min() != 0 or same.mean() <= _FLAT:
-        return False
-    two_values = ((image == 0) | (image == image.max())).all()
-    return bool(two_values or same[image[:, 1:] != 0].mean() > _FLAT_WITHIN)

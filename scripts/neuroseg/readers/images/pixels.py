@@ -13,6 +13,7 @@ from tqdm import tqdm
 from neuroseg.errors import DataError
 from neuroseg.readers.images.ends import ends
 from neuroseg.readers.images.grey import GreyError, inverted
+from neuroseg.readers.images.numbered import is_numbered
 from neuroseg.readers.images.planes import Decoded, decode
 from neuroseg.readers.images.stacks import located, without_white
 from neuroseg.readers.intensity.levels import shown, to_uint8, unlike
@@ -59,8 +60,8 @@ def survey(paths: Sequence[str]) -> pd.DataFrame:
         Columns `fault` (a check's name, or null), `reason`, `height`, `width`, `depth` ("uint8"), `constant`,
         `digest` (of depth, size and pixels as stored), `pixel_size_um`, null where the file does not say, and
         `pixel_note`: why what it says is not believed, `no_data`: how much of it is none, `squeezed`: why few
-        grey levels are left, and `unlike`: what of it is unlike ordinary phase contrast in 8 bit, null if
-        nothing.
+        grey levels are left, `numbered`: whether its pixels are a label image's, and `unlike`: what of it is
+        unlike ordinary phase contrast in 8 bit, null if nothing.
     """
     rows = [_look(Path(path)) for path in tqdm(paths, desc="reading images", unit="image", disable=None)]
     names = (
@@ -75,6 +76,7 @@ def survey(paths: Sequence[str]) -> pd.DataFrame:
         "pixel_note",
         "no_data",
         "squeezed",
+        "numbered",
         "unlike",
     )
     return pd.DataFrame({name: pd.Series([row.get(name) for row in rows], dtype=object) for name in names})
@@ -108,6 +110,7 @@ def _look(path: Path) -> dict[str, object]:
         "pixel_note": scale.note,
         "no_data": _lost(found),
         "squeezed": _squeezed(found),
+        "numbered": is_numbered(image),
         "unlike": unlike(shown(image)) or None,
     }
 

@@ -301,3 +301,31 @@ def test_images_of_a_well_or_of_a_field_in_time_are_a_group(tmp_path, name, form
         tmp_path, [f"images/{one}.tif" for one in names], format=form, images=["images"], **place, **keys
     )
     assert source.images["group"].tolist() == groups
+
+
+@pytest.mark.parametrize(
+    ("names", "pattern", "times"),
+    [
+        (["A1_30min.tif", "A1_120min.tif"], r"(?P<well>A1)_(?P<time>\w+)", [0.5, 2]),
+        (["A1_30min.tif", "A1_120min_x.tif"], r"(?P<well>A1)_(?P<time>\d+)min", [0.5, 2]),
+        (["A1_24h30.tif", "A1_3d.tif"], r"(?P<well>A1)_(?P<time>\w+)", [24.5, 72]),
+        (["A1_2d.tif", "A1_3d.tif"], r"(?P<well>A1)_(?P<time>\d+)", [48, 72]),
+        (["DIV7_A1.tif", "DIV14_A1.tif"], r"DIV(?P<time>\d+)_(?P<well>A1)", [168, 336]),
+        (["day 1/A1.tif", "day 2/A1.tif"], r"day (?P<time>\d+)/(?P<well>A1)", [24, 48]),
+        (["A1_24h.tif", "A1_48h.tif"], r"(?P<well>A1)_(?P<time>\d+)h", [24, 48]),
+        (["A1_24s1.tif", "A1_48s1.tif"], r"(?P<well>A1)_(?P<time>\d+)", [24, 48]),
+        (["A1_24_d.tif", "A1_48_d.tif"], r"(?P<well>A1)_(?P<time>\d+)", [24, 48]),
+    ],
+)
+def test_a_time_has_the_unit_that_stands_beside_it(tmp_path, names, pattern, times):
+    source = read(tmp_path, names, pattern=pattern)
+    found = dict(zip(source.images["path"].str[len(str(tmp_path)) + 1 :], source.images["time"], strict=True))
+    assert found == pytest.approx(dict(zip(names, times, strict=True)))
+
+
+def test_a_span_taken_as_a_stamp_is_told_to_be_a_time(tmp_path):
+    names = ["A1_30min.tif", "A1_120min.tif"]
+    source = read(tmp_path, names, pattern=r"(?P<well>A1)_(?P<stamp>.+)")
+    assert [note.message.split(": ")[-1] for note in source.notes.itertuples()] == [
+        "let `pattern` take it as `time`"
+    ] * 2

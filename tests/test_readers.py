@@ -28,13 +28,53 @@ from neuroseg.readers.plates.times import hours
         ("01:30:00", 1.5),
         ("36", 36),
         ("0.5", 0.5),
+        ("30min", 0.5),
+        ("120 min", 2),
+        ("24h30", 24.5),
+        ("24h", 24),
+        ("24 h", 24),
+        ("24hrs", 24),
+        ("1.5h", 1.5),
+        ("1,5 h", 1.5),
+        ("48 Hours", 48),
+        ("3 Tage", 72),
+        ("12 Std. 30 Min.", 12.5),
+        ("7DIV", 168),
+        ("DIV7", 168),
+        ("day 3", 72),
+        ("2 weeks", 336),
+        ("1d_12h", 36),
+        ("1h-30min", 1.5),
+        ("2 days, 4 hours", 52),
+        ("1 day, 1:00:00", 25),
+        ("90s", 0.025),
     ],
 )
 def test_a_span_of_time_is_hours(words, expected):
     assert hours(words) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("words", ["noon", "", "-3", "nan", "inf", "12:30", "2019-06-16"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        "noon",
+        "",
+        "-3",
+        "nan",
+        "inf",
+        "12:30",
+        "2019-06-16",
+        "_",
+        "-3h",
+        "24h75",
+        "24h5",
+        "24h_30",
+        "30min2h",
+        "1,000h",
+        "5mM",
+        "9" * 400 + "h",
+    ],
+)
 def test_what_is_no_span_of_time_is_refused(words):
     with pytest.raises(ValueError):  # noqa: PT011 - the words are float's own
         hours(words)

@@ -17,7 +17,7 @@ from neuroseg.readers.plates.groups import group_of
 from neuroseg.readers.plates.names import Spelling, composed, same
 from neuroseg.readers.plates.platemap import Finder, PlateMap, read_plate_map
 from neuroseg.readers.plates.presets import PRESETS, nearly, preset_of
-from neuroseg.readers.plates.times import date, frame_time, hours, unlikely
+from neuroseg.readers.plates.times import date, frame_time, hours, unlikely, with_unit
 from neuroseg.readers.plates.wells import well_name
 from neuroseg.readers.source import Note
 
@@ -131,6 +131,9 @@ def _fields(
     """Return one image's fields, null where nothing tells, and what was wrong with them."""
     match = next(filter(None, map(pattern.match, texts)), None) if pattern else None
     said = {name: value for name, value in (match.groupdict() if match else {}).items() if value}
+    if match and said.get("time"):
+        start, end = match.span("time")
+        said["time"] = with_unit(said["time"], match.string[:start], match.string[end:])
     own = {name: composed(value) if isinstance(value, str) else value for name, value in row.items()}
     fields = {name: own[name] if own.get(name) is not None else said.get(name) for name in FIELDS}
     faults = (

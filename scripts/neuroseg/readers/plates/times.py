@@ -11,8 +11,32 @@ import pandas as pd
 
 from neuroseg.readers.plates.presets import PRESETS
 
-_CLOCK = re.compile(r"(?:(\d+) ?d(?:ays?)?)? ?(?:(\d+)h)? ?(?:(\d+)m)? ?(?:(\d+)s)?")
-_COLONS = re.compile(r"(?:(\d+) days? )?(\d+):(\d+):(\d+(?:\.\d+)?)")
+_UNITS = {
+    7 * 24: "w|wks?|weeks?|wochen?",
+    24: "d|days?|div|tage?",
+    1: "h|hrs?|hours?|std|stunden?",
+    1 / 60: "m|mins?|minutes?|minuten?",
+    1 / 3600: "s|secs?|seconds?|sek|sekunden?",
+}
+"""By the hours that it is, how a unit of time is written."""
+
+_SPAN = re.compile(
+    "".join(
+        rf"(?:(\d+(?:\.\d+|,\d\d?)?)[ _]?(?:{unit})\.?(?:(?:, ?|[ _-])(?=\d))?)?" for unit in _UNITS.values()
+    )
+    + r"(?:(?<=h)([0-5]\d))?",
+    re.IGNORECASE,
+)
+"""Numbers with their units, the largest first; minutes right behind the hours need none: 24h30."""
+
+_BEHIND = re.compile(
+    rf"(?:{'|'.join(words for hours, words in _UNITS.items() if hours != 1)})(?![^\W_])", re.IGNORECASE
+)
+_BEFORE = re.compile(r"(?<![^\W\d_])(div|days?|tag|weeks?|woche|min)[ _-]?$", re.IGNORECASE)
+_LED = re.compile(r"^(div|days?|tag|weeks?|woche|min)[ _-]?(\d+)$", re.IGNORECASE)
+"""A number behind its unit: DIV7, day 3."""
+
+_COLONS = re.compile(r"(?:(\d+) days?,? )?(\d+):(\d+):(\d+(?:\.\d+)?)")
 
 _HOUR_AND_MINUTE = re.compile(r"(?:[01]\d|2[0-3])[0-5][05]|2400")
 """A clock of four digits; microscopes scan at full minutes, mostly at multiples of five."""
@@ -43,20 +67,37 @@ def dated(text: str) -> bool:
 
 
 def hours(text: str) -> float:
-    """Return a span of time in hours: "0 days 11:30:00", "02d16h00m", "11h30m00s", or a number of hours.
+    """Return a span of time in hours: "0 days 11:30:00", "02d16h00m", "30 min", "24h30", "DIV7", or a number.
+
+    A number alone is one of hours.
 
     Raises:
         ValueError: the text is none of these.
     """
-    text = text.strip()
-    match = text and (_CLOCK.fullmatch(text) or _COLONS.fullmatch(text))
-    if not match:
+    text = _LED.sub(r"\2\1", text.strip())
+    if text and (match := _SPAN.fullmatch(text)):
+        told = zip(match.groups(), [*_UNITS, 1 / 60], strict=True)
+        value = sum(float(number.replace(",", ".")) * unit for number, unit in told if number)
+    elif match := _COLONS.fullmatch(text):
+        days, of_day, minutes, seconds = (float(part or 0) for part in match.groups())
+        value = 24 * days + of_day + minutes / 60 + seconds / 3600
+    else:
         value = float(text)
-        if not 0 <= value < np.inf:
-            raise ValueError(f"{text} is no span of time")
-        return value
-    days, of_day, minutes, seconds = (float(part or 0) for part in match.groups())
-    return 24 * days + of_day + minutes / 60 + seconds / 3600
+    if not 0 <= value < np.inf:
+        raise ValueError(f"{text} is no span of time")
+    return value
+
+
+def with_unit(number: str, before: str, behind: str) -> str:
+    """Return a number of a name with its unit where that stands right beside it, else as it is.
+
+    A pattern may take the number alone, of 30min or of DIV7. Before an h it is one of hours as it is.
+    """
+    if not re.fullmatch(r"\d+(?:[.,]\d+)?", number):
+        return number
+    unit = _BEHIND.match(behind)
+    led = _BEFORE.search(before)
+    return number + (unit[0] if unit else led[1] if led and not re.match("[^\\W\\d_]", behind) else "")
 
 
 def moment(stamp: str) -> datetime:
@@ -96,13 +137,10 @@ def date(rows: Sequence[dict]) -> list[tuple[int, str]]:
         except ValueError:
             moments.append(None)
             if row["time"] is None:
-                faults.append(
-                    (
-                        at,
-                        f"the stamp '{row['stamp']}' is no date such as 2024-01-31 or 20240131_103059: let "
-                        "`pattern` take it as year, month, day, hour, minute and second, in this order",
-                    )
-                )
+                span = bool(_SPAN.fullmatch(str(row["stamp"]).strip()))
+                cure = "`time`" if span else "year, month, day, hour, minute and second, in this order"
+                words = f"the stamp '{row['stamp']}' is no date such as 2024-01-31 or 20240131_103059: let "
+                faults.append((at, f"{words}`pattern` take it as {cure}"))
     stamps = pd.Series(moments, dtype="datetime64[us]")
     first = stamps.groupby([row["plate"] or "" for row in rows]).transform("min")
     for row, span in zip(rows, (stamps - first).dt.total_seconds(), strict=True):

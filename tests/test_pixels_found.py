@@ -122,7 +122,8 @@ def test_flat_pixels_under_a_name_for_labels_are_no_image(tmp_path, name):
     ((path, reason),) = passed
     assert (path, reason) == (
         tmp_path / name,
-        "by its name it is a label image or overlay (`include` in the dataset file takes it)",
+        "by its name it is a label image or overlay "
+        "(`include` in the dataset file takes it, where it names all images that are wanted)",
     )
     assert named(images(tmp_path, include=("*",))[0], tmp_path).count(name) == 1
 

@@ -187,6 +187,18 @@ def test_values_that_many_pixels_share_are_data_where_they_are_not_far_off(tmp_p
     assert readers.survey([str(tmp_path / "a.tif")])["no_data"].tolist() == [None]
 
 
+def test_pixels_at_full_scale_far_above_the_others_are_white(tmp_path):
+    values = (BROAD * 0.3).astype(np.float32)
+    patch = np.zeros(values.shape, bool)
+    patch[40:48, 40:48] = True
+    tifffile.imwrite(tmp_path / "a.tif", values)
+    tifffile.imwrite(tmp_path / "b.tif", np.where(patch, np.float32(1), values))
+    plain, found = read(tmp_path / "a.tif"), read(tmp_path / "b.tif")
+    assert (found[patch] == 65535).all()
+    assert np.abs(found[~patch].astype(int) - plain[~patch]).max() < 655
+    assert readers.survey([str(tmp_path / "b.tif")])["no_data"].isna().all()
+
+
 def test_no_data_is_a_row_of_the_problems(tmp_path, step):
     tifffile.imwrite(tmp_path / "a.tif", np.pad(BROAD, 30, constant_values=-9999), photometric="minisblack")
     (tmp_path / "d.yaml").write_text(f"format: folder\nroot: '{tmp_path}'\n")

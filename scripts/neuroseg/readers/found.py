@@ -24,6 +24,8 @@ _RESULT = re.compile(
 )
 """How Cellpose and, in the last line, ilastik call what they make of an image."""
 
+TAKEN = "`include` in the dataset file takes it, where it names all images that are wanted"
+
 _FIJI = "open it in Fiji (File > Import > Bio-Formats) and save each image as TIFF"
 _SLIDE = "open it in QuPath and export what you need as TIFF (File > Export images)"
 _FILM = "save its frames as PNG or TIFF, in Fiji (File > Import > AVI) or by `ffmpeg -i FILM frame_%04d.png`"
@@ -79,7 +81,7 @@ def images(
         else:
             passed.append((path, reason))
     labels = set() if include else drawn(taken, folder)
-    passed += [(path, f"{REASON} (`include` in the dataset file takes it)") for path in labels]
+    passed += [(path, f"{REASON} ({TAKEN})") for path in labels]
     return sorted(set(taken) - labels), sorted(passed)
 
 
@@ -104,13 +106,13 @@ def _reason(path: Path, below: str, include: Sequence[str], exclude: Sequence[st
     stem = path.stem.removesuffix(".ome")
     if path.suffix.lower() not in SUFFIXES:
         result = is_result(stem) or says_drawn(stem)
-        return "by its name it is an earlier result, not an image" if result else foreign(path)
+        return f"by its name it is an earlier result, not an image" if result else foreign(path)
     if include:
         return None
     if _PREVIEW.search(stem):
-        return "by its name it is a preview of another image (`include` in the dataset file takes it)"
+        return f"by its name it is a preview of another image ({TAKEN})"
     if is_result(stem):
-        return "by its name it is an earlier result, not an image (`include` in the dataset file takes it)"
+        return f"by its name it is an earlier result, not an image ({TAKEN})"
     return None
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from neuroseg.readers.images.ends import ends, whole_numbers
-from neuroseg.readers.images.nodata import far, lost, without_no_data
+from neuroseg.readers.images.nodata import SATURATED, far, lost, without_no_data
 
 
 class Ends(NamedTuple):
@@ -48,7 +48,7 @@ def ends_of(planes: Callable[[], Iterable[np.ndarray]]) -> Ends:
             flat = {each.low for each in found if each.low == each.high}
             more |= {value for value in flat if not ends.kept and far(value, *ends[:3])}
         if more <= no_data:
-            return _joined(found, sorted(no_data))
+            return _joined(found, sorted(no_data - SATURATED))
         no_data |= more
 
 

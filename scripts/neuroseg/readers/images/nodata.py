@@ -15,11 +15,16 @@ _FEWEST = 16
 """At least so many must have it."""
 
 
+SATURATED = frozenset([1, 255, 4095, 16383, 32767])
+"""Full scales, where a camera or a program cuts off what is brighter: such pixels are white, not no data."""
+
+
 def without_no_data(real: np.ndarray) -> tuple[np.ndarray, set[float]]:
     """Return finite samples without those of no data, and the values that stand for it.
 
     Such is a value at either end that at least 16 samples and more than one in 1,000 have, if it is `far`
-    from the others, outliers aside. Fewer samples that lie beyond it are left out, too.
+    from the others, outliers aside; `SATURATED` ones are among them. Fewer samples that lie beyond it are
+    left out, too.
 
     Args:
         real: the samples, shape (count,); their order is not kept.

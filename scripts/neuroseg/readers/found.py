@@ -106,7 +106,7 @@ def _reason(path: Path, below: str, include: Sequence[str], exclude: Sequence[st
     stem = path.stem.removesuffix(".ome")
     if path.suffix.lower() not in SUFFIXES:
         result = is_result(stem) or says_drawn(stem)
-        return f"by its name it is an earlier result, not an image" if result else foreign(path)
+        return "by its name it is an earlier result, not an image" if result else foreign(path)
     if include:
         return None
     if _PREVIEW.search(stem):

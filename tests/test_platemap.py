@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from openpyxl import load_workbook
 from plates_cases import excel, merged
 
+from neuroseg.errors import DataError
 from neuroseg.readers.plates.platemap import read_plate_map
 from neuroseg.readers.plates.wells import well_at, well_name
 
@@ -234,3 +235,67 @@ def test_an_excel_file_that_is_called_csv_is_read_by_its_content(tmp_path):
     excel(tmp_path / "map.xlsx", Map=[["well", "treatment"], ["A1", "drug"]])
     (tmp_path / "map.xlsx").rename(tmp_path / "map.csv")
     assert read_plate_map(tmp_path / "map.csv").treatments == {(None, "A1"): "drug"}
+
+
+SIDE = {
+    "a legend": (
+        ",1,2,Legend\nA,a,b,a = NGF\nB,b,,b = DMSO\n",
+        {"A1": "a", "A2": "b", "B1": "b"},
+        "column 4 (Legend)",
+    ),
+    "notes that go on below": (
+        ",1,2,,Notes,By\nA,a,b,,x,me\nB,b,,,,\n,,,,y,\n,,,,z,\n",
+        {"A1": "a", "A2": "b", "B1": "b"},
+        "column 5 (Notes), column 6 (By)",
+    ),
+    "a legend below": (",1,2,,Legend\nA,a\n,,,,a = NGF\n", {"A1": "a"}, "column 5 (Legend)"),
+    "no head": (
+        ",1,2\nA,a,b,,a = NGF\nB,b\n",
+        {"A1": "a", "A2": "b", "B1": "b"},
+        "column 5 (without a head)",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SIDE)
+def test_columns_beside_a_plate_are_told_and_not_used(tmp_path, name):
+    text, wells, columns = SIDE[name]
+    (tmp_path / "map.csv").write_text(text)
+    found = read_plate_map(tmp_path / "map.csv")
+    assert found.treatments == {(None, well): treatment for well, treatment in wells.items()}
+    assert found.passed == (f"not used: {columns}, beside the table",)
+
+
+TWO = {("P1", "A1"): "a", ("P1", "A2"): "b", ("P1", "B1"): "c", ("P2", "A1"): "d", ("P2", "B2"): "e"}
+BESIDE = {
+    "corners": "P1,1,2,,P2,1,2\nA,a,b,,A,d,\nB,c,,,B,,e\n",
+    "titles above": "P1,,,,P2,,\n,1,2,,,1,2\nA,a,b,,A,d,\nB,c,,,B,,e\n",
+    "titles above the numbers": ",P1,,,,P2,\n,1,2,,,1,2\nA,a,b,,A,d,\nB,c,,,B,,e\n",
+    "letters once": "P1,1,2,P2,1,2\nA,a,b,,d,\nB,c,,,,e\n",
+    "a title of all": "My experiment\n\nP1,1,2,,P2,1,2\nA,a,b,,A,d,\nB,c,,,B,,e\n",
+    "unlike heights": "P1,1,2,,P2,1,2\nA,a,b,,A,d,\nB,c,,,B,,e\n,,,,C,,\n",
+    "one below": "P1,1,2\nA,a,b\nB,c,\n\nP2,1,2\nA,d,\nB,,e\n",
+}
+
+
+@pytest.mark.parametrize("name", BESIDE)
+def test_plates_side_by_side_are_plates(tmp_path, name):
+    (tmp_path / "map.csv").write_text(BESIDE[name])
+    found = read_plate_map(tmp_path / "map.csv")
+    assert found.treatments == TWO
+    assert found.passed == ()
+
+
+def test_doses_beside_treatments_are_theirs_and_a_legend_is_not(tmp_path):
+    text = "treatment,1,2,,dose (nM),1,2,,Legend\nA,a,b,,A,1,2,,x\nB,c,,,B,3,,,y\n"
+    (tmp_path / "map.csv").write_text(text)
+    found = read_plate_map(tmp_path / "map.csv")
+    assert found.doses == {(None, "A1"): ("1", "nM"), (None, "A2"): ("2", "nM"), (None, "B1"): ("3", "nM")}
+    assert found.passed == ("not used: column 9 (Legend), beside the table",)
+
+
+@pytest.mark.parametrize("cell", ["5/1/2026", "#N/A"])
+def test_a_wrong_cell_of_a_plate_beside_another_is_named_by_its_place(tmp_path, cell):
+    (tmp_path / "map.csv").write_text(f"P1,1,2,,P2,1,2\nA,a,b,,A,d,{cell}\n")
+    with pytest.raises(DataError, match="line 2, column 7"):
+        read_plate_map(tmp_path / "map.csv")

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from neuroseg.readers.plates import heads
 from neuroseg.readers.plates.amounts import negative
+from neuroseg.readers.plates.beside import stacked
 from neuroseg.readers.plates.lines import Line, cell_name
 from neuroseg.readers.plates.times import dated
 from neuroseg.readers.plates.wells import well_at, well_name
@@ -147,7 +148,7 @@ def plate_form(lines: list[Line]) -> Table:
     a table of treatments one whose title names no plate is such another. Where each of several plates has its
     own table of doses, controls or units, above it or below it, that holds; else the first does for all.
     """
-    tables, idle_lines = _matrices(lines)
+    tables, idle_lines, idle_columns = _matrices(stacked(lines))
     kinds = [heads.subject(title) for title, _ in tables]
     if "treatment" in kinds:
         kinds = [
@@ -175,6 +176,8 @@ def plate_form(lines: list[Line]) -> Table:
     idle = ["other"] + ["unit"] * (not doses)
     unused = [title for kind, (title, wells) in given if kind in idle and wells]
     passed = [f"not used: the table{'s' * (len(unused) > 1)} {', '.join(unused)}"] if unused else []
+    if idle_columns:
+        passed.append(f"not used: {', '.join(idle_columns)}, beside the table")
     if idle_lines:
         shown = "; ".join(idle_lines[:3]) + ("; ..." if len(idle_lines) > 3 else "")
         passed.append(f"not used: what is no row of a table ({shown})")
@@ -211,36 +214,39 @@ def _beside(given: list[tuple[str, Titled]], name: str, number: int) -> list[Tit
     return [table for _, table in found]
 
 
-def _matrices(lines: list[Line]) -> tuple[list[Titled], list[str]]:
+def _matrices(lines: list[Line]) -> tuple[list[Titled], list[str], list[str]]:
     """Return the tables in the plate's form.
 
     A table ends where its letters do not go on: a legend of letters may follow it. The lines of several cells
-    that belong to no table come back as text.
+    that belong to no table come back as text, and so do the columns beside tables.
     """
     tables: list[Titled] = []
     numbers: list[tuple[int, str]] = []
-    title, last, idle = "", 0, []
+    title, last, idle, names = "", 0, [], list[str]()
+    beside: set[int] = set()  # of this table
+    told: dict[int, str] = {}
     for where, cells in lines:
-        filled = [cell for cell in cells if cell]
+        filled = [at for at, cell in enumerate(cells) if cell]
         columns = heads.numbered(cells)
+        after = {at for at in filled if numbers and at > numbers[-1][0]}
         if columns:
             tables.append((cells[0] or title, {}))
-            numbers, title, last = columns, "", 0
-        elif tables and numbers and (row := _row_number(cells[0])) and row > last and len(cells) > 1:
+            numbers, title, last, names = columns, "", 0, cells
+            beside = {at for at in filled if at > numbers[-1][0]}
+        elif tables and numbers and (row := heads.row_number(cells[0])) and row > last and len(cells) > 1:
             last = row
             for at, column in numbers:
                 if at < len(cells) and cells[at]:
                     tables[-1][1][well_name(f"{cells[0]}{column}")] = where, cells[at], at
+            beside |= after
+            told |= {at: names[at] if at < len(names) else "" for at in after}
+        elif beside.issuperset(filled):  # a legend that is longer than its table
+            told |= {at: names[at] if at < len(names) else "" for at in after}
         else:
-            title = filled[0] if len(set(filled)) == 1 else ""
-            numbers = [] if 0 < _row_number(cells[0]) <= last else numbers
-            if not title and not set(filled) <= {number for _, number in numbers}:
-                idle.append(f"{cell_name(where, 0)}: {' '.join(filled[:3])}")
-    return [(title, wells) for title, wells in tables if wells], idle
-
-
-def _row_number(text: str) -> int:
-    """Return which row of a plate a letter is, from 1 on; 0 if it is none."""
-    if not re.fullmatch(r"A?[A-Za-z]", text):
-        return 0
-    return ord(text[-1].upper()) - 64 + 26 * (len(text) - 1)
+            words = [cells[at] for at in filled]
+            title = words[0] if len(set(words)) == 1 else ""
+            numbers = [] if 0 < heads.row_number(cells[0]) <= last else numbers
+            if not title and not set(words) <= {number for _, number in numbers}:
+                idle.append(f"{cell_name(where, 0)}: {' '.join(words[:3])}")
+    idle_columns = [f"column {at + 1} ({told[at] or 'without a head'})" for at in sorted(told)]
+    return [(title, wells) for title, wells in tables if wells], idle, idle_columns

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 from neuroseg.readers.plates.amounts import ANY_UNIT, OF, UNIT, tidy_unit
 
@@ -105,12 +106,40 @@ def names_wells(cells: list[str]) -> bool:
 
 
 def numbered(cells: list[str]) -> list[tuple[int, str]]:
-    """Return (position, number) of a head's cells 1, 2, 3, ... after its corner, nothing where it is none."""
+    """Return (position, number) of a head's cells 1, 2, 3, ... after its corner, nothing where it is none.
+
+    Behind two numbers and more there may be columns with heads of words, such as a legend.
+    """
     found = [(at, re.sub(r"\.0$", "", cell).lstrip("0")) for at, cell in enumerate(cells) if at and cell]
     numbers = [int(text) if text.isdigit() else -1 for _, text in found]
+    if -1 in numbers[2:]:
+        numbers = numbers[: numbers.index(-1)]
+    words = [text for _, text in found[len(numbers) :]]
+    if words and (numbers[:1] != [1] or any(text.isdigit() for text in words)):
+        return []
     if not numbers or numbers[0] < 1 or numbers != list(range(numbers[0], numbers[0] + len(numbers))):
         return []
-    return [] if re.fullmatch(r"A?[A-Za-z]", cells[0]) else found
+    return [] if row_number(cells[0]) else found[: len(numbers)]
+
+
+def starts(cells: list[str]) -> list[int]:
+    """Return where the tables begin whose heads a line holds side by side, nothing where it holds none.
+
+    A table's corner is the cell before its first number, and no number.
+    """
+    first = next((cell for cell in cells[1:] if cell), None)
+    again = [at - 1 for at, cell in enumerate(cells) if at and cell == first][1:]
+    edges = [0, *again, len(cells)]
+    parts = [cells[start:stop] for start, stop in pairwise(edges)]
+    alone = row_number(cells[0]) or any(cells[at][:1].isdigit() for at in again)
+    return edges[:-1] if not alone and all(map(numbered, parts)) else []
+
+
+def row_number(text: str) -> int:
+    """Return which row of a plate a letter is, from 1 on; 0 if it is none."""
+    if not re.fullmatch(r"A?[A-Za-z]", text):
+        return 0
+    return ord(text[-1].upper()) - 64 + 26 * (len(text) - 1)
 
 
 def subject(title: str) -> str:
@@ -129,5 +158,5 @@ def is_head(cells: list[str]) -> bool:
     """Return whether a line, which may begin with #, is a head: of a list, or of the columns of a plate."""
     if cells[0].startswith("#"):
         bare = [cells[0].lstrip("# "), *cells[1:]]
-        return names_wells(bare) or (not bare[0] and bool(numbered(bare)))
-    return names_wells(cells) or (bool(numbered(cells)) and not re.fullmatch(r"A?[A-Za-z]\d+", cells[0]))
+        return names_wells(bare) or (not bare[0] and bool(starts(bare)))
+    return names_wells(cells) or (bool(starts(cells)) and not re.fullmatch(r"A?[A-Za-z]\d+", cells[0]))

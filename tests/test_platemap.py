@@ -299,3 +299,24 @@ def test_a_wrong_cell_of_a_plate_beside_another_is_named_by_its_place(tmp_path, 
     (tmp_path / "map.csv").write_text(f"P1,1,2,,P2,1,2\nA,a,b,,A,d,{cell}\n")
     with pytest.raises(DataError, match="line 2, column 7"):
         read_plate_map(tmp_path / "map.csv")
+
+
+GERMAN = {
+    "list": "Platte;Vertiefung;Behandlung;Dosis;Einheit;Kontrolle\nP;A1;NGF;0,5;nM;nein\nP;A2;DMSO;;;ja\n",
+    "conc in the head": "Platte;Vertiefung;Wirkstoff;Konzentration (nM);Kontrolle\n"
+    "P;A1;NGF;0,5;\nP;A2;DMSO;;WAHR\n",
+    "row and column": "platte;zeile;spalte;substanz;konz. [nM];kontrolle\n"
+    "P;A;1;NGF;0,5;falsch\nP;A;2;DMSO;;x\n",
+    "tables": "Behandlung;1;2\nA;NGF;DMSO\n\nDosis (nM);1;2\nA;0,5;\n\n"
+    "Kontrolle;1;2\nA;;ja\n\nZellzahl;1;2\nA;5;5\n",
+}
+
+
+@pytest.mark.parametrize("name", GERMAN)
+def test_german_heads_and_words_are_known(tmp_path, name):
+    (tmp_path / "map.csv").write_text(GERMAN[name], encoding="utf-8")
+    found = read_plate_map(tmp_path / "map.csv")
+    plate = None if name == "tables" else "P"
+    assert found.treatments == {(plate, "A1"): "NGF", (plate, "A2"): "DMSO"}
+    assert found.doses == {(plate, "A1"): ("0.5", "nM")}
+    assert found.controls == {"DMSO"}

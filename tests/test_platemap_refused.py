@@ -22,12 +22,12 @@ def test_a_formula_without_its_value_is_named(tmp_path):
 BROKEN = {
     "no heads": ("A1,drug\nB2,control\n", "no plate map"),
     "heads of another language": (
-        "Plattenbelegung vom Montag\n\nVertiefung;Wirkstoff;Dosis\nA1;Kontrolle;0\n",
-        "its heads are Vertiefung, Wirkstoff, Dosis, and those known are well .*, treatment, dose",
+        "Plan de lundi\n\nPuits;Traitement;Quantité\nA1;Témoin;0\n",
+        "its heads are Puits, Traitement, Quantité, and those known are well .*, treatment, dose",
     ),
     "one head of another language": (
-        "Well;Wirkstoff;Dosis\nA1;Kontrolle;0\n",
-        "lacks the column treatment; its heads are Well, Wirkstoff, Dosis, and",
+        "Well;Traitement;Dose\nA1;Témoin;0\n",
+        "lacks the column treatment; its heads are Well, Traitement, Dose, and",
     ),
     "heads of other matters": (
         f"{'x' * 40},b,c,d,e,f,g,h,i\n",

@@ -7,17 +7,34 @@ from itertools import pairwise
 
 from neuroseg.readers.plates.amounts import ANY_UNIT, OF, UNIT, tidy_unit
 
-_AMOUNTS = ("dose", "doses", "dosage", "concentration", "concentrations", "conc", "conc.")
+_AMOUNTS = (
+    *("dose", "doses", "dosage", "concentration", "concentrations", "conc", "conc."),
+    *("dosis", "dosen", "dosierung", "konzentration", "konzentrationen", "endkonzentration", "konz", "konz."),
+)
 HEADS = {
-    "well": ("well", "wells", "well id", "well name", "well position", "position"),
-    "row": ("row", "well row"),
-    "column": ("column", "col", "well column"),
-    "treatment": ("treatment", "treatments", "condition", "compound", "drug"),
-    "plate": ("plate", "plate id", "plate name", "barcode", "vessel"),
-    "control": ("control", "is control"),
-    "unit": ("unit", "units", *(f"{word} {unit}" for word in _AMOUNTS for unit in ("unit", "units"))),
+    "well": ("well", "wells", "well id", "well name", "well position", "position", "vertiefung", "kavität"),
+    "row": ("row", "well row", "zeile", "reihe"),
+    "column": ("column", "col", "well column", "spalte"),
+    "treatment": (
+        "treatment",
+        "treatments",
+        "condition",
+        "compound",
+        "drug",
+        "behandlung",
+        "wirkstoff",
+        "substanz",
+    ),
+    "plate": ("plate", "plate id", "plate name", "barcode", "vessel", "platte"),
+    "control": ("control", "is control", "kontrolle"),
+    "unit": (
+        "unit",
+        "units",
+        "einheit",
+        *(f"{word} {unit}" for word in _AMOUNTS for unit in ("unit", "units")),
+    ),
 }
-"""What a column's head may be, in lower case; of several the first here is taken."""
+"""What a column's head may be, in lower case, in English and German; of several the first here is taken."""
 
 _DOSE = re.compile(rf"(?:{OF} )*(?:{'|'.join(map(re.escape, _AMOUNTS))})(?: {OF})?")
 """A dose's head; the concentration of something else, such as a stock or a solvent, is none."""
@@ -150,7 +167,10 @@ def subject(title: str) -> str:
             return name
     if is_dose(title):
         return "dose"
-    others = ("dose", "conc", "cell type", "cells", "density", "time", "unit")
+    others = (
+        *("dose", "conc", "cell type", "cells", "density", "time", "unit"),
+        *("zelltyp", "zellen", "zellzahl", "zelldichte", "dichte", "zeit"),
+    )
     return "other" if word.startswith(others) or word.endswith(_AMOUNTS) else "plate"
 
 

@@ -14,7 +14,8 @@ from neuroseg.readers.plates.forms import KNOWN, Row, listed, plate_form
 from neuroseg.readers.plates.lines import Line, lines_of
 from neuroseg.readers.plates.names import Spelling, same
 
-_YES, _NO = {"yes", "y", "true", "1", "x", "control"}, {"", "no", "n", "false", "0", "-"}
+_YES = {"yes", "y", "true", "1", "x", "control", "ja", "j", "wahr", "kontrolle"}
+_NO = {"", "no", "n", "false", "0", "-", "nein", "falsch"}
 _FORMS = (
     "columns well, treatment and, if there are several plates, plate; "
     "or rows A to H under the columns 1 to 12"

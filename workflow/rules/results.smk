@@ -112,13 +112,13 @@ rule report:
     params:
         script=f"{SCRIPTS}/report.py",
         title=lambda wildcards: configs.title(wildcards.dataset),
-        detectors=lambda wildcards: "" if HOME == wildcards.dataset else HOME,
+        detectors=lambda wildcards: [] if HOME == wildcards.dataset else ["--detectors", HOME],
         code=plan.code("report"),
     shell:
         """
         python {params.script:q} \
             --dataset-name {params.title:q} \
-            --detectors {params.detectors:q} \
+            {params.detectors:q} \
             --images {input.images:q} \
             --truth {input.truth:q} \
             --problems {input.problems:q} \

@@ -219,7 +219,9 @@ BROKEN: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
         ("(image a)", "the same grey value everywhere"),
     ),
     "image of two endings": (
-        lambda d: Image.fromarray(np.eye(HEIGHT, WIDTH, dtype=np.uint8)).save(d / "train" / "a.tif"),
+        lambda d: Image.fromarray(np.arange(HEIGHT * WIDTH, dtype=np.uint8).reshape(HEIGHT, WIDTH)).save(
+            d / "train" / "a.tif"
+        ),
         ("the id a is taken by train.csv:2 already",),
     ),
     "image in train and test": (

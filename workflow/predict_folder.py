@@ -87,9 +87,10 @@ def finish(call: Sequence[str], lock: TextIO) -> int:
     started: list[subprocess.Popen[bytes]] = []
 
     def ask(*_: object) -> None:
-        if not asked:
+        first = not asked
+        asked.append(True)  # before the sentence, in which the next signal may arrive
+        if first:
             stopping.say()
-        asked.append(True)
         for process in started:  # where this process alone was told; Snakemake then ends after its steps
             process.terminate()
 

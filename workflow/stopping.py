@@ -55,11 +55,12 @@ def leave() -> None:
 
 def _stop(silent: bool, _: int, frame: FrameType | None) -> None:
     """Say what becomes of the run, and end it; nothing where that is under way."""
-    if not _asked and not silent:
-        say()
-    if _asked and (time.monotonic() - _asked[-1] < TWICE or _is_cancelling(frame)):
+    again = bool(_asked)
+    if again and (time.monotonic() - _asked[-1] < TWICE or _is_cancelling(frame)):
         return
-    _asked.append(time.monotonic())
+    _asked.append(time.monotonic())  # before the sentence, in which the next signal may arrive
+    if not again and not silent:
+        say()
     # Whoever started this process may send it as well; Snakemake would then lock itself out.
     signal.signal(signal.SIGTERM, lambda *_: None)
     raise SystemExit(INTERRUPTED)

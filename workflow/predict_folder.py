@@ -87,10 +87,8 @@ def finish(call: Sequence[str], lock: TextIO) -> int:
     started: list[subprocess.Popen[bytes]] = []
 
     def ask(*_: object) -> None:
-        first = not asked
-        asked.append(True)  # before the sentence, in which the next signal may arrive
-        if first:
-            stopping.say()
+        asked.append(True)
+        stopping.say()
         for process in started:  # where this process alone was told; Snakemake then ends after its steps
             process.terminate()
 
@@ -103,7 +101,7 @@ def finish(call: Sequence[str], lock: TextIO) -> int:
     finally:
         if heeded:
             signal.signal(signal.SIGINT, before)
-    if status == stopping.INTERRUPTED and not asked:  # Snakemake alone was told
+    if status == stopping.INTERRUPTED:  # perhaps Snakemake alone was told
         stopping.say()
     return stopping.INTERRUPTED if asked and status else status
 

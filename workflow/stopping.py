@@ -21,10 +21,14 @@ TWICE = 2
 """Seconds in which a second Ctrl-C is taken for the first one's: `timeout` and impatient people send two."""
 
 _asked: list[float] = []
+_said: list[bool] = []
 
 
 def say() -> None:
-    """Say what becomes of the run, from within a signal's handler: past Python's streams, below the ^C."""
+    """Say once what becomes of the run, from within a signal's handler: past Python's streams, below ^C."""
+    if _said:
+        return
+    _said.append(True)  # before the sentence, in which the next signal may arrive
     os.write(2, f"{os.linesep if os.isatty(2) else ''}{KEPT}\n".encode())
 
 
@@ -55,11 +59,10 @@ def leave() -> None:
 
 def _stop(silent: bool, _: int, frame: FrameType | None) -> None:
     """Say what becomes of the run, and end it; nothing where that is under way."""
-    again = bool(_asked)
-    if again and (time.monotonic() - _asked[-1] < TWICE or _is_cancelling(frame)):
+    if _asked and (time.monotonic() - _asked[-1] < TWICE or _is_cancelling(frame)):
         return
-    _asked.append(time.monotonic())  # before the sentence, in which the next signal may arrive
-    if not again and not silent:
+    _asked.append(time.monotonic())
+    if not silent:
         say()
     # Whoever started this process may send it as well; Snakemake would then lock itself out.
     signal.signal(signal.SIGTERM, lambda *_: None)

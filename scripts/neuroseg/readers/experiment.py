@@ -14,12 +14,13 @@ from neuroseg.readers.places import other_channels, same_places
 from neuroseg.readers.plates.amounts import tidy_dose
 from neuroseg.readers.plates.doubts import of_doses
 from neuroseg.readers.plates.groups import group_of
-from neuroseg.readers.plates.names import Spelling, composed, same
+from neuroseg.readers.plates.names import Spelling, same
 from neuroseg.readers.plates.platemap import Finder, PlateMap, read_plate_map
 from neuroseg.readers.plates.presets import PRESETS, nearly, preset_of
 from neuroseg.readers.plates.times import date, frame_time, hours, unlikely, with_unit
 from neuroseg.readers.plates.wells import well_name
 from neuroseg.readers.source import Note
+from neuroseg.readers.words import composed
 
 
 def describe(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from neuroseg import rle
 from neuroseg.errors import DataError
 from neuroseg.readers.found import walk
 from neuroseg.readers.images.pixels import SUFFIXES
+from neuroseg.readers.words import composed
 
 FOLD_AFTER = 50
 """Sentences of one kind beyond this many are counted, not printed."""
@@ -163,7 +163,7 @@ def file_name(image_id: str) -> str:
 def file_names(image_ids: Sequence[str]) -> list[str]:
     """Return a file name per id; names that differ in capitals alone, one on many systems, are kept apart."""
     names = [file_name(image_id) for image_id in image_ids]
-    alike = [unicodedata.normalize("NFC", name).casefold() for name in names]
+    alike = [composed(name).casefold() for name in names]
     number = Counter(alike)
     return [
         name if number[same] == 1 else marked(image_id)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from neuroseg.errors import DataError
 from neuroseg.readers.plates.formats import shown
-from neuroseg.readers.plates.names import composed
+from neuroseg.readers.words import composed
 
 Line = tuple[str, list[str]]
 """Where a line stands, and the text of its cells."""

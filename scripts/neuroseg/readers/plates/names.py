@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable
 
-
-def composed(text: str) -> str:
-    """Return a text with each letter as one sign: macOS keeps ä in names of files as an a and two dots."""
-    return unicodedata.normalize("NFC", text)
+from neuroseg.readers.words import composed
 
 
 def same(text: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,6 +11,7 @@ from urllib.parse import unquote
 from neuroseg.readers.images.pixels import ImageError, read_image
 from neuroseg.readers.source import image_files
 from neuroseg.readers.truth.ids import whole
+from neuroseg.readers.words import composed
 
 _UPLOAD = re.compile(r"[0-9a-f]{4,12}-(?=.)")
 """What Label Studio puts before the name of a file that is uploaded."""
@@ -43,7 +43,7 @@ class Lying:
         self._named: dict[str, list[Path]] = defaultdict(list)
         self._plain: dict[str, list[Path]] = defaultdict(list)
         for path in image_files(folder, recursive=True):
-            name = composed(path).name
+            name = composed(path.name)
             self._named[name].append(path)
             self._plain[_plain(name)].append(path)
 
@@ -90,10 +90,10 @@ class Lying:
         direct = self._folder.joinpath(*parts)
         if direct.is_file():
             return [direct]
-        end = composed(direct).parts
+        end = _parts(direct)
         for length in range(len(parts), 0, -1):
             lying = self._named.get(end[-1], [])
-            found = [path for path in lying if composed(path).parts[-length:] == end[-length:]]
+            found = [path for path in lying if _parts(path)[-length:] == end[-length:]]
             if found:
                 return found
         return []
@@ -115,12 +115,11 @@ def _uploaded(name: str) -> str:
 
 def _plain(name: str) -> str:
     """Return a file's name as an upload changes it: blanks as underscores, signs left out."""
-    return re.sub(r"[^-\w.]", "", unicodedata.normalize("NFC", name).strip().replace(" ", "_"))
+    return re.sub(r"[^-\w.]", "", composed(name).strip().replace(" ", "_"))
 
 
-def composed(path: Path) -> Path:
-    """Return a path with its letters in Unicode's composed form (NFC)."""
-    return Path(unicodedata.normalize("NFC", str(path)))
+def _parts(path: Path) -> tuple[str, ...]:
+    return tuple(map(composed, path.parts))
 
 
 def size(item: dict, path: Path) -> tuple[int, int] | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from neuroseg.readers.dataset import GeoJson, Labels, Rois
 from neuroseg.readers.found import foreign, walk
 from neuroseg.readers.images.pixels import SUFFIXES
 from neuroseg.readers.source import file_name, identity, marked
+from neuroseg.readers.words import composed
 
 _Key = tuple[str, str, str]
 """The folder below that of all annotations, the name before the ending, and the ending."""
@@ -91,12 +91,12 @@ class Partners:
         folders = [(self._dataset.root / name).resolve() for name in self._dataset.images]
         above = any(self._folder.resolve() in folder.parents for folder in folders)
         tagged = [ending for ending in self._endings if not (above and ending in SUFFIXES)]
-        names = {_composed(identity(image)) for image in images}
+        names = {composed(identity(image)) for image in images}
         return sorted(
             file
             for file in {file for files in self._files.values() for file in files}
             if file not in known and any(ends_in(file.name, ending) for ending in tagged)
-        ) + sorted(file for file in self._others if _composed(file.stem) not in names)
+        ) + sorted(file for file in self._others if composed(file.stem) not in names)
 
 
 def ends_in(name: str, ending: str) -> bool:
@@ -120,8 +120,4 @@ def _misnamed(path: Path) -> str | None:
 
 
 def _key(below: Path, name: str, ending: str) -> _Key:
-    return _composed(below.as_posix()), _composed(name), ending
-
-
-def _composed(name: str) -> str:
-    return unicodedata.normalize("NFC", name)
+    return composed(below.as_posix()), composed(name), ending

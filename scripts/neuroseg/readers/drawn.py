@@ -18,10 +18,13 @@ REASON = "by its name it is a label image or overlay"
 _WORD = re.compile(r"[^\W\d_]+|\d+")
 _TRUTH = re.compile(r"ground[\W_]?truth", re.IGNORECASE)
 _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_OVERLAY = (
+    r"overlays?|outlines|contours?|heatmaps?|distances?"
+    r"|preds?|predictions?|probs?|probability|probabilities"
+)
 _CERTAIN = re.compile(
-    r"(pred|gt|seg|label|instance|semantic|binary|cells?|nuc|nuclei)?masks?|label(s|maps?|images?)?"
-    r"|segs?|segmentations?|cellpose|stardist|omnipose|preds?|predictions?|probs?|probability|probabilities"
-    r"|overlays?|outlines|contours?|heatmaps?|distances?"
+    rf"{_OVERLAY}|(pred|gt|seg|label|instance|semantic|binary|cells?|nuc|nuclei)?masks?"
+    r"|label(s|maps?|images?)?|segs?|segmentations?|cellpose|stardist|omnipose"
     r"|masken?|segmentierung(en)?|beschriftung(en)?|masques?|m[aá]scaras?|segmentaci[oó]n(es)?|etiquetas?"
 )
 _LIKELY = re.compile(
@@ -30,9 +33,7 @@ _LIKELY = re.compile(
 )
 """Words, in lower case, of names and of folders."""
 
-_OVERLAYS = re.compile(
-    r"overlays?|outlines|contours?|annotated|preds?|predictions?|prob.*|heatmaps?|distances?"
-)
+_OVERLAYS = re.compile(rf"{_OVERLAY}|annotated")
 """Words of folders whose images may have a photograph's pixels."""
 
 

@@ -32,8 +32,9 @@ _SPAN = re.compile(
 _BEHIND = re.compile(
     rf"(?:{'|'.join(words for hours, words in _UNITS.items() if hours != 1)})(?![^\W_])", re.IGNORECASE
 )
-_BEFORE = re.compile(r"(?<![^\W\d_])(div|days?|tag|weeks?|woche|min)[ _-]?$", re.IGNORECASE)
-_LED = re.compile(r"^(div|days?|tag|weeks?|woche|min)[ _-]?(\d+)$", re.IGNORECASE)
+_LEADING = r"(div|days?|tag|weeks?|woche|min)[ _-]?"
+_BEFORE = re.compile(rf"(?<![^\W\d_]){_LEADING}$", re.IGNORECASE)
+_LED = re.compile(rf"^{_LEADING}(\d+)$", re.IGNORECASE)
 """A number behind its unit: DIV7, day 3."""
 
 _COLONS = re.compile(r"(?:(\d+) days?,? )?(\d+):(\d+):(\d+(?:\.\d+)?)")
@@ -47,15 +48,16 @@ _CLOCK_OF_DIGITS = re.compile(r"(?:1?\d|2[0-3])[0-5]\d|2400")
 _FORMS = {8: "%Y%m%d", 10: "%y%m%d%H%M", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
 """By its number of digits, what a stamp's digits are."""
 
-_WORDS = re.compile(
-    r"(?<![a-z])(?:[ap]\.?m|jan|feb|m[aä]r|mrz|apr|ma[iy]|ju[nl]|aug|sep|o[ck]t|nov|de[cz])", re.IGNORECASE
-)
+_MONTH = r"(?:jan|feb|m[aä]r|mrz|apr|ma[iy]|ju[nl]|aug|sep|o[ck]t|nov|de[cz])"
+"""How the names of months begin."""
+
+_WORDS = re.compile(rf"(?<![a-z])(?:[ap]\.?m|{_MONTH})", re.IGNORECASE)
 """A half of the day, or a month by its name, without which the digits are another date."""
 
-_MONTH = r"(?:jan|feb|m[aä]r|mrz|apr|ma[iy]|ju[nl]|aug|sep|o[ck]t|nov|de[cz])[a-zé]{0,7}\.?"
+_NAMED = rf"{_MONTH}[a-zé]{{0,7}}\.?"
 _DATED = re.compile(
     r"\d{4}-\d\d?-\d\d?(?:[ T]\d+:\d\d.*)?|\d\d?([./-])\d\d?\1\d{4}|\d+:\d\d:\d\d"
-    rf"|\d\d?(?:\. ?|[- ]){_MONTH}(?:[- ](?:\d\d){{1,2}})?|{_MONTH}-\d{{1,4}}",
+    rf"|\d\d?(?:\. ?|[- ]){_NAMED}(?:[- ](?:\d\d){{1,2}})?|{_NAMED}-\d{{1,4}}",
     re.IGNORECASE,
 )
 """Dates and clocks as spreadsheets show them: 2026-05-01, 01.05.2026, 1-May, May-05, 10:30:00."""

@@ -17,8 +17,11 @@ UNIT = (
 )
 """Units of doses as people write them, to be matched whatever the case."""
 
+PER_CENT = r"%\s*\(?[vw]\s*/\s*[vw]\)?"
+"""Shares of volume and weight: % v/v, % (w/v)."""
+
 ANY_UNIT = (
-    rf"(?:{UNIT}|%\s*\(?[vw]\s*/\s*[vw]\)?|[mk]?U|units|MOI|ppm|ppb"
+    rf"(?:{UNIT}|{PER_CENT}|[mk]?U|units|MOI|ppm|ppb"
     r"|[^\W\d_]+\s*/\s*(?:[dmuµμ]?l|kg|g|cm[2²]|wells?|cells?))"
 )
 """What more is a unit where nothing else can stand: alone in brackets, or behind a number."""
@@ -41,7 +44,6 @@ _BOTH = re.compile(r"(?<![\d.,])(?:[1-9]\d{0,2}(?:,\d{3})+\.\d+|[1-9]\d{0,2}(?:\
 _FRACTION = re.compile(r"(?<![\d.,])(\d*)\s?([¼½¾⅐-⅞])")
 
 _POWER = re.compile(rf"{_APART}([^\W\d_]+){_MINUS}(?:[1¹]|([2²]))$")
-_PER_CENT = re.compile(r"%\s*\(?([vw])\s*/\s*([vw])\)?", re.IGNORECASE)
 _PARTS = re.compile(
     r"(?P<prefix>[fpnuµmk]?)(?P<base>mol|M|g|IU|U|Gy)(?:(?:\s*/\s*|[\s_]per[\s_])(?P<of>\w+))?", re.IGNORECASE
 )
@@ -118,8 +120,8 @@ def tidy_unit(unit: str | None) -> str | None:
     if unit is None:
         return None
     plain = " ".join(unit.replace("μ", "µ").split())  # the Greek letter, and the sign micro
-    if parts := _PER_CENT.fullmatch(plain):
-        return f"% {parts[1]}/{parts[2]}".casefold()
+    if re.fullmatch(PER_CENT, plain, re.IGNORECASE):
+        return "% " + "/".join(re.findall("[vw]", plain.casefold()))
     slashed = _POWER.sub(lambda power: f"/{power[1]}{'2' if power[2] else ''}", plain)
     match = _PARTS.fullmatch(slashed.replace("²", "2"))
     if match is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 
-from neuroseg.readers.plates.amounts import ANY_UNIT, OF, UNIT, tidy_unit
+from neuroseg.readers.plates.amounts import ANY_UNIT, OF, PER_CENT, UNIT, tidy_unit
 
 _AMOUNTS = (
     *("dose", "doses", "dosage", "concentration", "concentrations", "conc", "conc."),
@@ -54,7 +54,7 @@ _ASIDE = re.compile(
 )
 """What may stand beside a unit in brackets."""
 
-_UNIT = re.compile(rf"{UNIT}|%\s*\(?[vw]\s*/\s*[vw]\)?", re.IGNORECASE)
+_UNIT = re.compile(rf"{UNIT}|{PER_CENT}", re.IGNORECASE)
 _LAST = re.compile(rf"(?<=[a-zé.])(?:\s*[,:/]\s*|[\s_-]+)(?:in[\s_]+)?({UNIT})$", re.IGNORECASE)
 """A unit at the end of a head, without brackets."""
 

@@ -19,9 +19,13 @@ def main(*, dataset: Path, images: Path, instances: Path, problems: Path) -> Non
 
     file = readers.read_dataset(dataset)
     settings = quality.settings(file.policies, file.limits, file.cell_types, dataset)
-    source = readers.read(file)
-    survey = readers.survey(source.images["path"])
-    survey.loc[source.images["pixel_size_um"].notna(), "pixel_note"] = None  # the dataset file has said it
+    listed = readers.listed(file)
+    images_found, notes = listed.source.images, listed.source.notes
+    survey = readers.survey(images_found["path"])
+    if file.pixel_size_um is not None:
+        survey["pixel_note"] = None  # the dataset file has said it
+    left_out = quality.left_out(images_found, notes, survey, settings)
+    source = readers.told(listed, file, left_out)
     pixel_size = source.images["pixel_size_um"].fillna(survey["pixel_size_um"])
     checked = quality.check(
         *source._replace(images=source.images.assign(pixel_size_um=pixel_size)), survey, settings

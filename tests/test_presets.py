@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import tifffile
 import yaml
+from PIL import Image
 
 from neuroseg import quality, readers
 from neuroseg.errors import DataError
@@ -52,22 +54,40 @@ def test_a_microscopes_names_are_known_without_a_pattern(tmp_path, name):
     assert [image["plate"], image["well"], image["time"]] == [plate, well, time]
 
 
-def test_names_of_which_one_does_not_fit_are_left_alone(tmp_path):
-    source = read(tmp_path, [NAMES["evos"][0], "mine.tif"])
+@pytest.mark.parametrize(
+    ("others", "words"),
+    [
+        (["mine.tif"], "1 of 3 names does not fit the preset evos (mine.tif)"),
+        (["b/mine.tif", "c.tif"], "2 of 4 names do not fit the preset evos (b/mine.tif, c.tif)"),
+        (
+            [f"{name}.tif" for name in "abcd"],
+            "4 of 6 names do not fit the preset evos (a.tif, b.tif, c.tif, ...)",
+        ),
+        ([NAMES["incucyte"][0]], "1 of 3 names does not fit the preset evos (VID123_A1_1_00d12h30m.tif)"),
+    ],
+)
+@pytest.mark.parametrize("form", ["folder", "labels"])
+def test_names_that_keep_the_others_from_being_read_are_named_with_the_cure(tmp_path, others, words, form):
+    names = [NAMES["evos"][0], NAMES["evos"][0].replace("C05", "C06")]
+    if form == "labels":
+        (tmp_path / f"{Path(names[0]).stem}_masks.png").touch()
+    source = read(tmp_path, [*names, *others], format=form)
     assert source.images["well"].isna().all()
-    assert source.notes.empty
-
-
-def test_the_name_that_keeps_the_others_from_being_read_is_reported(tmp_path):
-    evos = NAMES["evos"][0]
-    source = read(tmp_path, [evos, evos.replace("C05", "C06"), "mine.tif"])
-    assert source.images["well"].isna().all()
-    (note,) = source.notes.itertuples()
-    assert (note.check, Path(note.where).name) == ("pattern_mismatch", "mine.tif")
-    assert note.message == (
-        "2 of 3 names are as evos writes them, but not 'mine': "
-        "no name tells a well or time, unless `pattern: evos` is set"
+    (note,) = source.notes[source.notes["check"] == "unfit_names"].itertuples()
+    away = "leave such images out with `exclude`" if form == "folder" else "move such images away"
+    assert (note.image, note.message) == (
+        -1,
+        f"names tell no plate, well, field or time, as {words}: {away}, "
+        "or read the others with `pattern: evos`",
     )
+    with pytest.raises(
+        DataError, match=rf"do not tell the well by themselves, as {words[:30]}.*`pattern: evos`"
+    ):
+        read(tmp_path, [], format=form, group=["well"])
+
+
+def test_names_that_no_preset_fits_are_left_alone(tmp_path):
+    assert read(tmp_path, ["a.tif", "b.tif"]).notes.empty
 
 
 def test_a_preset_may_be_named(tmp_path):
@@ -89,6 +109,120 @@ def test_a_plate_map_without_wells_in_the_names_is_refused(tmp_path):
     (tmp_path / "map.csv").write_text("well,treatment\nA2,drug\n")
     with pytest.raises(DataError, match="names do not tell the well"):
         read(tmp_path, ["mine.tif"], plate_map="map.csv")
+
+
+PHOTOGRAPHS = [f"P_{well}_1_00d0{hour}h00m.tif" for well in ("A1", "B2") for hour in (0, 4)]
+WELLS = {"P_A1_1_00d00h00m": ("A1", 0), "P_A1_1_00d04h00m": ("A1", 4)} | {
+    "P_B2_1_00d00h00m": ("B2", 0),
+    "P_B2_1_00d04h00m": ("B2", 4),
+}
+CELLS = np.kron([[0, 0, 0, 0], [0, 1, 0, 2]], np.ones((20, 15))).astype(np.uint8)
+ODD = {
+    "a label image": ({"cells_A1.tif": CELLS}, "label_image"),
+    "black and white": ({"A1.tif": 255 * (CELLS > 0).astype(np.uint8)}, "label_image"),
+    "label images under the photographs' names": (
+        {name.replace(".tif", "_Cells.tiff"): CELLS.astype(np.uint16) for name in PHOTOGRAPHS},
+        "label_image",
+    ),
+    "a label image of a photograph's very name": ({"P_A1_1_00d00h00m.png": CELLS}, "label_image"),
+    "more label images than photographs": ({f"{at}.tif": CELLS * (at + 1) for at in range(9)}, "label_image"),
+    "a blank image": ({"blank.tif": CELLS * 0 + 7}, "image_constant"),
+    "a broken file": ({"broken.tif": b"II*\0\x08\0\0\0"}, "image_unreadable"),
+    "a repeated image": ({"z.tif": None}, "duplicate_image"),
+}
+
+
+def photographs(folder, files=()):
+    """Write photographs, and other files by name: pixels, bytes, or None for a photograph's pixels."""
+    folder.mkdir(exist_ok=True)
+    for seed, name in enumerate(PHOTOGRAPHS):
+        pixels = np.random.default_rng(seed).integers(90, 170, CELLS.shape).astype(np.uint8)
+        tifffile.imwrite(folder / name, pixels)
+    for name, content in dict(files).items():
+        if isinstance(content, bytes):
+            (folder / name).write_bytes(content)
+        elif name.endswith(".png"):
+            Image.fromarray(content).save(folder / name)
+        else:
+            first = tifffile.imread(folder / PHOTOGRAPHS[0])
+            tifffile.imwrite(folder / name, first if content is None else content)
+
+
+def validated(folder, step, **keys):
+    """Validate a folder of photographs; return the file of the table of images, and the problems."""
+    policies = {"image_constant": "drop", "image_unreadable": "drop", "duplicate_image": "drop"}
+    content = {"format": "folder", "root": str(folder), "policies": policies, **keys}
+    (folder / "set.yaml").write_text(yaml.safe_dump(content))
+    tables = {name: folder / f"{name}.parquet" for name in ("images", "instances")}
+    step("validate").main(dataset=folder / "set.yaml", problems=folder / "problems.csv", **tables)
+    return tables["images"], pd.read_csv(folder / "problems.csv")
+
+
+@pytest.mark.parametrize("form", ["folder", "labels"])
+@pytest.mark.parametrize("name", ODD)
+def test_what_is_left_out_by_its_pixels_does_not_take_the_others_wells_along(tmp_path, step, name, form):
+    files, check = ODD[name]
+    photographs(tmp_path, files)
+    if form == "labels":
+        if name.endswith("very name"):
+            pytest.skip("it is the photograph's annotation")
+        tifffile.imwrite(
+            tmp_path / PHOTOGRAPHS[0].replace(".tif", "_masks.tif"),
+            np.pad([[1] * 12] * 12, ((9, 19), (9, 39))).astype(np.uint8),
+        )
+    table, problems = validated(tmp_path, step, format=form)
+    found = pd.read_parquet(table).set_index("image_id")
+    told = dict(zip(found.index, zip(found["well"], found["time"], strict=True), strict=True))
+    assert told == WELLS
+    assert problems["check"].value_counts().drop("unpaired", errors="ignore").to_dict() == {check: len(files)}
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"pattern": "incucyte"},
+        {"plate_map": "map.csv"},
+        {"group": ["well"]},
+        {"plate_map": "map.csv", "pattern": r".*_(?P<well>[A-H]\d)_"},
+    ],
+)
+def test_what_a_dataset_file_asks_of_names_is_asked_of_photographs(tmp_path, step, keys):
+    photographs(tmp_path, {f"{at}.tif": CELLS * (at + 1) for at in range(9)})
+    (tmp_path / "map.csv").write_text("well,treatment\nA1,drug\nB2,none\n")
+    table, problems = validated(tmp_path, step, **keys)
+    found = pd.read_parquet(table)
+    assert found["well"].tolist() == ["A1", "A1", "B2", "B2"]
+    assert "plate_map" not in keys or found["treatment"].tolist() == ["drug", "drug", "none", "none"]
+    assert set(problems["check"]) == {"label_image"}
+
+
+def test_a_plate_map_beside_label_images_alone_says_that_no_image_is_left(tmp_path, step):
+    tifffile.imwrite(tmp_path / "a.tif", CELLS)
+    (tmp_path / "map.csv").write_text("well,treatment\nA1,drug\n")
+    with pytest.raises(DataError, match="no image is left of 1"):
+        validated(tmp_path, step, plate_map="map.csv")
+
+
+def test_a_label_image_is_neither_another_channel_nor_another_image_of_its_place(tmp_path, step):
+    photographs(tmp_path)
+    for at, name in enumerate(PHOTOGRAPHS):
+        (tmp_path / name).rename(tmp_path / f"P_A01_s{at}_w1.tif")
+    (tmp_path / "0").mkdir()
+    for name in ("P_A01_s0_w2.tif", "0/P_A01_s0_w1.tif"):
+        tifffile.imwrite(tmp_path / name, CELLS)
+    table, problems = validated(tmp_path, step)
+    assert pd.read_parquet(table)["field"].tolist() == ["0", "1", "2", "3"]
+    assert problems["check"].tolist() == ["label_image", "label_image"]
+
+
+def test_the_first_scan_is_the_first_even_where_its_image_is_broken(tmp_path, step):
+    photographs(tmp_path)
+    for name, stamp in zip(PHOTOGRAPHS[:3], ("31d_08h00m", "31d_10h00m", "31d_12h00m"), strict=True):
+        (tmp_path / name).rename(tmp_path / f"P_A1_1_2024y01m{stamp}.tif")
+    (tmp_path / PHOTOGRAPHS[3]).unlink()
+    (tmp_path / "P_A1_1_2024y01m31d_08h00m.tif").write_bytes(b"II*\0\x08\0\0\0")
+    table, _ = validated(tmp_path, step)
+    assert pd.read_parquet(table)["time"].tolist() == [2, 4]
 
 
 TREE = [

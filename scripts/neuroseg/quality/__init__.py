@@ -11,13 +11,25 @@ from tqdm import tqdm
 from neuroseg import rle, tables
 from neuroseg.errors import DataError
 from neuroseg.quality.checks import CHECKS, Check, Limits, Settings, settings
-from neuroseg.quality.images import Problem, identical_images, inspect_images, inspect_types, joined_groups
+from neuroseg.quality.images import (
+    Problem,
+    dropped_images,
+    drops,
+    inspect_images,
+    inspect_types,
+    joined_groups,
+    left_out,
+    marked,
+)
 from neuroseg.quality.masks import inspect, overlap_share
 
-__all__ = ["CHECKS", "Check", "Checked", "Limits", "Settings", "check", "settings", "summary"]
+__all__ = ["CHECKS", "Check", "Checked", "Limits", "Settings", "check", "left_out", "settings", "summary"]
 
 UNREAD = ("rle_syntax", "no_outline", "turned_mask")
 """Checks whose masks are not there, or not to be believed: nothing more is said of them."""
+
+OF_ALL_NAMES = ("unfit_names", "clock_time")
+"""Checks of all images' names together, whose finds are said in full."""
 
 FOLD_AFTER = 50
 """Errors of one check beyond this many are counted, not printed."""
@@ -66,23 +78,19 @@ def check(
     """
     found = [Problem(*note) for note in notes.itertuples(index=False)]
     found += [*inspect_images(images, survey), *inspect_types(annotations, images, settings)]
-    dropped = [item.image for item in found if item.image >= 0 > item.row and _drops(item, settings)]
-    gone = _marked(len(images), dropped)
-    twins = list(identical_images(images, survey, np.flatnonzero(~gone)))
+    gone, taken, twins = dropped_images(images, survey, found, settings)
+    found += taken
     for at, original in twins:
         same = f"{images['path'][original]} ({images['subset'][original]})"
         message = f"{images['path'][at]} is pixel for pixel {same}"
         found.append(Problem("duplicate_image", at, -1, images["where"][at], message))
-        gone[at] = settings.policies["duplicate_image"] == "drop"
     groups = joined_groups(images["group"], [pair for pair in twins if not gone[pair[0]]])
     sizes = {side: images[side].where(images[side].notna(), survey[side]) for side in ("height", "width")}
     frame = images.assign(group=groups, gone=gone, **sizes)
 
-    unread = [
-        item.row for item in found if item.row >= 0 and (item.check in UNREAD or _drops(item, settings))
-    ]
+    unread = [item.row for item in found if item.row >= 0 and (item.check in UNREAD or drops(item, settings))]
     usable = (
-        ~_marked(len(annotations), unread) & ~np.append(gone, True)[annotations["image"].to_numpy(np.int64)]
+        ~marked(len(annotations), unread) & ~np.append(gone, True)[annotations["image"].to_numpy(np.int64)]
     )
     instances, row_of, more = _inspect_all(frame, annotations, masks, np.flatnonzero(usable), settings)
     found += more
@@ -113,7 +121,7 @@ def check(
 
 
 def summary(checked: Checked) -> str:
-    """Return what passed and what was done about the rest, a line each."""
+    """Return what passed and what was done about the rest, a line each, with what concerns all names."""
     images = checked.images
     annotated = images[images["annotated"]]
     kinds = annotated["cell_type"].fillna("of unknown type").value_counts().sort_index()
@@ -126,7 +134,8 @@ def summary(checked: Checked) -> str:
     lines += [
         f"{name}: {number} × {policy}, {CHECKS[name].meaning}" for (name, policy), number in counts.items()
     ]
-    return "\n".join(lines)
+    said = checked.problems.loc[checked.problems["check"].isin(OF_ALL_NAMES), "message"]
+    return "\n".join([*lines, *(f"{words}." for words in said)])
 
 
 def _inspect_all(
@@ -180,28 +189,18 @@ def _instances(image: pd.Series, masks: rle.Runs, cell_types: np.ndarray) -> pd.
 def _without_cells(frame: pd.DataFrame, annotations: pd.DataFrame, instances: pd.DataFrame) -> np.ndarray:
     """Return which images have annotations of which none is left."""
     owner = annotations["image"].to_numpy(np.int64)
-    had = _marked(len(frame), owner[owner >= 0])
+    had = marked(len(frame), owner[owner >= 0])
     return had & ~frame["image_id"].isin(instances["image_id"]).to_numpy() & ~frame["gone"].to_numpy(bool)
-
-
-def _drops(item: Problem, settings: Settings) -> bool:
-    return settings.policies[item.check] == "drop"
-
-
-def _marked(length: int, positions: list[int] | np.ndarray) -> np.ndarray:
-    marks = np.zeros(length, bool)
-    marks[np.asarray(positions, np.int64)] = True
-    return marks
 
 
 def _without_moot(found: list[Problem], gone: np.ndarray, settings: Settings) -> list[Problem]:
     """Leave out complaints about an image or annotation that another check drops anyway."""
-    rows = {item.row for item in found if item.row >= 0 and _drops(item, settings)}
+    rows = {item.row for item in found if item.row >= 0 and drops(item, settings)}
     kept = []
     for item in found:
         image_gone = item.image >= 0 and gone[item.image]
         moot = image_gone or item.row in rows
-        own = _drops(item, settings) and (item.row < 0 or not image_gone)
+        own = drops(item, settings) and (item.row < 0 or not image_gone)
         if own or not moot:
             kept.append(item)
     return kept

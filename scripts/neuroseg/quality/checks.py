@@ -79,6 +79,9 @@ CHECKS: dict[str, Check] = {
     "pattern_mismatch": Check(
         "keep", "error drop", "a name that the pattern does not match (keep: the group is the sample)"
     ),
+    "unfit_names": Check(
+        "keep", "error", "names that keep a microscope's way of naming from being found (keep: none is read)"
+    ),
     "other_channel": Check("drop", "error keep", "an image of another channel than the one that is used"),
     "same_place": Check(
         "keep", "error drop", "an image of the place and time of another (keep: both count for the well)"

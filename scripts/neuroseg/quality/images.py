@@ -22,18 +22,15 @@ class Problem(NamedTuple):
 
 
 def inspect_images(images: pd.DataFrame, survey: pd.DataFrame) -> Iterator[Problem]:
-    """Yield what is wrong with each image by itself, and with its id."""
-    again = images["image_id"].duplicated()
-    first = images[~again].set_index("image_id")["where"]
-    sound = survey["fault"].isna()
-    depths = survey.loc[sound, "depth"].value_counts().sort_index(kind="stable")
+    """Yield what is wrong with each image by itself; how deep most are, photographs alone say."""
+    photographs = survey["numbered"].isin([False]) | images["annotated"].astype(bool)
+    depths = (
+        survey.loc[photographs & survey["fault"].isna(), "depth"].value_counts().sort_index(kind="stable")
+    )
     usual = depths.idxmax() if len(depths) else None
     for at, (row, file) in enumerate(zip(images.to_dict("records"), survey.to_dict("records"), strict=True)):
         for check, message in _image_faults(row, file, usual):
             yield Problem(check, at, -1, row["where"], message)
-        if again[at]:
-            message = f"the id {row['image_id']} is taken by {first[row['image_id']]} already ({row['path']})"
-            yield Problem("duplicate_id", at, -1, row["where"], message)
 
 
 def inspect_types(annotations: pd.DataFrame, images: pd.DataFrame, settings: Settings) -> Iterator[Problem]:
@@ -63,6 +60,57 @@ def inspect_types(annotations: pd.DataFrame, images: pd.DataFrame, settings: Set
                 annotations["where"][row],
                 f"the cell type '{kind}' {listed}",
             )
+
+
+def left_out(
+    images: pd.DataFrame, notes: pd.DataFrame, survey: pd.DataFrame, settings: Settings
+) -> frozenset[int]:
+    """Return the positions of images that `check` will leave out, whatever their names tell.
+
+    They are those that a check drops by their pixels, such as label images and broken or blank files, or by
+    what was noted while they were listed. Arguments are as in `check`.
+    """
+    found = [Problem(*note) for note in notes.itertuples(index=False)]
+    gone, _, _ = dropped_images(images, survey, [*found, *inspect_images(images, survey)], settings)
+    return frozenset(np.flatnonzero(gone).tolist())
+
+
+def dropped_images(
+    images: pd.DataFrame, survey: pd.DataFrame, found: list[Problem], settings: Settings
+) -> tuple[np.ndarray, list[Problem], list[tuple[int, int]]]:
+    """Return which images are dropped, and of the others whose ids are taken and which pairs are equal.
+
+    Where policies drop these two as well, they are among the dropped.
+    """
+    dropped = [item.image for item in found if item.image >= 0 > item.row and drops(item, settings)]
+    gone = marked(len(images), dropped)
+    taken = list(_taken_ids(images[~gone]))
+    gone |= marked(len(images), [item.image for item in taken if drops(item, settings)])
+    twins = list(identical_images(images, survey, np.flatnonzero(~gone)))
+    if settings.policies["duplicate_image"] == "drop":
+        gone |= marked(len(images), [at for at, _ in twins])
+    return gone, taken, twins
+
+
+def _taken_ids(images: pd.DataFrame) -> Iterator[Problem]:
+    """Yield the images whose ids others before them have; the frame's index is their positions."""
+    again = images["image_id"].duplicated()
+    first = images[~again].set_index("image_id")["where"]
+    for at, row in zip(images.index[again], images[again].to_dict("records"), strict=True):
+        message = f"the id {row['image_id']} is taken by {first[row['image_id']]} already ({row['path']})"
+        yield Problem("duplicate_id", int(at), -1, row["where"], message)
+
+
+def drops(item: Problem, settings: Settings) -> bool:
+    """Tell whether what a check found is to be left out."""
+    return settings.policies[item.check] == "drop"
+
+
+def marked(length: int, positions: list[int] | np.ndarray) -> np.ndarray:
+    """Return an array of so many truth values, true at the positions."""
+    marks = np.zeros(length, bool)
+    marks[np.asarray(positions, np.int64)] = True
+    return marks
 
 
 def identical_images(
@@ -106,7 +154,7 @@ def _image_faults(row: dict, file: dict, usual: str | None) -> Iterator[tuple[st
             )
         if file["constant"]:
             yield "image_constant", f"{row['path']} has the same grey value everywhere"
-        if file["depth"] != usual:
+        if file["depth"] != usual is not None:
             yield "mixed_bit_depth", f"{row['path']} holds {file['depth']} samples, most images {usual}"
         if file["no_data"] is not None:
             yield "no_data", f"{row['path']} {file['no_data']}"

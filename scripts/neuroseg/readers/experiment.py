@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import pandas as pd
 
 from neuroseg.errors import DataError
-from neuroseg.readers.dataset import FIELDS, Dataset
+from neuroseg.readers.dataset import FIELDS, Dataset, Folder
 from neuroseg.readers.images import scale
 from neuroseg.readers.places import other_channels, same_places
 from neuroseg.readers.plates.amounts import tidy_dose
@@ -16,7 +16,7 @@ from neuroseg.readers.plates.doubts import of_doses
 from neuroseg.readers.plates.groups import group_of
 from neuroseg.readers.plates.names import Spelling, same
 from neuroseg.readers.plates.platemap import Finder, PlateMap, read_plate_map
-from neuroseg.readers.plates.presets import PRESETS, nearly, preset_of
+from neuroseg.readers.plates.presets import PRESETS, Misfit, misfit_of, preset_of
 from neuroseg.readers.plates.times import date, frame_time, hours, unlikely, with_unit
 from neuroseg.readers.plates.wells import well_name
 from neuroseg.readers.source import Note
@@ -28,6 +28,7 @@ def describe(
     texts: Sequence[Sequence[str]],
     dataset: Dataset,
     frames: Sequence[int] | None = None,
+    left_out: Collection[int] = (),
 ) -> tuple[pd.DataFrame, list[Note]]:
     """Fill in what the pattern reads from images' texts and the plate map from wells, and name their groups.
 
@@ -45,19 +46,24 @@ def describe(
         dataset: the dataset file.
         frames: of each image, how many time points its file holds; the `time` of one of several counts from
             the first. One each where it is not given.
+        left_out: positions of images that are left out whatever names tell: no preset need fit them, and
+            no note is about them. The first scan of a plate is the first even where its image is broken.
 
     Returns:
         The images with `group` and `control` (whether its treatment is called the control), and notes under
-        pattern_mismatch, plate_map, passed_over, bad_time, clock_time, other_channel, same_place and
-        pixel_size.
+        pattern_mismatch, unfit_names, plate_map, passed_over, bad_time, clock_time, other_channel,
+        same_place and pixel_size.
 
     Raises:
         DataError: pattern or plate map fit fewer than half of the images and no policy says that they may;
-            the control is no treatment.
+            names do not tell what is needed; the control is no treatment.
     """
     texts = [[composed(text) for text in said] for said in texts]
-    preset = preset_of(texts)
-    pattern = _pattern(preset, dataset)
+    staying = [at for at in range(len(images)) if at not in left_out]
+    asked = [texts[at] for at in staying]
+    preset = preset_of(asked)
+    misfit = misfit_of(asked, images["where"].iloc[staying].tolist()) if preset is None else None
+    pattern = _pattern(preset, misfit, dataset) if staying else None
     wells = read_plate_map(dataset.root / dataset.plate_map) if dataset.plate_map else None
     rows, notes = [], []
     find = wells.finder() if wells else None
@@ -72,20 +78,24 @@ def describe(
         fields["group"] = group_of(fields, dataset.group, pattern.groupindex if pattern else ())
         rows.append(fields)
         notes += [Note(check, at, -1, row["where"], message) for check, message in faults]
-    if pattern is None and dataset.by_preset:
-        notes += _odd_names(texts, images["where"])
-    _refuse_misfits(rows, notes, wells, dataset)
     notes += [Note("bad_time", at, -1, images["where"].iloc[at], words) for at, words in date(rows)]
-    told = {at: str(row["told"]) for at, row in enumerate(rows) if row["told"] is not None}
+    notes = [note for note in notes if note.image not in left_out]
+    if misfit and pattern is None and dataset.by_preset:
+        words = f"names tell no plate, well, field or time, as {_said(misfit, dataset)}"
+        notes.append(Note("unfit_names", -1, -1, "names of images", words))
+    _refuse_misfits({at: rows[at] for at in staying}, notes, wells, dataset)
+    told = {at: str(rows[at]["told"]) for at in staying if rows[at]["told"] is not None}
     for words in unlikely(list(told.values()), preset):
         notes.append(Note("clock_time", -1, -1, images["where"].iloc[min(told)], words))
     origin = dataset.plate_map or "names of images"
     said_of_wells = [*(wells.passed if wells else ()), *spelling.told()]
     notes += [Note("passed_over", -1, -1, origin, words) for words in said_of_wells]
-    doses = [(str(row["named_dose"]), None) for row in rows if row["named_dose"] is not None]
+    named = (rows[at]["named_dose"] for at in staying)
+    doses = [(str(dose), None) for dose in named if dose is not None]
     notes += [Note("passed_over", -1, -1, "names of images", words) for words in of_doses(doses)]
-    channels = other_channels(rows, images["where"], dataset)
-    notes += [*channels, *same_places(rows, images["where"], {note.image for note in channels}, dataset)]
+    channels = other_channels(rows, images["where"], set(left_out), dataset)
+    gone = {*left_out, *(note.image for note in channels)}
+    notes += [*channels, *same_places(rows, images["where"], gone, dataset)]
     filled = pd.DataFrame(rows, index=images.index, columns=[*FIELDS, "dose_unit", "group"], dtype=object)
     filled["pixel_size_um"] = dataset.pixel_size_um
     if doubt := scale.unlikely(dataset.pixel_size_um):
@@ -96,7 +106,7 @@ def describe(
     ), notes
 
 
-def _pattern(preset: str | None, dataset: Dataset) -> re.Pattern | None:
+def _pattern(preset: str | None, misfit: Misfit | None, dataset: Dataset) -> re.Pattern | None:
     """Return the dataset file's pattern or that of the preset that fits all names, if it may be taken."""
     if dataset.pattern:
         return re.compile(composed(dataset.pattern))
@@ -104,26 +114,15 @@ def _pattern(preset: str | None, dataset: Dataset) -> re.Pattern | None:
     needed = {*(dataset.group or ()), *(["well"] if dataset.plate_map else [])} - {"sample"}
     unknown = sorted(needed - set(re.compile(PRESETS[found]).groupindex if found else ()))
     if unknown:
-        raise DataError(
-            f"{dataset.root}: names do not tell the {unknown[0]} by themselves; say how with `pattern`."
-        )
+        why = f", as {_said(misfit, dataset)}" if misfit else "; say how with `pattern`"
+        raise DataError(f"{dataset.root}: names do not tell the {unknown[0]} by themselves{why}.")
     return re.compile(PRESETS[found]) if found else None
 
 
-def _odd_names(texts: Sequence[Sequence[str]], where: pd.Series) -> list[Note]:
-    """Return notes of the images whose names keep a microscope's way of naming from being recognised."""
-    preset, odd = nearly(texts) or ("", [])
-    return [
-        Note(
-            "pattern_mismatch",
-            at,
-            -1,
-            where.iloc[at],
-            f"{len(texts) - len(odd)} of {len(texts)} names are as {preset} writes them, but not "
-            f"'{texts[at][-1]}': no name tells a well or time, unless `pattern: {preset}` is set",
-        )
-        for at in odd
-    ]
+def _said(misfit: Misfit, dataset: Dataset) -> str:
+    """Return in words which names keep a preset from being found, and what to do."""
+    away = "leave such images out with `exclude`" if isinstance(dataset, Folder) else "move such images away"
+    return f"{misfit.words}: {away}, or read the others with `pattern: {misfit.preset}`"
 
 
 def _fields(
@@ -185,14 +184,14 @@ def _treat(
 
 
 def _refuse_misfits(
-    rows: list[dict[str, object]], notes: list[Note], wells: PlateMap | None, dataset: Dataset
+    rows: dict[int, dict[str, object]], notes: list[Note], wells: PlateMap | None, dataset: Dataset
 ) -> None:
     """Raise where the pattern or the plate map fits fewer than half the images, unless a policy allows it."""
     sentences = []
     for check, name in (("pattern_mismatch", "pattern"), ("plate_map", "plate map")):
         missed = {note.image for note in notes if note.check == check}
         if wells is not None and check == "plate_map":
-            missed |= {at for at, row in enumerate(rows) if row["well"] is None}
+            missed |= {at for at, row in rows.items() if row["well"] is None}
         if check in dataset.policies or 2 * len(missed) <= len(rows):
             continue
         example = next((note.message for note in notes if note.check == check), "no name tells a well")

@@ -10,11 +10,11 @@ import pandas as pd
 from neuroseg import rle
 from neuroseg.errors import DataError
 from neuroseg.readers.dataset import Folder
-from neuroseg.readers.experiment import describe
 from neuroseg.readers.found import images
 from neuroseg.readers.images.planes import images_of
 from neuroseg.readers.images.stacks import Choice, Part, marked
 from neuroseg.readers.source import (
+    Listed,
     Note,
     Source,
     folded,
@@ -26,7 +26,7 @@ from neuroseg.readers.source import (
 )
 
 
-def read(dataset: Folder) -> Source:
+def read(dataset: Folder) -> Listed:
     """List every image below the folders; its id is its path below the folder, slashes as double underscores.
 
     Of a file of several images, time points and positions are images of their own, `stacks` says how.
@@ -80,7 +80,6 @@ def read(dataset: Folder) -> Source:
     for row, image_id in zip(rows, longer, strict=True):
         if number[row["image_id"]] > 1 and len(dataset.images) > 1:
             row["image_id"] = image_id
-    table, notes = describe(image_rows(rows), texts, dataset, frames)
     none = pd.DataFrame(
         {
             "image": pd.Series(dtype="int64"),
@@ -88,7 +87,8 @@ def read(dataset: Folder) -> Source:
             "cell_type": pd.Series(dtype=object),
         }
     )
-    return Source(table, none, rle.concatenate([]), notes_frame([*notes, *passed.values()]))
+    source = Source(image_rows(rows), none, rle.concatenate([]), notes_frame(passed.values()))
+    return Listed(source, texts, frames)
 
 
 def _within(path: Path, choice: Choice) -> list[Part]:

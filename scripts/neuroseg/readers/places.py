@@ -10,9 +10,16 @@ from neuroseg.readers.plates.presets import PHASE
 from neuroseg.readers.source import Note
 
 
-def other_channels(rows: list[dict[str, object]], where: pd.Series, dataset: Dataset) -> list[Note]:
+def other_channels(
+    rows: list[dict[str, object]], where: pd.Series, left_out: set[int], dataset: Dataset
+) -> list[Note]:
     """Return notes of the images of another channel than the one chosen, or known as transmitted light."""
-    there = sorted({str(row["channel"]) for row in rows if row["channel"] is not None})
+    channels = {
+        at: str(row["channel"])
+        for at, row in enumerate(rows)
+        if row["channel"] is not None and at not in left_out
+    }
+    there = sorted(set(channels.values()))
     known = [name for name in there if name.casefold() in PHASE]
     chosen = [dataset.channel] if dataset.channel is not None else there if len(there) < 2 else known
     if len(chosen) > 1 or (there and not set(chosen) & set(there)):
@@ -21,9 +28,9 @@ def other_channels(rows: list[dict[str, object]], where: pd.Series, dataset: Dat
             "say with `channel` which one is phase contrast, as it is written there."
         )
     return [
-        Note("other_channel", at, -1, where.iloc[at], f"the channel is {row['channel']}, {chosen[0]} is used")
-        for at, row in enumerate(rows)
-        if row["channel"] is not None and str(row["channel"]) not in chosen
+        Note("other_channel", at, -1, where.iloc[at], f"the channel is {channel}, {chosen[0]} is used")
+        for at, channel in channels.items()
+        if channel not in chosen
     ]
 
 

@@ -62,6 +62,21 @@ class Source(NamedTuple):
     notes: pd.DataFrame
 
 
+class Listed(NamedTuple):
+    """Raw data before names are asked for plates, wells and times.
+
+    Attributes:
+        source: the raw data.
+        texts: of each image what a pattern is tried on; None where the reader has asked the names itself, as
+            those do whose annotations need what names tell.
+        frames: of each image how many time points its file holds; None where each holds one.
+    """
+
+    source: Source
+    texts: Sequence[Sequence[str]] | None = None
+    frames: Sequence[int] | None = None
+
+
 IMAGE_FIELDS = (
     *("image_id", "path", "where", "height", "width", "cell_type", "subset", "annotated"),
     *(

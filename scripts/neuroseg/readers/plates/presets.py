@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import NamedTuple
 
 _OPERETTA = r"(?P<well>r\d\dc\d\d)f(?P<field>\d+)p\d+-ch(?P<channel>\d+)(?:sk\d+)?(?:fk\d+)?(?:fl\d+)?$"
 
@@ -38,10 +39,28 @@ def preset_of(texts: Sequence[Sequence[str]]) -> str | None:
     return next((name for name in PRESETS if texts and not _misfits(name, texts)), None)
 
 
-def nearly(texts: Sequence[Sequence[str]]) -> tuple[str, list[int]] | None:
-    """Return the preset that fits more than half of the images but not all, and the places of the others."""
+class Misfit(NamedTuple):
+    """A preset that fits some images and not all, and in words how many and which it does not fit."""
+
+    preset: str
+    words: str
+
+
+def misfit_of(texts: Sequence[Sequence[str]], where: Sequence[str]) -> Misfit | None:
+    """Return the preset that fits most images, where it fits any and none fits all.
+
+    Args:
+        texts: of each image what a pattern is tried on.
+        where: how the words call each image.
+    """
     missed = {name: _misfits(name, texts) for name in PRESETS}
-    return next(((name, at) for name, at in missed.items() if at and 2 * len(at) < len(texts)), None)
+    preset = min(missed, key=lambda name: len(missed[name]))
+    odd = missed[preset]
+    if not 0 < len(odd) < len(texts):
+        return None
+    shown = ", ".join(where[at] for at in odd[:3]) + (", ..." if len(odd) > 3 else "")
+    does = "do" if len(odd) > 1 else "does"
+    return Misfit(preset, f"{len(odd)} of {len(texts)} names {does} not fit the preset {preset} ({shown})")
 
 
 def _misfits(preset: str, texts: Sequence[Sequence[str]]) -> list[int]:

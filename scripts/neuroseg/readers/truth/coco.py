@@ -15,6 +15,7 @@ from neuroseg.errors import DataError
 from neuroseg.readers.dataset import Coco, Entry
 from neuroseg.readers.experiment import describe
 from neuroseg.readers.source import (
+    Listed,
     Note,
     Source,
     distinct,
@@ -29,7 +30,7 @@ from neuroseg.readers.truth.ids import Ids
 from neuroseg.readers.truth.outlines import decode
 
 
-def read(dataset: Coco) -> Source:
+def read(dataset: Coco) -> Listed:
     """Read every entry's JSON; image ids are file names without ending, so that they hold across files.
 
     Where two images in different folders have one name, their ids are their paths below the root. An image's
@@ -75,7 +76,8 @@ def read(dataset: Coco) -> Source:
         for cell in nameless
     ]
     masks, faults = decode(items, cells, images)
-    return Source(images, cells.drop(columns="entry"), masks, notes_frame([*notes, *told, *faults]))
+    found_all = notes_frame([*notes, *told, *faults])
+    return Listed(Source(images, cells.drop(columns="entry"), masks, found_all))
 
 
 def _load(path: Path) -> dict:

@@ -12,7 +12,7 @@ import numpy as np
 
 from neuroseg import rle
 from neuroseg.readers.dataset import GeoJson, Rois
-from neuroseg.readers.source import Source, type_name
+from neuroseg.readers.source import Listed, type_name
 from neuroseg.readers.truth.drawing import Outline, drawn
 from neuroseg.readers.truth.pairs import Annotation, Fault, read_pairs
 
@@ -40,12 +40,12 @@ _OLD_IDS = {
 """What QuPath up to 0.2 wrote as `id` of objects that are no annotations."""
 
 
-def read_rois(dataset: Rois) -> Source:
+def read_rois(dataset: Rois) -> Listed:
     """Read images and the ROI set of each: x.zip, x_rois.zip, x_RoiSet.zip or x.roi for the image x."""
     return read_pairs(dataset, (".zip", "_rois.zip", "_RoiSet.zip", "_roi.zip", ".roi"), decode_rois)
 
 
-def read_geojson(dataset: GeoJson) -> Source:
+def read_geojson(dataset: GeoJson) -> Listed:
     """Read images and the GeoJSON of each: x.geojson for the image x; a cell's type is its classification."""
     return read_pairs(dataset, (".geojson", "_annotations.geojson", "_cells.geojson"), decode_geojson)
 

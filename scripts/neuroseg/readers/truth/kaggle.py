@@ -15,7 +15,16 @@ from neuroseg import rle
 from neuroseg.errors import DataError
 from neuroseg.readers.dataset import Kaggle
 from neuroseg.readers.experiment import describe
-from neuroseg.readers.source import Note, Source, folded, identity, image_files, image_rows, notes_frame
+from neuroseg.readers.source import (
+    Listed,
+    Note,
+    Source,
+    folded,
+    identity,
+    image_files,
+    image_rows,
+    notes_frame,
+)
 from neuroseg.readers.truth.order import kaggle_fault
 
 _NEEDED = ("id", "annotation", "width", "height", "cell_type")
@@ -31,7 +40,7 @@ _FAULTS = {
 }
 
 
-def read(dataset: Kaggle) -> Source:
+def read(dataset: Kaggle) -> Listed:
     """Read the CSV and list the folders; sort nothing, mend nothing.
 
     Images of `test_images` are the test subset; those of `unlabelled`, and those of `images` that no row
@@ -63,7 +72,7 @@ def read(dataset: Kaggle) -> Source:
     cells["cell_type"] = images["cell_type"].to_numpy()[cells["image"]]
     _refuse_other_order(table["annotation"].to_numpy()[keep], cells, images, dataset)
     masks, faults = _decode(table["annotation"].to_numpy()[keep], cells, images)
-    return Source(images, cells, masks, notes_frame([*notes, *told, *faults]))
+    return Listed(Source(images, cells, masks, notes_frame([*notes, *told, *faults])))
 
 
 def _read_table(dataset: Kaggle) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from scipy import ndimage
 from neuroseg import rle
 from neuroseg.readers.dataset import Labels
 from neuroseg.readers.images.pictures import TIFF, opened
-from neuroseg.readers.source import Source
+from neuroseg.readers.source import Listed
 from neuroseg.readers.truth.pairs import Annotation, Fault, read_pairs
 
 _TAGS = ("_masks", "_cp_masks", "_mask", "_labels", "_label")
@@ -48,7 +48,7 @@ _SAMPLE = 50
 _JPEG = (tifffile.COMPRESSION.OJPEG, tifffile.COMPRESSION.JPEG)
 
 
-def read(dataset: Labels) -> Source:
+def read(dataset: Labels) -> Listed:
     """Read images and the label image of each.
 
     Without `images` and `annotations` in the dataset file, folders images and masks below the root are taken,

@@ -12,10 +12,10 @@ from neuroseg import rle
 from neuroseg.errors import DataError
 from neuroseg.readers.dataset import GeoJson, Labels, Rois
 from neuroseg.readers.drawn import REASON, drawn
-from neuroseg.readers.experiment import describe
 from neuroseg.readers.found import foreign, is_result, walk
 from neuroseg.readers.images.pixels import SUFFIXES, ImageError, read_image
 from neuroseg.readers.source import (
+    Listed,
     Note,
     Source,
     distinct,
@@ -49,7 +49,7 @@ Decode = Callable[[Path, int, int], Annotation]
 """Reads an annotation file of a frame of so many rows and columns."""
 
 
-def read_pairs(dataset: Labels | Rois | GeoJson, endings: Sequence[str], decode: Decode) -> Source:
+def read_pairs(dataset: Labels | Rois | GeoJson, endings: Sequence[str], decode: Decode) -> Listed:
     """Read every image below the folders with the annotation file of its name; one without is not annotated.
 
     Notes name every image without annotation file, and every such file without image.
@@ -110,9 +110,11 @@ def read_pairs(dataset: Labels | Rois | GeoJson, endings: Sequence[str], decode:
             *folded([f"{path}: {reason}." for path, reason in everything]),
         )
     below = [Path(row["path"]).relative_to(dataset.root) for row in rows]
-    images, told = describe(image_rows(rows), [name_texts(path) for path in below], dataset)
-    table = _table(cells, images)
-    return Source(images, table, rle.concatenate(parts), notes_frame([*notes, *told]))
+    table = pd.DataFrame(cells, columns=["image", "where", "cell_type"], dtype=object)
+    source = Source(
+        image_rows(rows), table.astype({"image": "int64"}), rle.concatenate(parts), notes_frame(notes)
+    )
+    return Listed(source, [name_texts(path) for path in below])
 
 
 def _notes(faults: list[Fault], image: int, place: str, before: int, places: list[str]) -> Iterator[Note]:
@@ -133,14 +135,6 @@ def _of_a_plane(file: Path, images: Sequence[Path], endings: Sequence[str]) -> s
                 f"as {name}.tif, in place of {path.name}"
             )
     return None
-
-
-def _table(cells: list[tuple[int, str, str | None]], images: pd.DataFrame) -> pd.DataFrame:
-    """Return the cells as annotations; one without a type of its own has its image's."""
-    own = images["cell_type"].to_numpy(object)
-    table = pd.DataFrame(cells, columns=["image", "where", "cell_type"], dtype=object)
-    kinds = [kind if kind is not None else own[at] for at, _, kind in cells]
-    return table.astype({"image": "int64"}).assign(cell_type=pd.Series(kinds, dtype=object))
 
 
 def _images(

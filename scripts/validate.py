@@ -30,7 +30,7 @@ def main(*, dataset: Path, images: Path, instances: Path, problems: Path) -> Non
     checked = quality.check(
         *source._replace(images=source.images.assign(pixel_size_um=pixel_size)), survey, settings
     )
-    digest = readers.pixel_digest(source.images["image_id"], survey)
+    digest = readers.pixel_digest(source.images["image_id"], survey, left_out)
     controls = sorted(set(source.images.loc[source.images["control"], "treatment"]))
     tables.write("images", checked.images, images, pixels=digest, controls=controls)
     tables.write("instances", checked.instances, instances)

@@ -225,6 +225,28 @@ def test_the_first_scan_is_the_first_even_where_its_image_is_broken(tmp_path, st
     assert pd.read_parquet(table)["time"].tolist() == [2, 4]
 
 
+def test_a_label_image_that_is_added_changes_nothing_and_a_photograph_says_what_it_does(
+    tmp_path, step, capsys
+):
+    photographs(tmp_path)
+    table, problems = validated(tmp_path, step)
+    before = table.read_bytes()
+    assert problems.empty
+    tifffile.imwrite(tmp_path / "cells_A1.tif", CELLS)
+    validated(tmp_path, step)
+    assert table.read_bytes() == before
+    tifffile.imwrite(
+        tmp_path / "cells_A1.tif", np.random.default_rng(9).integers(90, 170, (40, 60), np.uint8)
+    )
+    capsys.readouterr()
+    _, problems = validated(tmp_path, step)
+    assert pd.read_parquet(table)["well"].isna().all()
+    assert problems["check"].tolist() == ["unfit_names"]
+    assert f"{problems['message'][0]}." in capsys.readouterr().out.splitlines()
+    validated(tmp_path, step, exclude="cells_*")
+    assert table.read_bytes() == before
+
+
 TREE = [
     f"EssenFiles/ScanData/{time}/19/{well}-1-{channel}.tif"
     for time in ("1912/14/2200", "1912/15/0130")

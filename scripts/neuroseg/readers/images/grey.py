@@ -26,7 +26,7 @@ _ROWS = 512
 _DARK = 24 / 255
 """Where most pixels are darker than this, the image is fluorescence on black; no pixel may be in colour."""
 
-OR_LEFT_OUT = "or leave out what is no photograph, in a folder of images with `exclude`"
+_OR_LEFT_OUT = "or leave out what is no photograph, in a folder of images with `exclude`"
 """How to mend an overlay or a figure among photographs, behind how to mend a photograph."""
 
 
@@ -37,6 +37,25 @@ class GreyError(ValueError):
         super().__init__(reason)
         self.check = check
         self.reason = reason
+
+
+def in_colour(words: str) -> GreyError:
+    """Return the refusal of an image in colour; the words say what tells it."""
+    return GreyError(
+        "image_channels", f"is in colour ({words}), save the grey plane of phase contrast, {_OR_LEFT_OUT}"
+    )
+
+
+def transparent() -> GreyError:
+    """Return the refusal of an image whose opacity is not full."""
+    return GreyError(
+        "image_channels", f"is partly transparent, save it without an alpha channel, {_OR_LEFT_OUT}"
+    )
+
+
+def of_channels(number: int) -> GreyError:
+    """Return the refusal of an image of several channels of which none is said to be phase contrast."""
+    return GreyError("image_channels", f"holds {number} channels, save the one of phase contrast")
 
 
 def grey(image: np.ndarray) -> np.ndarray:
@@ -54,13 +73,11 @@ def grey(image: np.ndarray) -> np.ndarray:
         return image
     samples = image.shape[2]
     if samples not in (1, 2, 3, 4):
-        raise GreyError("image_channels", f"holds {samples} channels, save the one of phase contrast")
+        raise of_channels(samples)
     full = np.iinfo(image.dtype).max
     if samples in (2, 4):
         if (image[..., -1] != full).any():
-            raise GreyError(
-                "image_channels", f"is partly transparent, save it without an alpha channel, {OR_LEFT_OUT}"
-            )
+            raise transparent()
         image = image[..., :-1]
     if (image == image[..., :1]).all():
         return np.ascontiguousarray(image[..., 0])
@@ -68,11 +85,7 @@ def grey(image: np.ndarray) -> np.ndarray:
     used = highest(np.quantile(bright, 1 - _COLOURED), 8 * image.itemsize)
     coloured = bright - image.min(2) > _NEARLY * used
     if coloured.mean() > (_COLOURED if np.median(bright) > _DARK * used else 0):
-        raise GreyError(
-            "image_channels",
-            f"is in colour ({100 * coloured.mean():.0f} % of its pixels), "
-            f"save the grey plane of phase contrast, {OR_LEFT_OUT}",
-        )
+        raise in_colour(f"{100 * coloured.mean():.0f} % of its pixels")
     return np.rint(image.mean(2)).astype(image.dtype)
 
 

@@ -11,12 +11,13 @@ from tifffile import PHOTOMETRIC
 
 from neuroseg.readers.images.common_ends import Ends, ends_of
 from neuroseg.readers.images.grey import (
-    OR_LEFT_OUT,
-    GreyError,
     exchanged,
     from_inks,
     from_tint,
     grey,
+    in_colour,
+    of_channels,
+    transparent,
     turned_over,
     whole,
 )
@@ -54,10 +55,7 @@ def own_samples(image: np.ndarray, axes: str, page: tifffile.TiffPage) -> np.nda
         image = np.moveaxis(image, 0, 2)
     kind = PHOTOMETRIC(page.photometric)
     if kind in _COLOUR:
-        raise GreyError(
-            "image_channels",
-            f"is in colour ({kind.name}), save the grey plane of phase contrast, {OR_LEFT_OUT}",
-        )
+        raise in_colour(kind.name)
     if image.ndim == 3 and kind in _OWN:
         image = _without_extra(image, page.extrasamples, _OWN[kind])
     return image
@@ -142,12 +140,10 @@ def _without_extra(image: np.ndarray, told: tuple[int, ...], own: int) -> np.nda
     if samples == own + 1 and (image[..., own] == full).all():
         return shown
     if samples == own + 1 and told[0] != tifffile.EXTRASAMPLE.UNSPECIFIED:
-        raise GreyError(
-            "image_channels", f"is partly transparent, save it without an alpha channel, {OR_LEFT_OUT}"
-        )
+        raise transparent()
     if own == 1 and (image == image[..., :1]).all():
         return shown
-    raise GreyError("image_channels", f"holds {samples} channels, save the one of phase contrast")
+    raise of_channels(samples)
 
 
 def _numbers(page: tifffile.TiffPage, tag: int) -> tuple[float, ...]:

@@ -20,7 +20,7 @@ from neuroseg.readers.plates.presets import PRESETS, Misfit, misfit_of, preset_o
 from neuroseg.readers.plates.times import date, frame_time, hours, unlikely, with_unit
 from neuroseg.readers.plates.wells import well_name
 from neuroseg.readers.source import Note
-from neuroseg.readers.words import composed
+from neuroseg.readers.words import composed, some
 
 
 def describe(
@@ -198,7 +198,7 @@ def _refuse_misfits(
         place = dataset.plate_map if check == "plate_map" else dataset.pattern
         known = ""
         if wells is not None and check == "plate_map":
-            known = f"; {_sheets(wells.sheets)} {_some(wells.treatments)}"
+            known = f"; {_sheets(wells.sheets)} {_wells(wells.treatments)}"
         sentences.append(
             f"{dataset.root}: the {name} {place} fits {len(rows) - len(missed)} of {len(rows)} images "
             f"({example}{known}); correct it, or set `{check}: keep` under policies."
@@ -214,9 +214,9 @@ def _sheets(names: Sequence[str]) -> str:
     return f"its sheets {', '.join(names)}, each taken for a plate, name"
 
 
-def _some(keys: Iterable[tuple[str | None, str]]) -> str:
+def _wells(keys: Iterable[tuple[str | None, str]]) -> str:
     names = [" of ".join(part for part in (well, plate) if part) for plate, well in keys]
-    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+    return some(names)
 
 
 def _controls(treatments: pd.Series, wells: PlateMap | None, dataset: Dataset) -> frozenset[str]:

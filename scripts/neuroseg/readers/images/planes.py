@@ -22,6 +22,7 @@ from neuroseg.readers.images.pictures import TIFF, is_deep_jpeg, opened
 from neuroseg.readers.images.scale import Scale, tiff_scale
 from neuroseg.readers.images.series import PLANE
 from neuroseg.readers.images.stacks import Choice, Part, Spec, depths_of, parts
+from neuroseg.readers.words import some
 
 _GRID = 16
 
@@ -197,7 +198,7 @@ def _only_series(file: tifffile.TiffFile) -> tifffile.TiffPageSeries:
         raise GreyError("image_channels", f"is a stack ({_words(odd)}), save each plane as its own file")
     series = _without_levels(series)
     if len(series) > 1:
-        sizes = ", ".join(_words(item) for item in series[:3]) + (", ..." if len(series) > 3 else "")
+        sizes = some(map(_words, series))
         raise GreyError(
             "image_channels",
             f"holds {len(series)} images of unlike pages ({sizes}), save each as its own file",

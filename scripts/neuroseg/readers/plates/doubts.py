@@ -9,6 +9,7 @@ from neuroseg.readers.plates import heads
 from neuroseg.readers.plates.amounts import doubtful, negative, tidy_dose, tidy_unit, understood
 from neuroseg.readers.plates.forms import Row
 from neuroseg.readers.plates.wells import is_well
+from neuroseg.readers.words import some
 
 
 def doubts(rows: Sequence[Row]) -> list[str]:
@@ -94,5 +95,5 @@ def _any(number: str) -> bool:
 
 
 def _some(words: Iterable[str]) -> str:
-    unlike = list(dict.fromkeys(words))
-    return ", ".join(unlike[:3]) + (", ..." if len(unlike) > 3 else "")
+    """Return the first of the words, each once."""
+    return some(dict.fromkeys(words))

@@ -11,6 +11,7 @@ from neuroseg.readers.plates.beside import stacked
 from neuroseg.readers.plates.lines import Line, cell_name
 from neuroseg.readers.plates.times import dated
 from neuroseg.readers.plates.wells import well_at, well_name
+from neuroseg.readers.words import some
 
 KNOWN = "well (or row and column), treatment, dose, unit, plate and control"
 """The columns of a list of wells."""
@@ -101,9 +102,7 @@ def listed(lines: list[Line]) -> Table | None:
     unused = filled - set(place.values()) - {at for at, _ in doses}
     passed = _passed_columns(full, unused, twice)
     if lost:
-        passed.append(
-            f"not used: treatments without a well ({', '.join(lost[:3])}{', ...' * (len(lost) > 3)})"
-        )
+        passed.append(f"not used: treatments without a well ({some(lost)})")
     return Table(rows, passed, wrong)
 
 
@@ -179,8 +178,7 @@ def plate_form(lines: list[Line]) -> Table:
     if idle_columns:
         passed.append(f"not used: {', '.join(idle_columns)}, beside the table")
     if idle_lines:
-        shown = "; ".join(idle_lines[:3]) + ("; ..." if len(idle_lines) > 3 else "")
-        passed.append(f"not used: what is no row of a table ({shown})")
+        passed.append(f"not used: what is no row of a table ({some(idle_lines, between='; ')})")
     told = {well for _, of in doses for well, (_, dose, _) in of.items() if dose.strip("0.,")}
     if alone := sorted(told - treated):
         passed.append(f"not used: doses of wells without a treatment ({', '.join(alone)})")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from neuroseg.readers.words import composed
+from neuroseg.readers.words import composed, some
 
 
 def same(text: str) -> str:
@@ -32,9 +32,8 @@ class Spelling:
     def told(self) -> list[str]:
         """Return a sentence on the names that were met in several spellings, none if there are none."""
         pairs = [f"{name} is {first}" for name, first in self._others.items()]
-        shown = ", ".join(pairs[:3]) + (", ..." if len(pairs) > 3 else "")
         words = (
-            f"treatments that differ in case or blanks alone are one ({shown}); "
+            f"treatments that differ in case or blanks alone are one ({some(pairs)}); "
             "rename those that are not the same"
         )
         return [words] if pairs else []

@@ -13,6 +13,7 @@ from neuroseg.readers.plates.doubts import doubts, mixed
 from neuroseg.readers.plates.forms import KNOWN, Row, listed, plate_form
 from neuroseg.readers.plates.lines import Line, lines_of
 from neuroseg.readers.plates.names import Spelling, same
+from neuroseg.readers.words import some
 
 _YES = {"yes", "y", "true", "1", "x", "control", "ja", "j", "wahr", "kontrolle"}
 _NO = {"", "no", "n", "false", "0", "-", "nein", "falsch"}
@@ -115,8 +116,8 @@ def _unlike(sheets: list[tuple[str, list[Line]]]) -> str:
     lacks = f", it lacks the column {min(missing)}" if len(missing) == 1 else ""
     if not first or not missing:
         return lacks
-    shown = ", ".join(cell if len(cell) <= 30 else f"{cell[:27]}..." for cell in first[:8])
-    return f"{lacks}; its heads are {shown}{', ...' * (len(first) > 8)}, and those known are {KNOWN}"
+    shown = some((cell if len(cell) <= 30 else f"{cell[:27]}..." for cell in first), 8)
+    return f"{lacks}; its heads are {shown}, and those known are {KNOWN}"
 
 
 def _place(plate: str | None, well: str) -> Well:

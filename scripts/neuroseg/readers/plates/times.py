@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from neuroseg.readers.plates.presets import PRESETS
+from neuroseg.readers.words import some
 
 _UNITS = {
     7 * 24: "w|wks?|weeks?|wochen?",
@@ -171,7 +172,7 @@ def unlikely(times: Sequence[str], preset: str | None) -> list[str]:
     shown = large or late or unlike
     ready = preset and "?P<stamp>" in PRESETS[preset]
     return [
-        f"the time{'s' * (len(shown) > 1)} {', '.join(shown[:2])}{', ...' * (len(shown) > 2)} "
+        f"the time{'s' * (len(shown) > 1)} {some(shown, 2)} "
         f"{'are' if len(shown) > 1 else 'is'} taken as hours and may be "
         f"{'a date, a clock or another unit' if large else 'hour and minute of a clock'}"
         f"{' or another unit' if late else ''}: "

@@ -56,9 +56,8 @@ def _section(value: float | str, sections: list[str]) -> str:
     said = [_CONDITION.search(section) for section in sections[:3]]
     if any(said):
         for at, (section, condition) in enumerate(zip(sections, said, strict=False)):
-            other = (
-                at < 1 or at == len(said) - 1 or value < 0
-            )  # the second of three is that of negative numbers
+            # the second of three is that of negative numbers
+            other = at < 1 or at == len(said) - 1 or value < 0
             if _HOLDS[condition[1]](value, float(condition[2])) if condition else other:
                 return section
         return ""

@@ -12,7 +12,7 @@ import tifffile
 from neuroseg.readers.images.common_ends import Ends, ends_of
 from neuroseg.readers.images.grey import GreyError
 from neuroseg.readers.images.photometric import own_samples
-from neuroseg.readers.images.series import inner_axes, planes, series_of
+from neuroseg.readers.images.series import page_of, planes, series_of
 
 
 def channel_ends(path: Path, channel: int, pages: str | None, kind: np.dtype) -> Ends:
@@ -44,10 +44,9 @@ def _planes(
         numbers = [number for place, number in series.pages.items() if place.channel == channel]
         if not numbers:
             continue
-        page = (series.whole.keyframe if series.whole else file.pages[numbers[0]]).aspage()
+        page, axes = page_of(file, series, numbers[0])
         if page.dtype != kind:
             continue
-        axes = inner_axes(series.whole) if series.whole else page.axes
         for samples in planes(file, series, numbers, broken=True):
             try:
                 own = own_samples(samples, axes, page)

@@ -20,7 +20,7 @@ from neuroseg.readers.images.grey import GreyError, from_inks, grey
 from neuroseg.readers.images.photometric import as_meant, own_samples
 from neuroseg.readers.images.pictures import TIFF, is_deep_jpeg, opened
 from neuroseg.readers.images.scale import Scale, tiff_scale
-from neuroseg.readers.images.series import PLANE
+from neuroseg.readers.images.series import PLANE, sizes
 from neuroseg.readers.images.stacks import Choice, Part, Spec, depths_of, parts
 from neuroseg.readers.words import some
 
@@ -182,7 +182,7 @@ def _only_page(file: tifffile.TiffFile) -> tifffile.TiffPage:
     pages = pages if len({page.shape for page in pages}) == 1 else _without_levels(pages)
     if len(pages) > 1 or pages[0].axes not in PLANE:
         series = file.series
-        axes = " and ".join(dict.fromkeys(_words(item) for item in series[:3]))
+        axes = " and ".join(dict.fromkeys(sizes(item) for item in series[:3]))
         number = f"{len(series)} series, each {axes}" if len(series) > 1 else axes
         raise GreyError(
             "image_channels", f"is a stack of {len(pages)} planes ({number}), save each plane as its own file"
@@ -195,13 +195,13 @@ def _only_series(file: tifffile.TiffFile) -> tifffile.TiffPageSeries:
     series = _distinct(file)
     odd = next((item for item in series if item.axes not in PLANE), None)
     if odd is not None:
-        raise GreyError("image_channels", f"is a stack ({_words(odd)}), save each plane as its own file")
+        raise GreyError("image_channels", f"is a stack ({sizes(odd)}), save each plane as its own file")
     series = _without_levels(series)
     if len(series) > 1:
-        sizes = some(map(_words, series))
         raise GreyError(
             "image_channels",
-            f"holds {len(series)} images of unlike pages ({sizes}), save each as its own file",
+            f"holds {len(series)} images of unlike pages ({some(map(sizes, series))}), "
+            "save each as its own file",
         )
     return series[0]
 
@@ -211,10 +211,6 @@ def _distinct(file: tifffile.TiffFile) -> list[tifffile.TiffPageSeries]:
     # tifffile takes pages of falling size for levels of one image, whatever they show
     every = [level for item in file.series for level in item.levels if not level.keyframe.is_subifd]
     return [item for item in every if not item.keyframe.is_reduced] or every[:1]
-
-
-def _words(series: tifffile.TiffPageSeries) -> str:
-    return f"{series.axes}: {' x '.join(str(side) for side in series.shape)}"
 
 
 def _without_levels(images: list) -> list:

@@ -73,7 +73,7 @@ def _plain_series(file: tifffile.TiffFile, series: tifffile.TiffPageSeries, page
             "image_channels", f"has the axes {series.axes}, of which Y and X are no plane, save it anew"
         )
     unnamed = [axis for axis, size in outer if axis not in "TZC" and size > 1]
-    said = f"({series.axes}: {' x '.join(map(str, series.shape))})"
+    said = f"({sizes(series)})"
     if unnamed and (pages is None or len(unnamed) > 1):
         raise GreyError(
             "image_channels",
@@ -106,9 +106,28 @@ def _hours(file: tifffile.TiffFile, times: int) -> dict[int, float]:
     return {}
 
 
+def sizes(image: tifffile.TiffPage | tifffile.TiffPageSeries) -> str:
+    """Return the axes of an image or a stack and how long each is: TYX: 3 x 100 x 200."""
+    return f"{image.axes}: {' x '.join(map(str, image.shape))}"
+
+
 def inner_axes(series: tifffile.TiffPageSeries) -> str:
     """Return the axes of one plane of a series, as they follow one another: YX, YXS or SYX."""
     return "".join(axis for axis in series.axes if axis in "YXS")
+
+
+def page_of(file: tifffile.TiffFile, series: Series, number: int) -> tuple[tifffile.TiffPage, str]:
+    """Return the page that tells what a series' samples mean, and the axes of its planes.
+
+    Args:
+        file: the file, open.
+        series: one of its series.
+        number: the number of any of its pages.
+    """
+    if series.whole is not None:
+        return series.whole.keyframe.aspage(), inner_axes(series.whole)
+    page = file.pages[number].aspage()
+    return page, page.axes
 
 
 def planes(

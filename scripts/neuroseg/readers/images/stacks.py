@@ -17,7 +17,7 @@ import tifffile
 
 from neuroseg.errors import DataError
 from neuroseg.readers.images.grey import GreyError
-from neuroseg.readers.images.series import Series, inner_axes, planes, series_of
+from neuroseg.readers.images.series import Series, page_of, planes, series_of
 from neuroseg.readers.plates.presets import PHASE
 
 _MARK = re.compile(
@@ -179,13 +179,9 @@ def depths_of(file: tifffile.TiffFile, path: Path, spec: Spec, inverted: bool = 
         raise GreyError("image_channels", "has changed since it was listed, validate the images again")
     at = {p.depth: number for p, number in series.pages.items() if (p.time + 1, p.channel + 1) == spec[1:3]}
     numbers = [at[depth] for depth in ([int(spec.depth) - 1] if spec.depth.isdecimal() else sorted(at))]
-    page = (series.whole.keyframe if series.whole else file.pages[numbers[0]]).aspage()
-    return Depths(
-        planes(file, series, numbers),
-        page,
-        inner_axes(series.whole) if series.whole else page.axes,
-        "min" if spec.depth == "max" and inverted else spec.depth,
-    )
+    page, axes = page_of(file, series, numbers[0])
+    how = "min" if spec.depth == "max" and inverted else spec.depth
+    return Depths(planes(file, series, numbers), page, axes, how)
 
 
 def _fits(series: Series, spec: Spec) -> bool:

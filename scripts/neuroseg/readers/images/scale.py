@@ -12,6 +12,7 @@ from typing import NamedTuple
 import tifffile
 
 from neuroseg.readers.images import ome
+from neuroseg.readers.plates.presets import OPERETTA
 
 _PLAUSIBLE = (0.05, 10.0)
 """Micrometres that a pixel of cells in culture has: from a 100x lens with oil to a scanner."""
@@ -50,7 +51,7 @@ _MICROMETRES = {
 """OME's units of length and those that people write in Fiji; OME's capitals (Mm, Pm) are never a pixel's."""
 
 _CAPITALS = frozenset(("Ym", "Zm", "Em", "Pm", "Tm", "Gm", "Mm"))
-_OPERETTA = re.compile(r"r\d\dc\d\df\d+p\d+-ch\d", re.IGNORECASE)
+_OPERETTA = re.compile(OPERETTA, re.IGNORECASE)
 _INDICES = ("Index.idx.xml", "Index.ref.xml", "Index.xml")
 
 

@@ -6,7 +6,10 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-_OPERETTA = r"(?P<well>r\d\dc\d\d)f(?P<field>\d+)p\d+-ch(?P<channel>\d+)(?:sk\d+)?(?:fk\d+)?(?:fl\d+)?$"
+OPERETTA = r"(?P<well>r\d\dc\d\d)f(?P<field>\d+)p\d+-ch(?P<channel>\d+)"
+"""How the name of an Operetta's image begins."""
+
+_OPERETTA = OPERETTA + r"(?:sk\d+)?(?:fk\d+)?(?:fl\d+)?$"
 
 PRESETS = {
     # plate_A1_1_00d12h00m, or with a date: plate_A1_1_2024y01m31d_12h00m

@@ -26,11 +26,11 @@ _MARK = re.compile(
     re.DOTALL,  # a name may hold line breaks
 )
 
-
-_TURNED = re.compile(r"(?P<stored>.+)::inverted(?P<white>\d*)", re.DOTALL)
 INVERTED = "::inverted"
 """The end of a path whose image is turned over when it is read, as the dataset file asks; the value of white
 may follow."""
+
+_TURNED = re.compile(rf"(?P<stored>.+){INVERTED}(?P<white>\d*)", re.DOTALL)
 
 
 class Spec(NamedTuple):
@@ -102,7 +102,7 @@ def marked(file: Path, spec: Spec | None) -> str:
 
 def located(path: str | Path) -> Place:
     """Return where an image is, of the path that a table names it by."""
-    turned = None if Path(path).is_file() else _TURNED.fullmatch(str(path))
+    turned = _turned(str(path))
     white = int(turned["white"] or 0) if turned else None
     stored = Path(turned["stored"] if turned else path)
     match = None if stored.is_file() else _MARK.fullmatch(str(stored))
@@ -115,8 +115,13 @@ def located(path: str | Path) -> Place:
 
 def without_white(path: str) -> str:
     """Return the path of an image without the word that it is turned over, as people know it."""
-    turned = None if Path(path).is_file() else _TURNED.fullmatch(path)
+    turned = _turned(path)
     return turned["stored"] if turned else path
+
+
+def _turned(path: str) -> re.Match[str] | None:
+    """Return the parts of a path that says that its image is turned over, None if it does not."""
+    return None if Path(path).is_file() else _TURNED.fullmatch(path)
 
 
 def parts(file: tifffile.TiffFile, path: Path, choice: Choice) -> list[Part]:

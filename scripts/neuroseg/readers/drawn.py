@@ -11,7 +11,7 @@ import tifffile
 
 from neuroseg.readers.images.grey import GreyError, grey
 from neuroseg.readers.images.numbered import is_numbered
-from neuroseg.readers.images.pictures import TIFF, opened
+from neuroseg.readers.images.pictures import is_tiff, opened
 
 REASON = "by its name it is a label image or overlay"
 
@@ -101,9 +101,7 @@ def _rests(words: list[str]) -> set[str]:
 def _numbered_or_coloured(path: Path) -> bool:
     """Tell whether a file's first image is a label image or in colour; not of one that cannot be decoded."""
     try:
-        with path.open("rb") as stream:
-            is_tiff = stream.read(4) in TIFF
-        if is_tiff:
+        if is_tiff(path):
             with tifffile.TiffFile(path) as file:
                 image = file.pages[0].asarray()
         else:

@@ -40,6 +40,16 @@ _OTHERS = (
 """Where bytes stand in files of other formats, the bytes, and what people call the format."""
 
 
+def is_tiff(path: Path) -> bool:
+    """Tell whether a file is a TIFF, by its first bytes.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        return file.read(4) in TIFF
+
+
 def is_deep_jpeg(content: bytes) -> bool:
     """Tell whether bytes are a JPEG of more than 8 bits or without loss, which Pillow does not know."""
     at = 2

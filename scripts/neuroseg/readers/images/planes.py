@@ -18,7 +18,7 @@ from neuroseg.readers.images.common_ends import Ends
 from neuroseg.readers.images.depths import projected
 from neuroseg.readers.images.grey import GreyError, from_inks, grey
 from neuroseg.readers.images.photometric import as_meant, own_samples
-from neuroseg.readers.images.pictures import TIFF, is_deep_jpeg, opened
+from neuroseg.readers.images.pictures import TIFF, is_deep_jpeg, is_tiff, opened
 from neuroseg.readers.images.scale import Scale, tiff_scale
 from neuroseg.readers.images.series import PLANE, sizes
 from neuroseg.readers.images.stacks import Choice, Part, Spec, depths_of, parts
@@ -92,9 +92,8 @@ def images_of(path: Path, choice: Choice) -> list[Part]:
         GreyError: the file is a stack of which the dataset file does not say what to do.
         DataError: the dataset file names a channel or depth that is not there.
     """
-    with path.open("rb") as file:
-        if file.read(4) not in TIFF:
-            return []
+    if not is_tiff(path):
+        return []
     with tifffile.TiffFile(path) as file:
         _refuse_cut_off(file)
         try:

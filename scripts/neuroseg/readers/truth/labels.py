@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from neuroseg import rle
 from neuroseg.readers.dataset import Labels
-from neuroseg.readers.images.pictures import TIFF, opened
+from neuroseg.readers.images.pictures import is_tiff, opened
 from neuroseg.readers.source import Listed
 from neuroseg.readers.truth.pairs import Annotation, Fault, read_pairs
 
@@ -131,9 +131,7 @@ def _pieces(labels: np.ndarray, numbers: np.ndarray) -> float:
 def _array(path: Path) -> np.ndarray:
     if path.suffix.lower() == ".npy":
         return _load(path)
-    with path.open("rb") as stream:
-        is_tiff = stream.read(4) in TIFF
-    if is_tiff:
+    if is_tiff(path):
         with tifffile.TiffFile(path) as file:
             if any(page.compression in _JPEG for page in file.pages):
                 raise ValueError(_LOSSY)

@@ -9,10 +9,13 @@ OF = r"(?:final|nominal|working|applied|assay|treatment|drug|compound|test)"
 """Words that say of a dose or its unit that it is the one in the well, and nothing else."""
 
 _APART, _MINUS = r"[\s_·⋅∙•*.]+", r"\^?(?:[-−–]|⁻)"
+_BASES = {base.casefold(): base for base in ("mol", "M", "g", "IU", "U", "Gy")}
+_BASE, _OVER = "|".join(_BASES.values()), r"(?:\s*/\s*|[\s_]per[\s_])"
+_LITRE_OR_GRAM = r"[dmuµμ]?l|kg|g"
 UNIT = (
-    r"(?:%|[fpnuµμmk]?(?:mol|M|g|IU|U|Gy)"
-    r"(?:(?:\s*/\s*|[\s_]per[\s_])(?:[dmuµμ]?l|kg|g|cm[2²])"
-    rf"|{_APART}(?:(?:[dmuµμ]?l|kg|g){_MINUS}[1¹]|cm{_MINUS}[2²]))"
+    rf"(?:%|[fpnuµμmk]?(?:{_BASE})"
+    rf"(?:{_OVER}(?:{_LITRE_OR_GRAM}|cm[2²])"
+    rf"|{_APART}(?:(?:{_LITRE_OR_GRAM}){_MINUS}[1¹]|cm{_MINUS}[2²]))"
     r"|[fpnuµμmk]?(?:mol|M|g|IU|Gy))"
 )
 """Units of doses as people write them, to be matched whatever the case."""
@@ -22,7 +25,7 @@ PER_CENT = r"%\s*\(?[vw]\s*/\s*[vw]\)?"
 
 ANY_UNIT = (
     rf"(?:{UNIT}|{PER_CENT}|[mk]?U|units|MOI|ppm|ppb"
-    r"|[^\W\d_]+\s*/\s*(?:[dmuµμ]?l|kg|g|cm[2²]|wells?|cells?))"
+    rf"|[^\W\d_]+\s*/\s*(?:{_LITRE_OR_GRAM}|cm[2²]|wells?|cells?))"
 )
 """What more is a unit where nothing else can stand: alone in brackets, or behind a number."""
 
@@ -44,10 +47,7 @@ _BOTH = re.compile(r"(?<![\d.,])(?:[1-9]\d{0,2}(?:,\d{3})+\.\d+|[1-9]\d{0,2}(?:\
 _FRACTION = re.compile(r"(?<![\d.,])(\d*)\s?([¼½¾⅐-⅞])")
 
 _POWER = re.compile(rf"{_APART}([^\W\d_]+){_MINUS}(?:[1¹]|([2²]))$")
-_PARTS = re.compile(
-    r"(?P<prefix>[fpnuµmk]?)(?P<base>mol|M|g|IU|U|Gy)(?:(?:\s*/\s*|[\s_]per[\s_])(?P<of>\w+))?", re.IGNORECASE
-)
-_BASES = {"mol": "mol", "m": "M", "g": "g", "iu": "IU", "u": "U", "gy": "Gy"}
+_PARTS = re.compile(rf"(?P<prefix>[fpnuµmk]?)(?P<base>{_BASE})(?:{_OVER}(?P<of>\w+))?", re.IGNORECASE)
 
 
 def tidy_dose(text: str, unit: str | None) -> tuple[str, str | None]:
@@ -84,7 +84,12 @@ def doubtful(dose: str) -> bool:
 
 def negative(dose: str) -> bool:
     """Return whether a dose is below zero: -5 nM."""
-    return bool(_NEGATIVE.fullmatch(dose)) and any(sign in "123456789" for sign in dose)
+    return bool(_NEGATIVE.fullmatch(dose)) and not_zero(dose)
+
+
+def not_zero(dose: str) -> bool:
+    """Return whether a dose has a figure other than 0."""
+    return any(sign in "123456789" for sign in dose)
 
 
 def _match(text: str) -> re.Match[str] | None:

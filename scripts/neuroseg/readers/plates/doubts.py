@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from neuroseg.readers.plates import heads
-from neuroseg.readers.plates.amounts import doubtful, negative, tidy_dose, tidy_unit, understood
+from neuroseg.readers.plates.amounts import doubtful, negative, not_zero, tidy_dose, tidy_unit, understood
 from neuroseg.readers.plates.forms import Row
 from neuroseg.readers.plates.wells import is_well
 from neuroseg.readers.words import some
@@ -15,7 +15,7 @@ from neuroseg.readers.words import some
 def doubts(rows: Sequence[Row]) -> list[str]:
     """Return sentences on doses whose size or unit is not sure, or of no treatment, and on names of wells."""
     odd = [row.head for row in rows if _bare(row) and heads.odd_unit(row.head)]
-    alone = [row.well for row in rows if not row.treatment and _any(tidy_dose(row.dose, None)[0])]
+    alone = [row.well for row in rows if not row.treatment and not_zero(tidy_dose(row.dose, None)[0])]
     places = [row.well for row in rows if is_well(row.well)]
     elsewhere = [row.well for row in rows if not is_well(row.well)] if places else []
     clash = [f"{row.unit} in {row.head}" for row in rows if _other_unit(row)]
@@ -87,11 +87,7 @@ def _other_unit(row: Row) -> bool:
 def _bare(row: Row) -> bool:
     """Return whether a dose is a number but zero that has no unit."""
     number, unit = tidy_dose(row.dose, row.unit)
-    return unit is None and _any(number) and not any(map(str.isalpha, number))
-
-
-def _any(number: str) -> bool:
-    return any(sign in "123456789" for sign in number)
+    return unit is None and not_zero(number) and not any(map(str.isalpha, number))
 
 
 def _some(words: Iterable[str]) -> str:

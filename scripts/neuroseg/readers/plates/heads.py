@@ -36,7 +36,8 @@ HEADS = {
 }
 """What a column's head may be, in lower case, in English and German; of several the first here is taken."""
 
-_DOSE = re.compile(rf"(?:{OF} )*(?:{'|'.join(map(re.escape, _AMOUNTS))})(?: {OF})?")
+_AMOUNT = f"(?:{'|'.join(map(re.escape, _AMOUNTS))})"
+_DOSE = re.compile(rf"(?:{OF} )*{_AMOUNT}(?: {OF})?")
 """A dose's head; the concentration of something else, such as a stock or a solvent, is none."""
 
 _OTHER = re.compile(
@@ -49,9 +50,7 @@ _OTHER = re.compile(
 _BRACKETED = re.compile(ANY_UNIT, re.IGNORECASE)
 """A unit in brackets, where more is one than behind a word: after that, a U may be a name's last letter."""
 
-_ASIDE = re.compile(
-    rf"(?<!\w)(?:in|units?\s*:|{OF}|(?:{'|'.join(map(re.escape, _AMOUNTS))})\.?)(?!\w)", re.IGNORECASE
-)
+_ASIDE = re.compile(rf"(?<!\w)(?:in|units?\s*:|{OF}|{_AMOUNT}\.?)(?!\w)", re.IGNORECASE)
 """What may stand beside a unit in brackets."""
 
 _UNIT = re.compile(rf"{UNIT}|{PER_CENT}", re.IGNORECASE)

@@ -122,15 +122,20 @@ def _with_units(names: list[str], below: list[Line], place: dict[str, int]) -> l
 
 
 def _passed_columns(names: list[str], unused: set[int], twice: set[int]) -> list[str]:
-    told = {at: names[at] if at < len(names) and names[at] else "without a head" for at in unused | twice}
     passed = []
     if unused:
-        words = ", ".join(f"column {at + 1} ({told[at]})" for at in sorted(unused))
+        words = ", ".join(_column(names, at) for at in sorted(unused))
         passed.append(f"not used: {words}; a plate map's columns are {KNOWN}")
     if twice:
-        words = ", ".join(f"column {at + 1} ({told[at]})" for at in sorted(twice))
+        words = ", ".join(_column(names, at) for at in sorted(twice))
         passed.append(f"of several doses of a well the first is used, not {words}")
     return passed
+
+
+def _column(names: list[str], at: int) -> str:
+    """Return what a column is called, by its position and its head."""
+    head = names[at] if at < len(names) else ""
+    return f"column {at + 1} ({head or 'without a head'})"
 
 
 def _well_of(row: str, column: str) -> str:
@@ -237,14 +242,14 @@ def _matrices(lines: list[Line]) -> tuple[list[Titled], list[str], list[str]]:
                 if at < len(cells) and cells[at]:
                     tables[-1][1][well_name(f"{cells[0]}{column}")] = where, cells[at], at
             beside |= after
-            told |= {at: names[at] if at < len(names) else "" for at in after}
+            told |= {at: _column(names, at) for at in after}
         elif beside.issuperset(filled):  # a legend that is longer than its table
-            told |= {at: names[at] if at < len(names) else "" for at in after}
+            told |= {at: _column(names, at) for at in after}
         else:
             words = [cells[at] for at in filled]
             title = words[0] if len(set(words)) == 1 else ""
             numbers = [] if 0 < heads.row_number(cells[0]) <= last else numbers
             if not title and not set(words) <= {number for _, number in numbers}:
                 idle.append(f"{cell_name(where, 0)}: {' '.join(words[:3])}")
-    idle_columns = [f"column {at + 1} ({told[at] or 'without a head'})" for at in sorted(told)]
+    idle_columns = [told[at] for at in sorted(told)]
     return [(title, wells) for title, wells in tables if wells], idle, idle_columns

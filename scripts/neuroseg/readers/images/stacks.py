@@ -180,28 +180,25 @@ def depths_of(file: tifffile.TiffFile, path: Path, spec: Spec, inverted: bool = 
     """
     every = series_of(file, path, spec.pages or None)
     series = every[spec.series - 1] if 0 < spec.series <= len(every) else None
-    if series is None or not _fits(series, spec):
+    pages = series.pages.items() if series else ()
+    at = {p.depth: number for p, number in pages if (p.time + 1, p.channel + 1) == spec[1:3]}
+    wanted = [int(spec.depth) - 1] if spec.depth.isdecimal() else sorted(at)
+    if series is None or not wanted or not set(wanted) <= at.keys():
         raise GreyError("image_channels", "has changed since it was listed, validate the images again")
-    at = {p.depth: number for p, number in series.pages.items() if (p.time + 1, p.channel + 1) == spec[1:3]}
-    numbers = [at[depth] for depth in ([int(spec.depth) - 1] if spec.depth.isdecimal() else sorted(at))]
+    numbers = [at[depth] for depth in wanted]
     page, axes = page_of(file, series, numbers[0])
     how = "min" if spec.depth == "max" and inverted else spec.depth
     return Depths(planes(file, series, numbers), page, axes, how)
 
 
-def _fits(series: Series, spec: Spec) -> bool:
-    at = [p.depth + 1 for p in series.pages if (p.time + 1, p.channel + 1) == spec[1:3]]
-    return bool(at) and (not spec.depth.isdecimal() or int(spec.depth) in at)
-
-
 def _open_questions(series: Series, choice: Choice) -> list[str]:
     """Return what a dataset file must say of a series before it is read."""
-    channels, depths = (sorted({place[axis] for place in series.pages}) for axis in (2, 1))
+    channels = {place.channel for place in series.pages}
+    depths = {place.depth for place in series.pages}
     reasons = []
     if len(channels) > 1 and choice.channel is None and len(_phase(series)) != 1:
-        names = ", ".join(name or "?" for name in series.channels) or "without names"
         reasons.append(
-            f"holds {len(channels)} channels ({names}): "
+            f"holds {len(channels)} channels ({_names(series) or 'without names'}): "
             "say with `channel` in the dataset file which one is phase contrast, by its name or number"
         )
     if len(depths) > 1 and choice.z is None:
@@ -210,6 +207,10 @@ def _open_questions(series: Series, choice: Choice) -> list[str]:
             "(max, mean, focus, or the number of one)"
         )
     return reasons
+
+
+def _names(series: Series) -> str:
+    return ", ".join(name or "?" for name in series.channels)
 
 
 def _phase(series: Series) -> list[int]:
@@ -228,7 +229,7 @@ def _channel(series: Series, choice: Choice, path: Path) -> int:
         return names.index(choice.channel.casefold())
     if choice.channel.isdecimal() and int(choice.channel) - 1 in there:
         return int(choice.channel) - 1
-    known = ", ".join(name or "?" for name in series.channels) or ", ".join(str(at + 1) for at in there)
+    known = _names(series) or ", ".join(str(at + 1) for at in there)
     raise DataError(
         f"{path}: its channels are {known}; correct `channel: {choice.channel}` in the dataset file."
     )

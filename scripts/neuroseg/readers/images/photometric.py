@@ -153,9 +153,10 @@ def _numbers(page: tifffile.TiffPage, tag: int) -> tuple[float, ...]:
 
 
 def _from_palette(image: np.ndarray, palette: np.ndarray) -> np.ndarray:
-    """Return what a palette of greys shows, 8 bit; where each colour only rises, it tints grey values.
+    """Return what a palette shows, red, green and blue of 8 bit; the samples where each colour only rises.
 
-    A palette has 16 bits; some writers give it values of 8, which are known by none being higher.
+    The samples are grey values then, which the palette tints. It has 16 bits; some writers give it values of
+    8, which are known by none being higher.
     """
     rising = (np.diff(palette.astype(np.int64), axis=1) >= 0).all()
     shown = palette if palette.max() < 256 else palette >> 8

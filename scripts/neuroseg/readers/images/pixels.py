@@ -34,7 +34,7 @@ class ImageError(DataError):
 
 
 def read_image(path: str | Path) -> np.ndarray:
-    """Return the grey plane of PNG, TIFF, OME-TIFF or JPEG, shape (height, width), uint8 or uint16 as stored.
+    """Return the grey plane of a PNG, TIFF, JPEG or BMP, shape (height, width), uint8 or uint16 as stored.
 
     Of a file of several images, the path says which (`stacks.marked`).
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from neuroseg.readers.images.common_ends import Ends, ends_of
+from neuroseg.readers.images.ends import MOST
 from neuroseg.readers.images.nodata import lost
 
 _NEARLY = 12 / 255
@@ -127,7 +128,7 @@ def _spread(values: np.ndarray, between: Ends) -> np.ndarray:
     if not between.whole:
         low, high = float(between.low), float(between.high)
         start = low if 0 < high - low < _NARROW * high else min(low, 0)
-        values = np.rint((values - start) * (65535 / (between.high - start or 1)))
+        values = np.rint((values - start) * (MOST / (between.high - start or 1)))
     return np.where(missing, 0, values)
 
 
@@ -154,7 +155,7 @@ def turned_over(image: np.ndarray, bits: int, high: float, declared: int = 0) ->
         return ~image
     white = 2**bits - 1
     if bits >= 16:
-        sound = high <= declared <= 65535 and declared & (declared + 1) == 0
+        sound = high <= declared <= MOST and declared & (declared + 1) == 0
         white = declared if sound and declared else highest(high, bits)
         image = np.minimum(image, np.array(min(white, high), image.dtype))
     return np.array(white, image.dtype) - np.minimum(image, np.array(white, image.dtype))

@@ -302,6 +302,7 @@ def test_what_of_a_plate_map_is_not_used_is_listed(tmp_path, name):
         "well,treatment,dose (final)\nA1,drug,10\nA2,drug,20\n",
         "well,treatment,dose\nA1,drug,10 µM (final)\nA2,drug,½ nM\nA3,drug,0 (DMSO)\nA4,drug,<1 nM\n",
         "well,treatment,drug dose (nM) final\nA1,drug,1 000\nA2,drug,10^-3\n",
+        "treatment,1,2,3\nA,drug,,\n\ndose,1,2,3\nA,5 nM,0 nM,vehicle\n",
     ],
 )
 def test_doses_whose_units_are_told_or_are_not_needed_are_in_no_doubt(tmp_path, text):

@@ -88,8 +88,8 @@ def negative(dose: str) -> bool:
 
 
 def not_zero(dose: str) -> bool:
-    """Return whether a dose has a figure other than 0."""
-    return any(sign in "123456789" for sign in dose)
+    """Return whether a dose has a figure other than 0, those of a known unit aside."""
+    return any(sign in "123456789" for sign in tidy_dose(dose, None)[0])
 
 
 def _match(text: str) -> re.Match[str] | None:

@@ -15,7 +15,7 @@ from neuroseg.readers.words import some
 def doubts(rows: Sequence[Row]) -> list[str]:
     """Return sentences on doses whose size or unit is not sure, or of no treatment, and on names of wells."""
     odd = [row.head for row in rows if _bare(row) and heads.odd_unit(row.head)]
-    alone = [row.well for row in rows if not row.treatment and not_zero(tidy_dose(row.dose, None)[0])]
+    alone = [row.well for row in rows if not row.treatment and not_zero(row.dose)]
     places = [row.well for row in rows if is_well(row.well)]
     elsewhere = [row.well for row in rows if not is_well(row.well)] if places else []
     clash = [f"{row.unit} in {row.head}" for row in rows if _other_unit(row)]

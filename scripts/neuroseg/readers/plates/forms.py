@@ -6,7 +6,7 @@ import re
 from typing import NamedTuple
 
 from neuroseg.readers.plates import heads
-from neuroseg.readers.plates.amounts import negative
+from neuroseg.readers.plates.amounts import negative, not_zero
 from neuroseg.readers.plates.beside import stacked
 from neuroseg.readers.plates.lines import Line, cell_name
 from neuroseg.readers.plates.times import dated
@@ -184,7 +184,7 @@ def plate_form(lines: list[Line]) -> Table:
         passed.append(f"not used: {', '.join(idle_columns)}, beside the table")
     if idle_lines:
         passed.append(f"not used: what is no row of a table ({some(idle_lines, between='; ')})")
-    told = {well for _, of in doses for well, (_, dose, _) in of.items() if dose.strip("0.,")}
+    told = {well for _, of in doses for well, (_, dose, _) in of.items() if not_zero(dose)}
     if alone := sorted(told - treated):
         passed.append(f"not used: doses of wells without a treatment ({', '.join(alone)})")
     doses = _beside(given, "dose", 1)

@@ -277,6 +277,16 @@ def test_several_channels_of_which_none_is_known_must_be_chosen(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("phase", ["Ph", "phase_contrast", "Phase-Contrast", "bright field"])
+def test_the_channel_in_transmitted_light_is_known_however_its_name_is_written(tmp_path, phase):
+    found = read(
+        tmp_path, [f"A01_{phase}.tif", "A01_GFP.tif"], pattern=r"(?P<well>[A-P]\d\d)_(?P<channel>.+)"
+    )
+    assert found.notes[["check", "message"]].to_numpy().tolist() == [
+        ["other_channel", f"the channel is GFP, {phase} is used"]
+    ]
+
+
 def test_names_are_searched_for_a_preset_once(tmp_path, monkeypatch):
     from neuroseg.readers import experiment
 

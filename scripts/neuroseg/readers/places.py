@@ -6,7 +6,7 @@ import pandas as pd
 
 from neuroseg.errors import DataError
 from neuroseg.readers.dataset import Dataset
-from neuroseg.readers.plates.presets import PHASE
+from neuroseg.readers.plates.presets import is_phase
 from neuroseg.readers.source import Note
 
 
@@ -20,7 +20,7 @@ def other_channels(
         if row["channel"] is not None and at not in left_out
     }
     there = sorted(set(channels.values()))
-    known = [name for name in there if name.casefold() in PHASE]
+    known = [name for name in there if is_phase(name)]
     chosen = [dataset.channel] if dataset.channel is not None else there if len(there) < 2 else known
     if len(chosen) > 1 or (there and not set(chosen) & set(there)):
         raise DataError(

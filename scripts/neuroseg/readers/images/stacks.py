@@ -18,7 +18,7 @@ import tifffile
 from neuroseg.errors import DataError
 from neuroseg.readers.images.grey import GreyError
 from neuroseg.readers.images.series import Series, page_of, planes, series_of
-from neuroseg.readers.plates.presets import PHASE
+from neuroseg.readers.plates.presets import is_phase
 
 _MARK = re.compile(
     r"(?P<file>.+)::s(?P<series>\d+),t(?P<time>\d+),c(?P<channel>\d+),z(?P<depth>\d+|max|mean|focus)"
@@ -214,7 +214,7 @@ def _names(series: Series) -> str:
 
 
 def _phase(series: Series) -> list[int]:
-    return [at for at, name in enumerate(series.channels) if re.sub(r"[\W_]", "", name.casefold()) in PHASE]
+    return [at for at, name in enumerate(series.channels) if is_phase(name)]
 
 
 def _channel(series: Series, choice: Choice, path: Path) -> int:

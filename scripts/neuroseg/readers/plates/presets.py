@@ -33,8 +33,13 @@ PRESETS = {
 }
 """By name, what `pattern` stands for. A stamp is a date and a clock; time is since the plate's first."""
 
-PHASE = ("ph", "phase", "phasecontrast", "pc", "bf", "brightfield", "trans", "tl", "dic")
-"""Names of channels in transmitted light, in lower case."""
+_PHASE = ("ph", "phase", "phasecontrast", "pc", "bf", "brightfield", "trans", "tl", "dic")
+"""Names of channels in transmitted light, in lower case, without blanks and signs."""
+
+
+def is_phase(channel: str) -> bool:
+    """Return whether a channel is one in transmitted light by its name, such as Ph or Phase-Contrast."""
+    return re.sub(r"[\W_]", "", channel.casefold()) in _PHASE
 
 
 def preset_of(texts: Sequence[Sequence[str]]) -> str | None:

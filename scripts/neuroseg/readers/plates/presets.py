@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from neuroseg.readers.words import some
+
 OPERETTA = r"(?P<well>r\d\dc\d\d)f(?P<field>\d+)p\d+-ch(?P<channel>\d+)"
 """How the name of an Operetta's image begins."""
 
@@ -66,7 +68,7 @@ def misfit_of(texts: Sequence[Sequence[str]], where: Sequence[str]) -> Misfit | 
     odd = missed[preset]
     if not 0 < len(odd) < len(texts):
         return None
-    shown = ", ".join(where[at] for at in odd[:3]) + (", ..." if len(odd) > 3 else "")
+    shown = some(where[at] for at in odd)
     does = "do" if len(odd) > 1 else "does"
     return Misfit(preset, f"{len(odd)} of {len(texts)} names {does} not fit the preset {preset} ({shown})")
 

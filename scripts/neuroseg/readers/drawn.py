@@ -12,6 +12,7 @@ import tifffile
 from neuroseg.readers.images.grey import GreyError, grey
 from neuroseg.readers.images.numbered import is_numbered
 from neuroseg.readers.images.pictures import is_tiff, opened
+from neuroseg.readers.words import identity
 
 REASON = "by its name it is a label image or overlay"
 
@@ -45,7 +46,7 @@ def drawn(files: Sequence[Path], folder: Path) -> set[Path]:
     one, those whose pixels are a label image's (`is_numbered`) or coloured. A word is what stands between
     digits, capitals and signs: not so in unmasked.
     """
-    names = {path: _parted(path.stem.removesuffix(".ome")) for path in files}
+    names = {path: _parted(identity(path)) for path in files}
     plain = {"".join(words) for words in names.values()}
     alone = {
         "".join(words) for path, words in names.items() if not _marks(words) and not _above(path, folder)

@@ -18,12 +18,12 @@ from neuroseg.readers.source import (
     Note,
     Source,
     folded,
-    identity,
     image_rows,
     name_texts,
     notes_frame,
     passed_over,
 )
+from neuroseg.readers.words import identity
 
 
 def read(dataset: Folder) -> Listed:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from neuroseg.readers.drawn import REASON, drawn, says_drawn
 from neuroseg.readers.images.pixels import SUFFIXES
+from neuroseg.readers.words import identity
 
 _NO_FOLDERS = ("@eadir", "#recycle", "@recycle", "__macosx", "thumbnails", "thumbs", "previews")
 """Folders, in lower case, that a NAS, a Mac or a microscope's program fills with previews and leavings."""
@@ -103,7 +104,7 @@ def _reason(path: Path, below: str, include: Sequence[str], exclude: Sequence[st
         return "the dataset file excludes it"
     if include and not any(_matches(path.name, below, pattern) for pattern in include):
         return "the dataset file does not include it"
-    stem = path.stem.removesuffix(".ome")
+    stem = identity(path)
     if path.suffix.lower() not in SUFFIXES:
         result = is_result(stem) or says_drawn(stem)
         return "by its name it is an earlier result, not an image" if result else foreign(path)

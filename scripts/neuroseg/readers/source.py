@@ -16,7 +16,7 @@ from neuroseg import rle
 from neuroseg.errors import DataError
 from neuroseg.readers.found import walk
 from neuroseg.readers.images.pixels import SUFFIXES
-from neuroseg.readers.words import composed
+from neuroseg.readers.words import composed, identity
 
 FOLD_AFTER = 50
 """Sentences of one kind beyond this many are counted, not printed."""
@@ -138,11 +138,6 @@ def folded(sentences: list[str]) -> list[str]:
     """Return the sentences, beyond `FOLD_AFTER` only their number."""
     more = len(sentences) - FOLD_AFTER
     return [*sentences[:FOLD_AFTER], f"... and {more} more of this kind."] if more > 0 else sentences
-
-
-def identity(path: Path) -> str:
-    """Return the file's name without its ending, .ome.tif counting as one."""
-    return path.stem.removesuffix(".ome")
 
 
 def name_texts(path: Path) -> tuple[str, ...]:

@@ -20,12 +20,12 @@ from neuroseg.readers.source import (
     Note,
     Source,
     folded,
-    identity,
     image_files,
     image_rows,
     notes_frame,
 )
 from neuroseg.readers.truth.order import kaggle_fault
+from neuroseg.readers.words import identity
 
 _NEEDED = ("id", "annotation", "width", "height", "cell_type")
 _METADATA = ("plate_time", "sample_date", "sample_id", "elapsed_timedelta")

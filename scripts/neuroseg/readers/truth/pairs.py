@@ -20,13 +20,13 @@ from neuroseg.readers.source import (
     Source,
     distinct,
     folded,
-    identity,
     image_rows,
     name_texts,
     notes_frame,
     passed_over,
 )
 from neuroseg.readers.truth.partners import Partners, ends_in
+from neuroseg.readers.words import identity
 
 
 class Fault(NamedTuple):

@@ -10,8 +10,8 @@ from pathlib import Path
 from neuroseg.readers.dataset import GeoJson, Labels, Rois
 from neuroseg.readers.found import foreign, walk
 from neuroseg.readers.images.pixels import SUFFIXES
-from neuroseg.readers.source import file_name, identity, marked
-from neuroseg.readers.words import composed
+from neuroseg.readers.source import file_name, marked
+from neuroseg.readers.words import composed, identity
 
 _Key = tuple[str, str, str]
 """The folder below that of all annotations, the name before the ending, and the ending."""

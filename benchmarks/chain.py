@@ -60,6 +60,7 @@ def fill(results: Path, images: int) -> None:
     """Put a synthetic data set where stages up to `tune` would put theirs; no job asks what a detector is."""
     for stage, name in (("validate", "images"), ("validate", "instances"), ("split", "folds")):
         place(data.folder(images) / f"{name}.parquet", results / stage / f"{name}.parquet")
+    place(data.folder(images) / "images.parquet", results / "validate" / "seen.parquet")
     place(whole.fused(images), results / "ensemble" / f"{ENSEMBLE}.parquet")
     (results / "validate" / "problems.csv").touch()
     (results / "split" / "summary.csv").touch()

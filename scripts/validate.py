@@ -5,13 +5,15 @@ from pathlib import Path
 from neuroseg.command import run
 
 
-def main(*, dataset: Path, images: Path, instances: Path, problems: Path) -> None:
+def main(*, dataset: Path, images: Path, seen: Path | None = None, instances: Path, problems: Path) -> None:
     """Read a data set, check everything, write its tables and a list of what was found.
 
     Args:
         dataset: dataset file, configs/datasets/<name>.yaml: where the data lie, their format, the checks'
             policies.
         images: Images table to write.
+        seen: Images table to write for stages that look at pixels alone: without what is told of the
+            experiment, each image a group of its own. It stays as it is when a plate map is corrected.
         instances: Instances table to write: the true cells.
         problems: CSV to write: each find with its check, policy, place and message.
     """
@@ -33,6 +35,9 @@ def main(*, dataset: Path, images: Path, instances: Path, problems: Path) -> Non
     digest = readers.pixel_digest(source.images["image_id"], survey, left_out)
     controls = sorted(set(source.images.loc[source.images["control"], "treatment"]))
     tables.write("images", checked.images, images, pixels=digest, controls=controls)
+    if seen:
+        untold = checked.images.assign(group=checked.images["image_id"], **dict.fromkeys(tables.EXPERIMENT))
+        tables.write("images", untold, seen, pixels=digest)
     tables.write("instances", checked.instances, instances)
     with files.replacing(problems) as temporary:
         checked.problems.to_csv(temporary, index=False, lineterminator="\n")

@@ -90,7 +90,7 @@ def test_there_is_a_step_for_every_rule_and_a_rule_for_every_step():
         line.split()[1].rstrip(":")
         for file in (ROOT / "workflow" / "rules").glob("*.smk")
         for line in file.read_text().splitlines()
-        if line.startswith("rule ")
+        if line.startswith(("rule ", "checkpoint "))
     }
     assert rules == {step.stem for step in STEPS}
 

@@ -172,7 +172,7 @@ class TestImports:
         named = {}
         for path in (ROOT / "workflow" / "rules").glob("*.smk"):
             for rule, environment in re.findall(
-                r"^rule (\w+):.*?envs/(\w+)\.yaml", path.read_text(), flags=re.M | re.S
+                r"^(?:rule|checkpoint) (\w+):.*?envs/(\w+)\.yaml", path.read_text(), flags=re.M | re.S
             ):
                 named[rule] = environment
         steps = {path.stem: path for path in (ROOT / "scripts").glob("*.py")}

@@ -213,6 +213,70 @@ def test_snakemake_checks_images_anew_when_one_came_in_a_folder_below(checkout):
     assert "Nothing to be done" in planned(checkout)
 
 
+DETECTED = "results/plate/predict/starter/fold_all.parquet"
+
+
+def compute(clone: Path, target: str = DETECTED) -> str:
+    """What is said of computing a file of the data set `plate`."""
+    call = ("--cores", "1", "--config", "dataset=plate", "--", target)
+    done = snakemake(*call, folder=clone, env=os.environ | {"VERBOSE": "1"})
+    return done.stdout + done.stderr
+
+
+@pytest.fixture
+def plate(checkout) -> Path:
+    """The clone with a data set of two images in two wells; its detections are stand-ins, called computed."""
+    (checkout / "configs" / "datasets" / "plate.yaml").write_text(
+        "format: folder\nroot: data/plate\ndetectors: starter\nplate_map: map.csv\npixel_size_um: 1.0\n"
+        "pattern: '(?P<field>.)_(?P<well>..)'\n"
+    )
+    raw = checkout / "data" / "plate"
+    raw.mkdir(exist_ok=True)
+    for name in ("a", "b"):
+        shutil.copy(checkout / "data" / "own" / f"{name}.png", raw / f"{name}_A{'ab'.index(name) + 1}.png")
+    (raw / "map.csv").write_text("well,treatment\nA1,DMSO\nA2,Staurosporin\n")
+    compute(checkout, "results/plate/split/folds.parquet")
+    for path in (checkout / DETECTED, (checkout / DETECTED).with_suffix(".remarks.json")):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("stand-in")
+    call = ("--touch", "--forceall", "--cores", "1", "--config", "dataset=plate", "--", DETECTED)
+    snakemake(*call, folder=checkout)
+    return checkout
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+
+
+def test_a_corrected_plate_map_or_pattern_detects_no_cells_anew(plate):
+    table, dataset = plate / "results/plate/validate/images.parquet", plate / "configs/datasets/plate.yaml"
+    for change in (
+        lambda: edit(plate / "data/plate/map.csv", "Staurosporin", "Staurosporine"),
+        lambda: edit(dataset, "(?P<field>.)_(?P<well>..)", "(?P<plate>.)_(?P<well>..)"),
+    ):
+        before = table.read_bytes()
+        change()
+        said = compute(plate)
+        assert "checkpoint validate:" in said
+        assert "rule predict:" not in said
+        assert (plate / DETECTED).read_text() == "stand-in"
+        assert table.read_bytes() != before  # what reports and wells are made of
+
+
+@pytest.mark.parametrize("change", ["replaced", "pixel size"])
+def test_cells_are_detected_anew_in_other_images_and_at_another_pixel_size(plate, change):
+    if change == "replaced":
+        turned = np.arange(64 * 64, dtype=np.uint8).reshape(64, 64)[::-1]
+        Image.fromarray(turned).save(plate / "data/plate/a_A1.png")
+    else:
+        edit(plate / "configs/datasets/plate.yaml", "pixel_size_um: 1.0", "pixel_size_um: 0.5")
+    compute(plate, "results/plate/split/folds.parquet")
+    said = snakemake("-n", "--config", "dataset=plate", "--", DETECTED, folder=plate).stdout
+    assert "rule predict:" in said
+    assert "checkpoint validate:" not in said
+
+
 def test_the_listing_holds_what_a_dataset_file_names(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     told = []

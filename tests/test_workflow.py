@@ -220,7 +220,7 @@ def test_a_data_set_without_truth_waits_for_the_weights_chosen_where_its_detecto
     monkeypatch.chdir(tmp_path)
     configs.choose_study("recipe")
     outputs = {
-        "validate": {"images": "{dataset}/images", "instances": "{dataset}/instances"},
+        "validate": {"seen": "{dataset}/seen", "instances": "{dataset}/instances"},
         "split": {"folds": "{dataset}/folds"},
         "ensemble": {"weights": "{dataset}/{ensemble}"},
     }
@@ -263,7 +263,7 @@ def test_every_study_says_what_it_is_and_its_files_are_whole():
 
 def rules() -> dict[str, str]:
     text = "".join(file.read_text() for file in sorted((ROOT / "workflow" / "rules").glob("*.smk")))
-    return dict(re.findall(r"^rule (\w+):\n(.*?)(?=^\S|\Z)", text, re.MULTILINE | re.DOTALL))
+    return dict(re.findall(r"^(?:rule|checkpoint) (\w+):\n(.*?)(?=^\S|\Z)", text, re.MULTILINE | re.DOTALL))
 
 
 @pytest.mark.parametrize("stage", STEPS)
@@ -273,6 +273,14 @@ def test_a_rule_states_its_needs(stage):
     for key in ("output:", "log:", "conda:", "resources:", "mem_mb=", "runtime=", "params:", "shell:"):
         assert key in body, key
     assert "2>&1 | tee {log:q}" in body
+
+
+@pytest.mark.parametrize(
+    "stage", sorted(set(STEPS) - {"simulate", "validate", "split", "quantify", "report"})
+)
+def test_a_rule_names_the_folds_so_that_snakemake_asks_anew_whether_it_must_run(stage):
+    """Snakemake forgets why a job was to run if the job itself reads what a checkpoint wrote."""
+    assert re.search(r"^ +\w+=rules\.split\.output\.folds,$", rules()[stage], re.MULTILINE)
 
 
 @pytest.mark.parametrize("stage", STEPS)

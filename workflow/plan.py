@@ -86,7 +86,7 @@ def weighing(rules: Any, dataset: str, ensemble: str) -> dict[str, list[str]]:
     open_ = any(isinstance(weight, list) for weight in read("ensembles", ensemble)["members"].values())
     home = detectors(dataset)
     needed = {
-        "images": (rules.validate.output.images, dataset, home == dataset),
+        "images": (rules.validate.output.seen, dataset, home == dataset),
         "instances": (rules.validate.output.instances, dataset, home == dataset),
         "folds": (rules.split.output.folds, dataset, True),
         "chosen": (rules.ensemble.output.weights, home, home != dataset),

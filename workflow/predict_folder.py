@@ -158,7 +158,11 @@ def command(dataset: str, config: Path | None, fitted: bool, cores: str) -> list
 def rules() -> set[str]:
     """Return the names of the workflow's rules."""
     files = [configs.ROOT / "Snakefile", *(configs.ROOT / "workflow" / "rules").glob("*.smk")]
-    return {name for file in files for name in re.findall(r"^rule (\w+):", file.read_text(), re.MULTILINE)}
+    return {
+        name
+        for file in files
+        for name in re.findall(r"^(?:rule|checkpoint) (\w+):", file.read_text(), re.MULTILINE)
+    }
 
 
 def locked(dataset: str) -> TextIO:

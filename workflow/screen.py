@@ -52,8 +52,8 @@ HIDDEN = {
 """Snakemake's events that leave nothing on the screen."""
 
 UNSAID = re.compile(
-    r"(Building DAG|Using shell|Select jobs|Execute \d|Complete log|host:|Assuming|Shutting down"
-    r"|Exiting because|Removing output|Trying to restart|Restarting|Finished jobid"
+    r"(Building DAG|DAG of jobs|Updating checkpoint|Using shell|Select jobs|Execute \d|Complete log|host:"
+    r"|Assuming|Shutting down|Exiting because|Removing output|Trying to restart|Restarting|Finished jobid"
     r"|Conda environments: ignored|RuleException:\nCalledProcessError|\[\w{3} \w{3})"
 )
 """How those of Snakemake's messages begin that leave nothing on the screen; what else it says stays."""

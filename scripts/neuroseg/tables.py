@@ -98,6 +98,9 @@ pixels, right and bottom exclusive; `rle` is COCO's compressed counts; `mask` is
 box, a byte a sample, row by row, 255 meaning 1 (bytes, as Parquet would unpack a list of small numbers one by
 one, five times slower)."""
 
+EXPERIMENT = ("sample", "plate", "well", "field", "time", "treatment", "dose", "dose_unit")
+"""Columns of an images table that names of files and a plate map tell; no detector looks at them."""
+
 SCHEMAS = {
     name: pa.schema([pa.field(column, kind, nullable=need == "optional") for column, kind, need in columns])
     for name, columns in COLUMNS.items()

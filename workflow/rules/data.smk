@@ -31,13 +31,17 @@ rule simulate:
         """
 
 
-rule validate:
+# A checkpoint's tables are compared with the last ones before more is computed: what reads none that differs
+# does not run. Snakemake compares content up to `max-checksum-file-size` (profiles/default), and asks anew of
+# those rules alone that name a checkpoint's output: so all that follow name the folds.
+checkpoint validate:
     """Check raw images and annotations; repair or drop what the dataset's policies allow, else stop."""
     input:
         dataset=lambda wildcards: configs.file("datasets", wildcards.dataset),
         raw=lambda wildcards: plan.raw(wildcards.dataset),
     output:
         images="results/{dataset}/validate/images.parquet",
+        seen="results/{dataset}/validate/seen.parquet",
         instances="results/{dataset}/validate/instances.parquet",
         problems="results/{dataset}/validate/problems.csv",
     log:
@@ -55,13 +59,14 @@ rule validate:
         python {params.script:q} \
             --dataset {input.dataset:q} \
             --images {output.images:q} \
+            --seen {output.seen:q} \
             --instances {output.instances:q} \
             --problems {output.problems:q} \
             2>&1 | tee {log:q}
         """
 
 
-rule split:
+checkpoint split:
     """Assign annotated images to folds that no well and no field straddles, alike in types and cells."""
     input:
         images=rules.validate.output.images,

@@ -6,7 +6,7 @@ rule train:
     input:
         model=lambda wildcards: configs.file("models", wildcards.model, ".py"),
         bases=lambda wildcards: plan.bases(wildcards.model),
-        images=rules.validate.output.images,
+        images=rules.validate.output.seen,
         instances=rules.validate.output.instances,
         folds=rules.split.output.folds,
         init_from=lambda wildcards: plan.initial(
@@ -134,7 +134,7 @@ rule predict:
     """Detect the cells of images that a fold's detector never saw: those it held out, those of no fold."""
     input:
         checkpoint=lambda wildcards: configs.checkpoint(wildcards.dataset, wildcards.model, wildcards.fold),
-        images=rules.validate.output.images,
+        images=rules.validate.output.seen,
         folds=rules.split.output.folds,
     output:
         detections="results/{dataset}/predict/{model}/fold_{fold}.parquet",
@@ -181,6 +181,7 @@ rule ensemble:
     input:
         unpack(lambda wildcards: plan.weighing(rules, wildcards.dataset, wildcards.ensemble)),
         recipe=lambda wildcards: configs.file("ensembles", wildcards.ensemble),
+        split=rules.split.output.folds,
         members=lambda wildcards: plan.detections(rules, wildcards.dataset, wildcards.ensemble, FOLDS),
     output:
         detections="results/{dataset}/ensemble/{ensemble}.parquet",

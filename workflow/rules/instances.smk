@@ -6,7 +6,7 @@ rule tune:
     input:
         recipe=lambda wildcards: configs.file("ensembles", wildcards.ensemble),
         detections=rules.ensemble.output.detections,
-        images=rules.validate.output.images,
+        images=rules.validate.output.seen,
         truth=rules.validate.output.instances,
         folds=rules.split.output.folds,
     output:
@@ -42,7 +42,7 @@ rule segment:
     """Turn soft detections into disjoint instances, at the thresholds tuned for their detectors."""
     input:
         detections=rules.ensemble.output.detections,
-        images=rules.validate.output.images,
+        images=rules.validate.output.seen,
         folds=rules.split.output.folds,
         thresholds=lambda wildcards: configs.thresholds(wildcards.dataset, wildcards.ensemble),
     output:
@@ -112,7 +112,8 @@ rule submit:
     """Write the unannotated images' instances as the competition wants them; refuse what it would."""
     input:
         instances=rules.segment.output.instances,
-        images=rules.validate.output.images,
+        images=rules.validate.output.seen,
+        split=rules.split.output.folds,
     output:
         submission="results/{dataset}/submit/{ensemble}.csv",
     log:

@@ -47,7 +47,8 @@ rule export:
     """Write the cells as files that Fiji, QuPath, napari and Cellpose open, and draw their outlines."""
     input:
         instances=rules.segment.output.instances,
-        images=rules.validate.output.images,
+        images=rules.validate.output.seen,
+        split=rules.split.output.folds,
     output:
         folder=directory("results/{dataset}/export/{ensemble}"),
     log:

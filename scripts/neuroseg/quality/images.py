@@ -154,7 +154,7 @@ def _image_faults(row: dict, file: dict, usual: str | None) -> Iterator[tuple[st
             )
         if file["constant"]:
             yield "image_constant", f"{row['path']} has the same grey value everywhere"
-        if file["depth"] != usual is not None:
+        if usual is not None and file["depth"] != usual:
             yield "mixed_bit_depth", f"{row['path']} holds {file['depth']} samples, most images {usual}"
         if file["no_data"] is not None:
             yield "no_data", f"{row['path']} {file['no_data']}"

@@ -1,6 +1,7 @@
 """Raw files by content: what is replaced, added or removed is computed anew, what was only touched is not."""
 
 import os
+import re
 import shutil
 import sys
 import time
@@ -214,9 +215,17 @@ def test_snakemake_checks_images_anew_when_one_came_in_a_folder_below(checkout):
 
 
 DETECTED = "results/plate/predict/starter/fold_all.parquet"
+CELLS = "results/plate/segment/starter.parquet"
+STAND_INS = (
+    DETECTED,
+    "results/plate/predict/starter/fold_all.remarks.json",
+    "results/plate/ensemble/starter.parquet",
+    "results/plate/ensemble/starter.weights.yaml",
+    CELLS,
+)
 
 
-def compute(clone: Path, target: str = DETECTED) -> str:
+def compute(clone: Path, target: str = CELLS) -> str:
     """What is said of computing a file of the data set `plate`."""
     call = ("--cores", "1", "--config", "dataset=plate", "--", target)
     done = snakemake(*call, folder=clone, env=os.environ | {"VERBOSE": "1"})
@@ -225,7 +234,7 @@ def compute(clone: Path, target: str = DETECTED) -> str:
 
 @pytest.fixture
 def plate(checkout) -> Path:
-    """The clone with a data set of two images in two wells; its detections are stand-ins, called computed."""
+    """The clone with a data set of two images in two wells; its cells are stand-ins, called computed."""
     (checkout / "configs" / "datasets" / "plate.yaml").write_text(
         "format: folder\nroot: data/plate\ndetectors: starter\nplate_map: map.csv\npixel_size_um: 1.0\n"
         "pattern: '(?P<field>.)_(?P<well>..)'\n"
@@ -236,10 +245,10 @@ def plate(checkout) -> Path:
         shutil.copy(checkout / "data" / "own" / f"{name}.png", raw / f"{name}_A{'ab'.index(name) + 1}.png")
     (raw / "map.csv").write_text("well,treatment\nA1,DMSO\nA2,Staurosporin\n")
     compute(checkout, "results/plate/split/folds.parquet")
-    for path in (checkout / DETECTED, (checkout / DETECTED).with_suffix(".remarks.json")):
+    for path in (checkout / name for name in STAND_INS):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("stand-in")
-    call = ("--touch", "--forceall", "--cores", "1", "--config", "dataset=plate", "--", DETECTED)
+    call = ("--touch", "--forceall", "--cores", "1", "--config", "dataset=plate", "--", CELLS)
     snakemake(*call, folder=checkout)
     return checkout
 
@@ -251,17 +260,18 @@ def edit(path: Path, old: str, new: str) -> None:
 
 def test_a_corrected_plate_map_or_pattern_detects_no_cells_anew(plate):
     table, dataset = plate / "results/plate/validate/images.parquet", plate / "configs/datasets/plate.yaml"
-    for change in (
-        lambda: edit(plate / "data/plate/map.csv", "Staurosporin", "Staurosporine"),
-        lambda: edit(dataset, "(?P<field>.)_(?P<well>..)", "(?P<plate>.)_(?P<well>..)"),
+    for change, told in (
+        (lambda: edit(plate / "data/plate/map.csv", "Staurosporin", "Staurosporine"), True),
+        (lambda: edit(plate / "data/plate/map.csv", "well,", "# of May\nwell,"), False),
+        (lambda: edit(dataset, "(?P<field>.)_(?P<well>..)", "(?P<plate>.)_(?P<well>..)"), True),
     ):
         before = table.read_bytes()
         change()
         said = compute(plate)
         assert "checkpoint validate:" in said
-        assert "rule predict:" not in said
-        assert (plate / DETECTED).read_text() == "stand-in"
-        assert table.read_bytes() != before  # what reports and wells are made of
+        assert not re.search("rule (predict|ensemble|segment):", said)
+        assert {(plate / name).read_text() for name in STAND_INS} == {"stand-in"}
+        assert (table.read_bytes() != before) == told  # what reports and wells are made of
 
 
 @pytest.mark.parametrize("change", ["replaced", "pixel size"])

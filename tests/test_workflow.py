@@ -278,9 +278,10 @@ def test_a_rule_states_its_needs(stage):
 @pytest.mark.parametrize(
     "stage", sorted(set(STEPS) - {"simulate", "validate", "split", "quantify", "report"})
 )
-def test_a_rule_names_the_folds_so_that_snakemake_asks_anew_whether_it_must_run(stage):
-    """Snakemake forgets why a job was to run if the job itself reads what a checkpoint wrote."""
+def test_a_rule_names_images_and_folds_so_that_snakemake_asks_anew_whether_it_must_run(stage):
+    """Snakemake asks anew only of a job that itself reads what the checkpoint wrote."""
     assert re.search(r"^ +\w+=rules\.split\.output\.folds,$", rules()[stage], re.MULTILINE)
+    assert re.search(r"^ +\w+=rules\.validate\.output\.(seen|images),$", rules()[stage], re.MULTILINE)
 
 
 @pytest.mark.parametrize("stage", STEPS)

@@ -33,7 +33,7 @@ rule simulate:
 
 # A checkpoint's tables are compared with the last ones before more is computed: what reads none that differs
 # does not run. Snakemake compares content up to `max-checksum-file-size` (profiles/default), and asks anew of
-# those rules alone that name a checkpoint's output: so all that follow name the folds.
+# those rules alone that name its output: so all that follow name one of validate's and of split's.
 checkpoint validate:
     """Check raw images and annotations; repair or drop what the dataset's policies allow, else stop."""
     input:

@@ -181,6 +181,7 @@ rule ensemble:
     input:
         unpack(lambda wildcards: plan.weighing(rules, wildcards.dataset, wildcards.ensemble)),
         recipe=lambda wildcards: configs.file("ensembles", wildcards.ensemble),
+        seen=rules.validate.output.seen,
         split=rules.split.output.folds,
         members=lambda wildcards: plan.detections(rules, wildcards.dataset, wildcards.ensemble, FOLDS),
     output:

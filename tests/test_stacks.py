@@ -179,6 +179,16 @@ def test_phase_contrast_is_taken_where_one_channel_is_called_so(tmp_path):
     assert (pixels(listed(tmp_path), "a") == VALUES[0, 0, 1]).all()
 
 
+@pytest.mark.parametrize("names", [["TL Phase", "BF"], ["Phase contrast 10x", "Brightfield"], ["Ph2", "DIC"]])
+def test_it_is_asked_which_channel_is_phase_contrast_where_two_may_be(tmp_path, step, names):
+    (tmp_path / "in").mkdir()
+    write(tmp_path / "in" / "a.ome.tif", VALUES[0, 0], "CYX", metadata={"Channel": {"Name": names}})
+    (tmp_path / "d.yaml").write_text(f"format: folder\nroot: '{tmp_path / 'in'}'\n")
+    out = {name: tmp_path / f"{name}.parquet" for name in ("images", "instances")}
+    with pytest.raises(DataError, match=f"2 channels .{', '.join(names)}.: say with `channel`"):
+        step("validate").main(dataset=tmp_path / "d.yaml", problems=tmp_path / "p.csv", **out)
+
+
 @pytest.mark.parametrize(
     ("axes", "planes", "settings", "words"),
     [

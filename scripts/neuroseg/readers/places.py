@@ -6,7 +6,7 @@ import pandas as pd
 
 from neuroseg.errors import DataError
 from neuroseg.readers.dataset import Dataset
-from neuroseg.readers.plates.presets import is_phase
+from neuroseg.readers.plates.presets import phase_of
 from neuroseg.readers.source import Note
 
 
@@ -20,9 +20,10 @@ def other_channels(
         if row["channel"] is not None and at not in left_out
     }
     there = sorted(set(channels.values()))
-    known = [name for name in there if is_phase(name)]
-    chosen = [dataset.channel] if dataset.channel is not None else there if len(there) < 2 else known
-    if len(chosen) > 1 or (there and not set(chosen) & set(there)):
+    phase = phase_of(there)
+    known = there if len(there) < 2 else [] if phase is None else [there[phase]]
+    chosen = known if dataset.channel is None else [dataset.channel]
+    if there and not set(chosen) & set(there):
         raise DataError(
             f"{dataset.root}: the images are of the channels {', '.join(there)}; "
             "say with `channel` which one is phase contrast, as it is written there."

@@ -18,7 +18,7 @@ import tifffile
 from neuroseg.errors import DataError
 from neuroseg.readers.images.grey import GreyError
 from neuroseg.readers.images.series import Series, page_of, planes, series_of
-from neuroseg.readers.plates.presets import is_phase
+from neuroseg.readers.plates.presets import phase_of
 
 _MARK = re.compile(
     r"(?P<file>.+)::s(?P<series>\d+),t(?P<time>\d+),c(?P<channel>\d+),z(?P<depth>\d+|max|mean|focus)"
@@ -196,7 +196,7 @@ def _open_questions(series: Series, choice: Choice) -> list[str]:
     channels = {place.channel for place in series.pages}
     depths = {place.depth for place in series.pages}
     reasons = []
-    if len(channels) > 1 and choice.channel is None and len(_phase(series)) != 1:
+    if len(channels) > 1 and choice.channel is None and phase_of(series.channels) is None:
         reasons.append(
             f"holds {len(channels)} channels ({_names(series) or 'without names'}): "
             "say with `channel` in the dataset file which one is phase contrast, by its name or number"
@@ -213,17 +213,15 @@ def _names(series: Series) -> str:
     return ", ".join(name or "?" for name in series.channels)
 
 
-def _phase(series: Series) -> list[int]:
-    return [at for at, name in enumerate(series.channels) if is_phase(name)]
-
-
 def _channel(series: Series, choice: Choice, path: Path) -> int:
     """Return the channel that is used, counted from 0."""
     there = sorted({place.channel for place in series.pages})
     if len(there) == 1:
         return there[0]
     if choice.channel is None:
-        return _phase(series)[0]
+        phase = phase_of(series.channels)
+        assert phase is not None  # else it was asked for
+        return phase
     names = [name.casefold() for name in series.channels]
     if names.count(choice.channel.casefold()) == 1:
         return names.index(choice.channel.casefold())

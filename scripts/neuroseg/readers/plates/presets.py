@@ -38,10 +38,19 @@ PRESETS = {
 _PHASE = ("ph", "phase", "phasecontrast", "pc", "bf", "brightfield", "trans", "tl", "dic")
 """Names of channels in transmitted light, in lower case, without blanks and signs."""
 
+_LIKE_PHASE = re.compile(r"(?<![a-z])(ph|pc|bf|tl|td|dic|trans\w*|phase\w*|bright[\W_]*field)(?![a-z])")
+"""What a name in lower case holds that may be one of transmitted light, as TL Phase and Ph2 do."""
 
-def is_phase(channel: str) -> bool:
-    """Return whether a channel is one in transmitted light by its name, such as Ph or Phase-Contrast."""
-    return re.sub(r"[\W_]", "", channel.casefold()) in _PHASE
+
+def phase_of(channels: Sequence[str]) -> int | None:
+    """Return the place of the channel in transmitted light by its name, such as Ph or Phase-Contrast.
+
+    None where no channel is called so, and where another may be it as well: DIC beside Ph2.
+    """
+    names = [channel.casefold() for channel in channels]
+    sure = [at for at, name in enumerate(names) if re.sub(r"[\W_]", "", name) in _PHASE]
+    others = [at for at, name in enumerate(names) if _LIKE_PHASE.search(name) and at not in sure]
+    return sure[0] if len(sure) == 1 and not others else None
 
 
 def preset_of(texts: Sequence[Sequence[str]]) -> str | None:

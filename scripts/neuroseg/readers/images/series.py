@@ -78,7 +78,8 @@ def _plain_series(file: tifffile.TiffFile, series: tifffile.TiffPageSeries, page
         raise GreyError(
             "image_channels",
             f"is a stack {said} whose pages are not said to be time, depth or channels: "
-            "say which with `pages` (time, z or channel) in the dataset file, or save each as its own file",
+            "say which with `pages` (time, z or channel) in the dataset file, and of depths also with "
+            "`z` how they become one image, or save each as its own file",
         )
     named = {axis: AXES[pages] if pages and axis in unnamed else axis for axis, _ in outer}
     if len(set(named.values())) < len(named):

@@ -24,6 +24,20 @@ def test_sheets_that_fit_no_image_are_named(tmp_path):
         folder(tmp_path, ["B1", "B2"], "", plate_map="map.xlsx")
 
 
+def test_a_plate_map_that_the_dataset_file_does_not_name_is_told(tmp_path):
+    (tmp_path / "cells.csv").write_text("cell,area\n1,20\n")
+    excel(tmp_path / "Layout.xlsx", Map=[["well", "treatment"], ["A1", "drug"]])
+    source = folder(tmp_path, ["A1"], "well,treatment\nA1,drug\n", plate_map=None)
+    assert source.notes[["check", "message"]].to_numpy().tolist() == [
+        [
+            "unused_map",
+            f"{name} can be read as a plate map and is not used: say `plate_map: {name}` to use it",
+        ]
+        for name in ("Layout.xlsx", "map.csv")
+    ]
+    assert folder(tmp_path, ["A1"], "well,treatment\nA1,drug\n").notes.empty
+
+
 def test_wells_join_however_they_are_written(tmp_path):
     source = folder(tmp_path, ["A1", "A02", "b3"], "well,treatment\na01,None\nA2,NA\nr02c03,BDNF\n")
     assert source.images.set_index("well")["treatment"].to_dict() == {"A1": "None", "A2": "NA", "B3": "BDNF"}

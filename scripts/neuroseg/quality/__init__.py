@@ -28,8 +28,8 @@ __all__ = ["CHECKS", "Check", "Checked", "Limits", "Settings", "check", "left_ou
 UNREAD = ("rle_syntax", "no_outline", "turned_mask")
 """Checks whose masks are not there, or not to be believed: nothing more is said of them."""
 
-OF_ALL_NAMES = ("unfit_names", "clock_time")
-"""Checks of all images' names together, whose finds are said in full."""
+OF_ALL_NAMES = ("unfit_names", "clock_time", "unused_map")
+"""Checks of what names and plate maps tell of all images, whose finds are said in full."""
 
 FOLD_AFTER = 50
 """Errors of one check beyond this many are counted, not printed."""

@@ -89,6 +89,7 @@ CHECKS: dict[str, Check] = {
     "plate_map": Check(
         "keep", "error drop", "a well that the plate map does not name (keep: without treatment)"
     ),
+    "unused_map": Check("keep", "error", "a plate map beside the images that no dataset file names"),
     "unknown_cell_type": Check("error", "drop keep", "a cell type that the dataset file does not list"),
     "unknown_image": Check("error", "drop", "an annotation of an image that is not listed"),
     "duplicate_annotation": Check("error", "drop keep", "an annotation's number that occurs twice"),

@@ -15,7 +15,7 @@ from neuroseg.readers.plates.amounts import tidy_dose
 from neuroseg.readers.plates.doubts import of_doses
 from neuroseg.readers.plates.groups import group_of
 from neuroseg.readers.plates.names import Spelling, same
-from neuroseg.readers.plates.platemap import Finder, PlateMap, read_plate_map
+from neuroseg.readers.plates.platemap import Finder, PlateMap, read_plate_map, unused_maps
 from neuroseg.readers.plates.presets import PRESETS, Misfit, misfit_of, preset_of
 from neuroseg.readers.plates.times import date, frame_time, hours, unlikely, with_unit
 from neuroseg.readers.plates.wells import well_name
@@ -52,7 +52,7 @@ def describe(
     Returns:
         The images with `group` and `control` (whether its treatment is called the control), and notes under
         pattern_mismatch, unfit_names, plate_map, passed_over, bad_time, clock_time, other_channel,
-        same_place and pixel_size.
+        same_place, unused_map and pixel_size.
 
     Raises:
         DataError: pattern or plate map fit fewer than half of the images and no policy says that they may;
@@ -87,6 +87,10 @@ def describe(
     told = {at: str(rows[at]["told"]) for at in staying if rows[at]["told"] is not None}
     for words in unlikely(list(told.values()), preset):
         notes.append(Note("clock_time", -1, -1, images["where"].iloc[min(told)], words))
+    if wells is None and isinstance(dataset, Folder):
+        for name in unused_maps(dataset.root):
+            words = f"{name} can be read as a plate map and is not used: say `plate_map: {name}` to use it"
+            notes.append(Note("unused_map", -1, -1, name, words))
     origin = dataset.plate_map or "names of images"
     said_of_wells = [*(wells.passed if wells else ()), *spelling.told()]
     notes += [Note("passed_over", -1, -1, origin, words) for words in said_of_wells]

@@ -67,6 +67,24 @@ class PlateMap(NamedTuple):
         return find
 
 
+MOST_BYTES = 1_000_000
+"""A table that is larger is not looked at unless the dataset file names it."""
+
+
+def unused_maps(folder: Path) -> list[str]:
+    """Return the names of the tables right in a folder that can be read as plate maps, if they are small."""
+    found = []
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() not in (".csv", ".tsv", ".xlsx") or path.name.startswith((".", "~$")):
+            continue
+        try:
+            if path.stat().st_size < MOST_BYTES and read_plate_map(path).treatments:
+                found.append(path.name)
+        except (DataError, OSError):
+            continue
+    return found
+
+
 def read_plate_map(path: Path) -> PlateMap:
     """Read a plate map: CSV with commas, semicolons or tabs, or Excel's .xlsx; a list or in the plate's form.
 
@@ -84,7 +102,9 @@ def read_plate_map(path: Path) -> PlateMap:
         raise
     except Exception as error:  # OSError, csv.Error, and what a damaged Excel file makes of a ZIP reader
         reason = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
-        raise DataError(f"{path}: the plate map cannot be read ({reason}).") from error
+        raise DataError(
+            f"{path}: the plate map cannot be read ({reason}); mend it, or `plate_map` in the dataset file."
+        ) from error
     tables = {name: listed(lines) or plate_form(lines) for name, lines in sheets}
     found = {name: table for name, table in tables.items() if table and table.rows}
     if not found:

@@ -66,6 +66,43 @@ def test_a_dose_is_read_with_its_unit_wherever_that_stands(form, tmp_path):
     assert found.passed == ()
 
 
+@pytest.mark.parametrize(
+    "head",
+    [
+        *("Dose in M (1e-6)", "Dose in M (x10-6)", "Dose (M; e-6)", "Dose (M; ×10⁻⁶)", "Dose (M) [10^-6]"),
+        *("Dose (M; 10-6)", "Dose (M × 10⁻⁶)", "Dose (1e-6)", "Dose (1000) µM", "Konz. (µM; *1000)"),
+        *("Dose (µM; 1:2)", "Dose (µM; serial 1/3)", "Dose (µM; 2-fold)", "Dosis (µM; 1000fach verdünnt)"),
+        *("Dose (µM; 1 in 10)", "Dose (µM; factor 10)", "Dose (10 µM)", "Dose (ng; per 10⁶ cells)"),
+        *("Dose (µM; 1 = 10 nM)", "Dose (µM; 1,5)"),
+    ],
+)
+@pytest.mark.parametrize(
+    "form", ["well\ttreatment\t{}\nA1\tdrug\t6\n", "treatment\t1\nA\tdrug\n{}\t1\nA\t6\n"]
+)
+def test_a_number_beside_the_unit_of_a_head_gives_no_unit_and_is_said(tmp_path, head, form):
+    (tmp_path / "map.csv").write_text(form.format(head), encoding="utf-8")
+    found = read_plate_map(tmp_path / "map.csv")
+    assert found.doses == {(None, "A1"): ("6", None)}
+    (words,) = found.passed
+    assert words.startswith(f"the number in {head} may be a factor")
+    assert words.endswith("multiply them out, and write their unit alone, such as Dose (µM)")
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        *("24 h", "24h", "day 3", "DIV7", "n = 3", "FGF2", "IL-6", "5-HT", "0.1% DMSO", "in 0,1 % DMSO"),
+        *("37 °C", "pH 7.4", "Ca²⁺", "H₂O₂"),
+    ],
+)
+def test_a_number_with_a_word_of_its_own_beside_a_unit_changes_nothing(tmp_path, beside):
+    (tmp_path / "map.csv").write_text(
+        f"well\ttreatment\tDose (ng mL-1; {beside})\nA1\tdrug\t6\n", encoding="utf-8"
+    )
+    found = read_plate_map(tmp_path / "map.csv")
+    assert (found.doses, found.passed) == ({(None, "A1"): ("6", "ng/ml")}, ())
+
+
 def test_doses_of_unlike_units_stay_apart(tmp_path):
     text = "well,treatment,dose,unit\nA1,drug,10,nM\nA2,drug,10,µM\nA3,drug,10,\n"
     (tmp_path / "map.csv").write_text(text, encoding="utf-8")

@@ -14,7 +14,8 @@ from neuroseg.readers.words import some
 
 def doubts(rows: Sequence[Row]) -> list[str]:
     """Return sentences on doses whose size or unit is not sure, or of no treatment, and on names of wells."""
-    odd = [row.head for row in rows if _bare(row) and heads.odd_unit(row.head)]
+    factor = [row.head for row in rows if not_zero(row.dose) and heads.has_factor(row.head)]
+    odd = [row.head for row in rows if _bare(row) and heads.odd_unit(row.head) and row.head not in factor]
     alone = [row.well for row in rows if not row.treatment and not_zero(row.dose)]
     places = [row.well for row in rows if is_well(row.well)]
     elsewhere = [row.well for row in rows if not is_well(row.well)] if places else []
@@ -30,6 +31,11 @@ def doubts(rows: Sequence[Row]) -> list[str]:
             "write each well in a line of its own, and legends elsewhere"
         )
     said += of_doses([(row.dose, row.unit) for row in rows])
+    if factor:
+        said.append(
+            f"the number in {_some(factor)} may be a factor of the doses, so they stay as they are and the "
+            "head tells no unit; multiply them out, and write their unit alone, such as Dose (µM)"
+        )
     if odd:
         said.append(f"no unit is known in {_some(odd)}; write it behind each dose, or in a column unit")
     return said

@@ -53,9 +53,23 @@ _BRACKETED = re.compile(ANY_UNIT, re.IGNORECASE)
 _ASIDE = re.compile(rf"(?<!\w)(?:in|units?\s*:|{OF}|{_AMOUNT}\.?)(?!\w)", re.IGNORECASE)
 """What may stand beside a unit in brackets."""
 
+_BETWEEN = r";|(?<!\d),|,(?!\d)"
+"""What parts a unit in brackets from what is beside it; a decimal comma does not."""
+
 _UNIT = re.compile(rf"{UNIT}|{PER_CENT}", re.IGNORECASE)
 _LAST = re.compile(rf"(?<=[a-zé.])(?:\s*[,:/]\s*|[\s_-]+)(?:in[\s_]+)?({UNIT})$", re.IGNORECASE)
 """A unit at the end of a head, without brackets."""
+
+_NUMBER = r"\d+(?:[.,]\d+)?"
+_TIMES = (
+    r"(?<![^\W\d_])(?:x|e|fold|fach|times|mal|per|pro|by|to|zu|auf|dilut\w*|verd\w*|factor|faktor|power|hoch)"
+    r"(?![^\W\d_])"
+)
+_FACTOR = re.compile(
+    rf"{_TIMES}[\s.:=^+−–-]*\d|\d[\s-]*{_TIMES}|\d\s*(?!%)(?:{UNIT})(?![^\W_])", re.IGNORECASE
+)
+_WORDY = re.compile(rf"(?:{_NUMBER}[\s%°_-]*)?[^\W_]*[^\W\d_][^\W_]*(?:[\s._#=:-]*{_NUMBER}(?![^\W_]))?")
+"""A number with a word of its own, such as 24 h, day 3, IL-6, n = 3 or 0.1 % DMSO."""
 
 
 def plain(head: str) -> str:
@@ -68,10 +82,12 @@ def unit_of(head: str) -> str | None:
     """Return the unit that a head tells, in brackets or after the word, such as "dose (µM)" or "conc_nM".
 
     Of what stands in brackets the unit between commas and semicolons is taken, and nothing else; of several
-    none is.
+    none is, nor is one beside a factor.
     """
     if _is_unit(head):
         return tidy_unit(head.strip("()[] "))
+    if has_factor(head):
+        return None
     units = {tidy_unit(text): text for text in _in_brackets(head) if _BRACKETED.fullmatch(text)}
     if len(units) > 1:
         return None
@@ -85,9 +101,20 @@ def odd_unit(head: str) -> bool:
     return unit_of(head) is None and any(_in_brackets(head))
 
 
+def has_factor(head: str) -> bool:
+    """Return whether a head's brackets hold a number that may be a factor, a power or a dilution of doses.
+
+    Every number may be one that has no word of its own, such as 24 h or day 3, and is in no unit: ng mL-1.
+    """
+    if _is_unit(head):
+        return False
+    others = [text for text in _in_brackets(head) if not _BRACKETED.fullmatch(text)]
+    return any(_FACTOR.search(text) or re.search(r"\d", _WORDY.sub(" ", text)) for text in others)
+
+
 def _in_brackets(head: str) -> list[str]:
     """Return what stands in a head's brackets, in parts, without the words that may stand beside a unit."""
-    parts = [part for text in re.findall(r"[(\[]([^()\[\]]+)", head) for part in re.split("[,;]", text)]
+    parts = [part for text in re.findall(r"[(\[]([^()\[\]]+)", head) for part in re.split(_BETWEEN, text)]
     return [" ".join(_ASIDE.sub(" ", part).split()) for part in parts]
 
 

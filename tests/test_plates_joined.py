@@ -106,14 +106,24 @@ def test_names_join_however_their_letters_are_stored_and_typed(tmp_path, named, 
     assert source.notes.empty
 
 
-def test_treatments_that_differ_in_case_alone_are_one_and_this_is_said(tmp_path):
-    text = "well,treatment,control\nA1,DMSO,yes\nA2,dmso,yes\nA3,BDNF,\n"
+@pytest.mark.parametrize(("first", "second"), [("DMSO", "dmso"), ("NGF 10", "NGF10"), ("ngf10", "NGF  10")])
+def test_treatments_that_differ_in_case_or_blanks_alone_are_one_and_this_is_said(tmp_path, first, second):
+    text = f"well,treatment,control\nA1,{first},yes\nA2,{second},yes\nA3,BDNF,\n"
     source = folder(tmp_path, ["A1", "A2", "A3"], text)
-    assert source.images["treatment"].tolist() == ["DMSO", "DMSO", "BDNF"]
+    assert source.images["treatment"].tolist() == [first, first, "BDNF"]
     assert source.images["control"].tolist() == [True, True, False]
     (note,) = source.notes.itertuples()
     assert (note.check, note.where) == ("passed_over", "map.csv")
-    assert "differ in case or blanks alone are one (dmso is DMSO)" in note.message
+    words = f"differ in case or blanks alone are one ({' '.join(second.split())} is {first})"
+    assert words in note.message
+
+
+@pytest.mark.parametrize("listed", ["VID123", "VID 123", " vid  123 ", "V I D\u00a0123"])
+def test_plates_that_differ_in_case_or_blanks_alone_are_one(tmp_path, listed):
+    text = f"plate,well,treatment\n{listed},A1,drug\nother,A1,none\n"
+    source = folder(tmp_path, ["A1"], text)
+    assert source.images[["plate", "treatment"]].values.tolist() == [["VID123", "drug"]]
+    assert source.notes.empty
 
 
 def test_treatments_that_names_of_images_spell_in_two_ways_are_one(tmp_path):

@@ -9,7 +9,7 @@ from neuroseg.readers.words import composed, some
 
 def same(text: str) -> str:
     """Return what names are compared by: equal for names that differ in case or blanks alone."""
-    return composed(" ".join(composed(text).casefold().split()))
+    return composed("".join(composed(text).casefold().split()))
 
 
 class Spelling:

@@ -153,8 +153,8 @@ def _checked(rows: list[Row], path: Path) -> PlateMap:
         if _place(row.plate, row.well) in there:
             place = f"the well {row.well}" + (f" of plate {row.plate}" if row.plate else "")
             raise DataError(
-                f"{path}:{row.where}: {place} occurs twice; keep one row (A1 and A01 are one well, P1 and p1 "
-                "one plate)."
+                f"{path}:{row.where}: {place} occurs twice; keep one row (A1 and A01 are one well, P1 and "
+                "P 1 one plate)."
             )
         there.add(_place(row.plate, row.well))
         treatments[row.plate, row.well] = row.treatment or None

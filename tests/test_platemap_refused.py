@@ -42,6 +42,21 @@ BROKEN = {
         "plate,well,treatment\nP1,A1,a\np1,A1,b\n",
         "map.csv:3: the well A1 of plate p1 occurs twice",
     ),
+    **{
+        f"two tables: {name}": (
+            f"{first}\nA,a,b\nB,c,\n\n{second}\nA,10,20\nB,5,\n",
+            rf"map\.csv:{line}: two tables hold the well A1{plate}; write in the upper left corner of each, "
+            r"or in a line above it, what it holds: Treatment, Dose \(µM\), or the name of its plate",
+        )
+        for name, (first, second, line, plate) in {
+            "no titles": (",1,2", ",1,2", 6, ""),
+            "no title of the second": ("Treatment,1,2", ",1,2", 6, ""),
+            "no title of the first": (",1,2", "Plate 2,1,2", 6, " of plate Plate 2"),
+            "a plate and no title": ("Plate 1,1,2", ",1,2", 6, ""),
+            "two of treatments": ("Treatment,1,2", "Treatment,1,2", 6, ""),
+            "one plate twice": ("P 1\n,1,2", "p1\n,1,2", 8, " of plate p1"),
+        }.items()
+    },
     "half a control in two spellings": (
         "well,treatment,control\nA1,DMSO,yes\nA2,dmso,\n",
         "'DMSO' is the control in some wells",

@@ -18,7 +18,7 @@ KNOWN = "well (or row and column), treatment, dose, unit, plate and control"
 
 
 class Row(NamedTuple):
-    """A well, where it stands, and what its cells say."""
+    """A well, where it stands, what its cells say, and whether it is one of the plate's form."""
 
     where: str
     plate: str | None
@@ -28,6 +28,7 @@ class Row(NamedTuple):
     dose: str = ""
     unit: str | None = None
     head: str = ""
+    of_plate_form: bool = False
 
 
 class Table(NamedTuple):
@@ -174,7 +175,7 @@ def plate_form(lines: list[Line]) -> Table:
                 next((of[well][1] for _, of in each if well in of), "") for each in (control, units)
             )
             unit = own or heads.unit_of(head)
-            rows.append(Row(where, plate or None, well, treatment, marked, dose, unit, head))
+            rows.append(Row(where, plate or None, well, treatment, marked, dose, unit, head, True))
         treated |= wells.keys()
     doses = [table for kind, table in given if kind == "dose"]
     idle = ["other"] + ["unit"] * (not doses)

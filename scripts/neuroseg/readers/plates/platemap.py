@@ -147,16 +147,25 @@ def _place(plate: str | None, well: str) -> Well:
 def _checked(rows: list[Row], path: Path) -> PlateMap:
     treatments: dict[Well, str | None] = {}
     there: set[Well] = set()
+    tables: dict[str, set[str | None]] = {}
     marked: dict[str, set[bool]] = {}
     spelling = Spelling()
     for row in rows:
-        if _place(row.plate, row.well) in there:
-            place = f"the well {row.well}" + (f" of plate {row.plate}" if row.plate else "")
+        place = f"the well {row.well}" + (f" of plate {row.plate}" if row.plate else "")
+        plate, well = _place(row.plate, row.well)
+        others = tables.setdefault(well, set()) if row.of_plate_form else set()
+        if plate in others or (others and None in {*others, plate}):
+            raise DataError(
+                f"{path}:{row.where}: two tables hold {place}; write in the upper left corner of each, or in "
+                "a line above it, what it holds: Treatment, Dose (µM), or the name of its plate."
+            )
+        others.add(plate)
+        if (plate, well) in there:
             raise DataError(
                 f"{path}:{row.where}: {place} occurs twice; keep one row (A1 and A01 are one well, P1 and "
                 "P 1 one plate)."
             )
-        there.add(_place(row.plate, row.well))
+        there.add((plate, well))
         treatments[row.plate, row.well] = row.treatment or None
         word = row.control.casefold()
         if word not in _YES | _NO:

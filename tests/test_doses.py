@@ -256,7 +256,22 @@ UNUSED = {
         "well,treatment,dose (nM),dose (µM)\nA1,drug,10,0.01\n",
         r"the first is used, not column 4 \(dose \(µM\)\)",
     ),
+    "thousands beside a decimal comma": (
+        "well;treatment;dose\nA1;drug;0,5\nA2;drug;1.250\n",
+        r"left as they are \(1\.250\)",
+    ),
     "thousands": ('well,treatment,dose\nA1,drug,"1,000"\n', r"left as they are \(1,000\)"),
+    **{
+        f"a dot beside decimal commas: {comma} and {dot}": (
+            f"well;treatment;dose (nM)\nA1;drug;{comma}\nA2;drug;{dot}\nA3;drug;5\n",
+            rf"doses with a dot \({re.escape(dot)}\) stand beside doses with a decimal comma "
+            rf"\({re.escape(comma)}\), and the dot is taken as a decimal one; write all with one mark",
+        )
+        for comma, dot in (
+            *(("0,05", "1.234"), ("1,5", "3.125"), (",5", "12.345 nM"), ("1.234,5", "<1.234")),
+            *(("0,125", "0.5"), ("1 000,5", "1,234.5"), ("1,0-2,0", "1.5e3")),
+        )
+    },
     "a number beside one with a unit": (
         "well,treatment,dose\nA1,drug,10\nA2,drug,10 nM\nA3,drug,0\nA4,drug,none\n",
         r"without a unit \(10\) stand beside doses with one \(10 nM\).*; write the unit behind each",
@@ -339,6 +354,8 @@ def test_what_of_a_plate_map_is_not_used_is_listed(tmp_path, name):
         "well,treatment,dose (final)\nA1,drug,10\nA2,drug,20\n",
         "well,treatment,dose\nA1,drug,10 µM (final)\nA2,drug,½ nM\nA3,drug,0 (DMSO)\nA4,drug,<1 nM\n",
         "well,treatment,drug dose (nM) final\nA1,drug,1 000\nA2,drug,10^-3\n",
+        "well;treatment;dose (nM)\nA1;drug;0,05\nA2;drug;1.234,5\nA3;drug;1 000\n",
+        "well;treatment;dose (nM)\nA1;drug;0.05\nA2;drug;1,234.5\nA3;drug;3.125\n",
         "treatment,1,2,3\nA,drug,,\n\ndose,1,2,3\nA,5 nM,0 nM,vehicle\n",
     ],
 )

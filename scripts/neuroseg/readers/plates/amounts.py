@@ -82,6 +82,12 @@ def doubtful(dose: str) -> bool:
     return bool(_DOUBTFUL.fullmatch(dose))
 
 
+def decimal_marks(dose: str) -> str:
+    """Return the decimal marks in a dose, "," or "." for each number with one, but for thousands: 1,000."""
+    numbers = re.findall(r"\d+(?:[.,]\d+)+|[.,]\d+", dose)
+    return "".join(re.findall("[.,]", number)[-1] for number in numbers if not doubtful(number))
+
+
 def negative(dose: str) -> bool:
     """Return whether a dose is below zero: -5 nM."""
     return bool(_NEGATIVE.fullmatch(dose)) and not_zero(dose)

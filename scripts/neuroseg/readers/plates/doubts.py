@@ -6,7 +6,15 @@ import re
 from collections.abc import Iterable, Sequence
 
 from neuroseg.readers.plates import heads
-from neuroseg.readers.plates.amounts import doubtful, negative, not_zero, tidy_dose, tidy_unit, understood
+from neuroseg.readers.plates.amounts import (
+    decimal_marks,
+    doubtful,
+    negative,
+    not_zero,
+    tidy_dose,
+    tidy_unit,
+    understood,
+)
 from neuroseg.readers.plates.forms import Row
 from neuroseg.readers.plates.wells import is_well
 from neuroseg.readers.words import some
@@ -44,6 +52,8 @@ def doubts(rows: Sequence[Row]) -> list[str]:
 def of_doses(doses: Sequence[tuple[str, str | None]]) -> list[str]:
     """Return sentences on doses, each with the unit that holds for it, whose size or unit is not sure."""
     large = [dose for dose, _ in doses if doubtful(tidy_dose(dose, None)[0])]
+    marks = {dose: decimal_marks(dose) for dose, _ in doses if understood(dose)}
+    comma, dot = ([dose for dose, of in marks.items() if mark in of] for mark in ",.")
     unread = [dose for dose, _ in doses if not understood(dose) or negative(dose)]
     told = [tidy_dose(dose, unit)[1] or "" for dose, unit in doses]
     per = [unit for unit in told if re.match("[fpnµmk]?M/", unit)]
@@ -52,6 +62,11 @@ def of_doses(doses: Sequence[tuple[str, str | None]]) -> list[str]:
         said.append(
             "doses that may be thousands or decimal numbers are left as they are "
             f"({_some(large)}); write 1000 or 1"
+        )
+    if comma and dot:
+        said.append(
+            f"doses with a dot ({_some(dot)}) stand beside doses with a decimal comma ({_some(comma)}), and "
+            "the dot is taken as a decimal one; write all with one mark, and thousands without any"
         )
     if unread:
         said.append(

@@ -26,8 +26,8 @@ def main(*, dataset: Path, images: Path, seen: Path | None = None, instances: Pa
     survey = readers.survey(images_found["path"])
     if file.pixel_size_um is not None:
         survey["pixel_note"] = None  # the dataset file has said it
-    left_out = quality.left_out(images_found, notes, survey, settings)
-    source = readers.told(listed, file, left_out)
+    left_out, labels = quality.left_out(images_found, notes, survey, settings)
+    source = readers.told(listed, file, left_out, labels)
     pixel_size = source.images["pixel_size_um"].fillna(survey["pixel_size_um"])
     checked = quality.check(
         *source._replace(images=source.images.assign(pixel_size_um=pixel_size)), survey, settings

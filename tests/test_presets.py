@@ -225,6 +225,19 @@ def test_the_first_scan_is_the_first_even_where_its_image_is_broken(tmp_path, st
     assert pd.read_parquet(table)["time"].tolist() == [2, 4]
 
 
+@pytest.mark.parametrize("name", ["P_A1_1_2020y01m31d_08h00m.tif", "old/P_A1_9_2024y01m30d_08h00m.tif"])
+@pytest.mark.parametrize("pattern", [None, r"(?:.*/)?P_(?P<well>A1)_\d_(?P<stamp>\d{4}y.*)"])
+def test_a_label_image_is_no_first_scan(tmp_path, step, name, pattern):
+    photographs(tmp_path)
+    for number, hour in enumerate(("08", "10", "12", "14")):
+        (tmp_path / PHOTOGRAPHS[number]).rename(tmp_path / f"P_A1_1_2024y01m31d_{hour}h00m.tif")
+    (tmp_path / "old").mkdir()
+    tifffile.imwrite(tmp_path / name, CELLS)
+    table, problems = validated(tmp_path, step, **({"pattern": pattern} if pattern else {}))
+    assert pd.read_parquet(table)["time"].tolist() == [0, 2, 4, 6]
+    assert problems["check"].tolist() == ["label_image"]
+
+
 def test_a_label_image_that_is_added_changes_nothing_and_a_photograph_says_what_it_does(
     tmp_path, step, capsys
 ):

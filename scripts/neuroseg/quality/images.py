@@ -64,15 +64,18 @@ def inspect_types(annotations: pd.DataFrame, images: pd.DataFrame, settings: Set
 
 def left_out(
     images: pd.DataFrame, notes: pd.DataFrame, survey: pd.DataFrame, settings: Settings
-) -> frozenset[int]:
-    """Return the positions of images that `check` will leave out, whatever their names tell.
+) -> tuple[frozenset[int], frozenset[int]]:
+    """Return the positions of images that `check` leaves out whatever names tell, and of their label images.
 
     They are those that a check drops by their pixels, such as label images and broken or blank files, or by
     what was noted while they were listed. Arguments are as in `check`.
     """
-    found = [Problem(*note) for note in notes.itertuples(index=False)]
-    gone, _, _ = dropped_images(images, survey, [*found, *inspect_images(images, survey)], settings)
-    return frozenset(np.flatnonzero(gone).tolist())
+    noted = [Problem(*note) for note in notes.itertuples(index=False)]
+    found = [*noted, *inspect_images(images, survey)]
+    gone, _, _ = dropped_images(images, survey, found, settings)
+    labels = {item.image for item in found if item.check == "label_image"}
+    positions = frozenset(np.flatnonzero(gone).tolist())
+    return positions, positions & labels
 
 
 def dropped_images(

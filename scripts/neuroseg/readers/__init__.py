@@ -62,7 +62,9 @@ def listed(dataset: Dataset) -> Listed:
     return found._replace(source=found.source._replace(images=images))
 
 
-def told(found: Listed, dataset: Dataset, left_out: Collection[int] = ()) -> Source:
+def told(
+    found: Listed, dataset: Dataset, left_out: Collection[int] = (), labels: Collection[int] = ()
+) -> Source:
     """Return raw data with what names and the plate map tell of each image (`experiment.describe`).
 
     Args:
@@ -70,6 +72,7 @@ def told(found: Listed, dataset: Dataset, left_out: Collection[int] = ()) -> Sou
         dataset: the same dataset file.
         left_out: positions of images that are left out, such as label images and broken files, known by their
             pixels: whatever they are called, the others' names are read as if they were not there.
+        labels: positions of those of them that are label images, and no scans of a plate.
 
     Raises:
         DataError: names or the plate map fit too few images, or do not tell what the dataset file needs.
@@ -77,7 +80,7 @@ def told(found: Listed, dataset: Dataset, left_out: Collection[int] = ()) -> Sou
     source = found.source
     if found.texts is None:
         return source
-    images, notes = describe(source.images, found.texts, dataset, found.frames, left_out)
+    images, notes = describe(source.images, found.texts, dataset, found.frames, left_out, labels)
     own, cells = images["cell_type"].to_numpy(object), source.annotations
     kinds = [
         own[at] if kind is None else kind for at, kind in zip(cells["image"], cells["cell_type"], strict=True)

@@ -29,6 +29,7 @@ def describe(
     dataset: Dataset,
     frames: Sequence[int] | None = None,
     left_out: Collection[int] = (),
+    labels: Collection[int] = (),
 ) -> tuple[pd.DataFrame, list[Note]]:
     """Fill in what the pattern reads from images' texts and the plate map from wells, and name their groups.
 
@@ -48,6 +49,7 @@ def describe(
             the first. One each where it is not given.
         left_out: positions of images that are left out whatever names tell: no preset need fit them, and
             no note is about them. The first scan of a plate is the first even where its image is broken.
+        labels: positions of those of them that are label images: their stamps are those of no scan.
 
     Returns:
         The images with `group` and `control` (whether its treatment is called the control), and notes under
@@ -78,7 +80,9 @@ def describe(
         fields["group"] = group_of(fields, dataset.group, pattern.groupindex if pattern else ())
         rows.append(fields)
         notes += [Note(check, at, -1, row["where"], message) for check, message in faults]
-    notes += [Note("bad_time", at, -1, images["where"].iloc[at], words) for at, words in date(rows)]
+    scans = [at for at in range(len(rows)) if at not in labels]
+    undated = [(scans[scan], words) for scan, words in date([rows[at] for at in scans])]
+    notes += [Note("bad_time", at, -1, images["where"].iloc[at], words) for at, words in undated]
     notes = [note for note in notes if note.image not in left_out]
     if misfit and pattern is None and dataset.by_preset:
         words = f"names tell no plate, well, field or time, as {_said(misfit, dataset)}"

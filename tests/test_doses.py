@@ -92,7 +92,7 @@ def test_a_number_beside_the_unit_of_a_head_gives_no_unit_and_is_said(tmp_path, 
     "beside",
     [
         *("24 h", "24h", "day 3", "DIV7", "n = 3", "FGF2", "IL-6", "5-HT", "0.1% DMSO", "in 0,1 % DMSO"),
-        *("37 °C", "pH 7.4", "Ca²⁺", "H₂O₂"),
+        *("37 °C", "pH 7.4", "Ca²⁺", "H₂O₂", "24-48 h", "#3", "no. 3", "2. Gabe", "2nd", "2026-05-01"),
     ],
 )
 def test_a_number_with_a_word_of_its_own_beside_a_unit_changes_nothing(tmp_path, beside):

@@ -6,6 +6,7 @@ import re
 from itertools import pairwise
 
 from neuroseg.readers.plates.amounts import ANY_UNIT, OF, PER_CENT, UNIT, tidy_unit
+from neuroseg.readers.plates.times import dated
 
 _AMOUNTS = (
     *("dose", "doses", "dosage", "concentration", "concentrations", "conc", "conc."),
@@ -68,8 +69,11 @@ _TIMES = (
 _FACTOR = re.compile(
     rf"{_TIMES}[\s.:=^+−–-]*\d|\d[\s-]*{_TIMES}|\d\s*(?!%)(?:{UNIT})(?![^\W_])", re.IGNORECASE
 )
-_WORDY = re.compile(rf"(?:{_NUMBER}[\s%°_-]*)?[^\W_]*[^\W\d_][^\W_]*(?:[\s._#=:-]*{_NUMBER}(?![^\W_]))?")
-"""A number with a word of its own, such as 24 h, day 3, IL-6, n = 3 or 0.1 % DMSO."""
+_WORDY = re.compile(
+    rf"(?:\d+\s*[-–]\s*(?=\d+\s*(?:h|d|min|hours|days)\b))?(?:{_NUMBER}[\s.%°_-]*)?"
+    rf"[^\W_]*[^\W\d_][^\W_]*(?:[\s._#=:-]*{_NUMBER}(?![^\W_]))?|#\s?\d+"
+)
+"""A number with a word of its own, such as 24 h, 24-48 h, day 3, IL-6, n = 3, #3 or 0.1 % DMSO."""
 
 
 def plain(head: str) -> str:
@@ -105,10 +109,11 @@ def has_factor(head: str) -> bool:
     """Return whether a head's brackets hold a number that may be a factor, a power or a dilution of doses.
 
     Every number may be one that has no word of its own, such as 24 h or day 3, and is in no unit: ng mL-1.
+    A date is none.
     """
     if _is_unit(head):
         return False
-    others = [text for text in _in_brackets(head) if not _BRACKETED.fullmatch(text)]
+    others = [text for text in _in_brackets(head) if not _BRACKETED.fullmatch(text) and not dated(text)]
     return any(_FACTOR.search(text) or re.search(r"\d", _WORDY.sub(" ", text)) for text in others)
 
 

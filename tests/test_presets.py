@@ -158,14 +158,20 @@ def validated(folder, step, **keys):
     return tables["images"], pd.read_csv(folder / "problems.csv")
 
 
-@pytest.mark.parametrize("form", ["folder", "labels"])
-@pytest.mark.parametrize("name", ODD)
+@pytest.mark.parametrize(
+    ("name", "form"),
+    # of the photograph's very name, a label image is its annotation
+    [
+        (name, form)
+        for name in ODD
+        for form in ("folder", "labels")
+        if (form, name[-9:]) != ("labels", "very name")
+    ],
+)
 def test_what_is_left_out_by_its_pixels_does_not_take_the_others_wells_along(tmp_path, step, name, form):
     files, check = ODD[name]
     photographs(tmp_path, files)
     if form == "labels":
-        if name.endswith("very name"):
-            pytest.skip("it is the photograph's annotation")
         tifffile.imwrite(
             tmp_path / PHOTOGRAPHS[0].replace(".tif", "_masks.tif"),
             np.pad([[1] * 12] * 12, ((9, 19), (9, 39))).astype(np.uint8),

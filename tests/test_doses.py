@@ -72,6 +72,7 @@ def test_a_dose_is_read_with_its_unit_wherever_that_stands(form, tmp_path):
         *("Dose in M (1e-6)", "Dose in M (x10-6)", "Dose (M; e-6)", "Dose (M; ×10⁻⁶)", "Dose (M) [10^-6]"),
         *("Dose (M; 10-6)", "Dose (M × 10⁻⁶)", "Dose (1e-6)", "Dose (1000) µM", "Konz. (µM; *1000)"),
         *("Dose (µM; 1:2)", "Dose (µM; serial 1/3)", "Dose (µM; 2-fold)", "Dosis (µM; 1000fach verdünnt)"),
+        "Dose (nM, ×10³)",
         *("Dose (µM; 1 in 10)", "Dose (µM; factor 10)", "Dose (10 µM)", "Dose (ng; per 10⁶ cells)"),
         *("Dose (µM; 1 = 10 nM)", "Dose (µM; 1,5)"),
     ],

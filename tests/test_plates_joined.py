@@ -25,17 +25,44 @@ def test_sheets_that_fit_no_image_are_named(tmp_path):
 
 
 def test_a_plate_map_that_the_dataset_file_does_not_name_is_told(tmp_path):
-    (tmp_path / "cells.csv").write_text("cell,area\n1,20\n")
-    excel(tmp_path / "Layout.xlsx", Map=[["well", "treatment"], ["A1", "drug"]])
+    for name in (
+        "cells.csv",
+        "mapping_OD.csv",
+        "plate 1.csv",
+        "Plattenplan.xlsx",
+        "~$Layout.xlsx",
+        "layout.txt",
+    ):
+        (tmp_path / name).write_text("not read")
     source = folder(tmp_path, ["A1"], "well,treatment\nA1,drug\n", plate_map=None)
     assert source.notes[["check", "message"]].to_numpy().tolist() == [
-        [
-            "unused_map",
-            f"{name} can be read as a plate map and is not used: say `plate_map: {name}` to use it",
-        ]
-        for name in ("Layout.xlsx", "map.csv")
+        ["unused_map", f"{name} may be a plate map and is not used; to use it, name it as `plate_map`"]
+        for name in ("Plattenplan.xlsx", "map.csv", "plate 1.csv")
     ]
     assert folder(tmp_path, ["A1"], "well,treatment\nA1,drug\n").notes.empty
+
+
+@pytest.mark.parametrize("written", ["p1", "P 1"])
+def test_a_plate_of_images_is_one_however_it_is_written(tmp_path, written):
+    for plate, well, hour in (("P1", "A1", 10), (written, "A1", 12), (written, "A2", 12)):
+        tifffile.imwrite(tmp_path / f"{plate}_{well}_1_2024y01m31d_{hour}h00m.tif", np.eye(9, dtype=np.uint8))
+    (tmp_path / "map.csv").write_text("plate,well,treatment\nP1,A1,x\nP1,A2,y\n")
+    content = {"format": "folder", "root": str(tmp_path), "plate_map": "map.csv"}
+    (tmp_path / "dataset.yaml").write_text(yaml.safe_dump(content))
+    source = readers.read(readers.read_dataset(tmp_path / "dataset.yaml"))
+    assert set(source.images["plate"]) == {source.images["plate"].iloc[0]}
+    assert sorted(source.images["time"]) == [0, 2, 2]
+    assert source.images["group"].nunique() == 2
+    assert (
+        source.notes["message"].str.contains("plates that differ in case or blanks alone are one").sum() == 1
+    )
+
+
+def test_a_blank_between_digits_tells_names_apart(tmp_path):
+    source = folder(
+        tmp_path, ["A1", "A2", "A3"], "well,treatment\nA1,Cpd 1 5 uM\nA2,Cpd 15 uM\nA3,cpd15 uM\n"
+    )
+    assert source.images["treatment"].tolist() == ["Cpd 1 5 uM", "Cpd 15 uM", "Cpd 15 uM"]
 
 
 def test_wells_join_however_they_are_written(tmp_path):

@@ -172,14 +172,24 @@ def test_a_channel_is_chosen_by_name_or_number(tmp_path, channel, expected):
     assert (pixels(listed(tmp_path, channel=channel), "a") == VALUES[0, 0, expected]).all()
 
 
-def test_phase_contrast_is_taken_where_one_channel_is_called_so(tmp_path):
-    write(
-        tmp_path / "a.ome.tif", VALUES[0, 0], "CYX", metadata={"Channel": {"Name": ["GFP", "Phase Contrast"]}}
-    )
+@pytest.mark.parametrize(
+    "names", [["GFP", "Phase Contrast"], ["BF", "Ph"], ["S-phase", "Phase"], ["Transferrin", "bright field"]]
+)
+def test_phase_contrast_is_taken_where_one_channel_is_called_so(tmp_path, names):
+    write(tmp_path / "a.ome.tif", VALUES[0, 0], "CYX", metadata={"Channel": {"Name": names}})
     assert (pixels(listed(tmp_path), "a") == VALUES[0, 0, 1]).all()
 
 
-@pytest.mark.parametrize("names", [["TL Phase", "BF"], ["Phase contrast 10x", "Brightfield"], ["Ph2", "DIC"]])
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["TL Phase", "BF"],
+        ["Phase contrast 10x", "Brightfield"],
+        ["Ph2", "DIC"],
+        ["PhC", "BF"],
+        ["相差", "BF"],
+    ],
+)
 def test_it_is_asked_which_channel_is_phase_contrast_where_two_may_be(tmp_path, step, names):
     (tmp_path / "in").mkdir()
     write(tmp_path / "in" / "a.ome.tif", VALUES[0, 0], "CYX", metadata={"Channel": {"Name": names}})

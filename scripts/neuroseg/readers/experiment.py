@@ -70,13 +70,15 @@ def describe(
     rows, notes = [], []
     find = wells.finder() if wells else None
     spelling = Spelling(filter(None, wells.treatments.values()) if wells else ())
+    plates, named_wells = Spelling(), Spelling()
     counts = frames or [1] * len(images)
     for at, (row, said, count) in enumerate(zip(images.to_dict("records"), texts, counts, strict=True)):
         fields, faults = _fields(row, said, pattern, count)
         if wells and find:
             faults += _treat(fields, wells, find, dataset)
-        if fields["treatment"] is not None:
-            fields["treatment"] = spelling.of(str(fields["treatment"]))
+        for name, spelled in (("treatment", spelling), ("plate", plates), ("well", named_wells)):
+            if fields[name] is not None:
+                fields[name] = spelled.of(str(fields[name]))
         fields["group"] = group_of(fields, dataset.group, pattern.groupindex if pattern else ())
         rows.append(fields)
         notes += [Note(check, at, -1, row["where"], message) for check, message in faults]
@@ -93,10 +95,10 @@ def describe(
         notes.append(Note("clock_time", -1, -1, images["where"].iloc[min(told)], words))
     if wells is None and isinstance(dataset, Folder):
         for name in unused_maps(dataset.root):
-            words = f"{name} can be read as a plate map and is not used: say `plate_map: {name}` to use it"
+            words = f"{name} may be a plate map and is not used; to use it, name it as `plate_map`"
             notes.append(Note("unused_map", -1, -1, name, words))
     origin = dataset.plate_map or "names of images"
-    said_of_wells = [*(wells.passed if wells else ()), *spelling.told()]
+    said_of_wells = [*(wells.passed if wells else ()), *spelling.told("treatments"), *plates.told("plates")]
     notes += [Note("passed_over", -1, -1, origin, words) for words in said_of_wells]
     named = (rows[at]["named_dose"] for at in staying)
     doses = [(str(dose), None) for dose in named if dose is not None]

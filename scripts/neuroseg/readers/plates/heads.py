@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from itertools import pairwise
 
 from neuroseg.readers.plates.amounts import ANY_UNIT, OF, PER_CENT, UNIT, tidy_unit
@@ -113,7 +114,8 @@ def has_factor(head: str) -> bool:
     """
     if _is_unit(head):
         return False
-    others = [text for text in _in_brackets(head) if not _BRACKETED.fullmatch(text) and not dated(text)]
+    parts = _in_brackets(unicodedata.normalize("NFKC", head).replace("×", "x"))  # ³ as a 3
+    others = [text for text in parts if not _BRACKETED.fullmatch(text) and not dated(text)]
     return any(_FACTOR.search(text) or re.search(r"\d", _WORDY.sub(" ", text)) for text in others)
 
 

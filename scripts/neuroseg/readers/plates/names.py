@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from neuroseg.readers.words import composed, some
 
+_BLANKS = re.compile(r"(?<!\d) | (?!\d)")
+"""Blanks that do not stand between two digits."""
+
 
 def same(text: str) -> str:
-    """Return what names are compared by: equal for names that differ in case or blanks alone."""
-    return composed("".join(composed(text).casefold().split()))
+    """Return what names are compared by: equal for names that differ in case or blanks alone.
+
+    A blank between two digits counts, for compound 1 5 µM is not compound 15 µM.
+    """
+    return composed(_BLANKS.sub("", " ".join(composed(text).casefold().split())))
 
 
 class Spelling:
@@ -29,11 +36,15 @@ class Spelling:
             self._others[name] = first
         return first
 
-    def told(self) -> list[str]:
-        """Return a sentence on the names that were met in several spellings, none if there are none."""
+    def told(self, what: str) -> list[str]:
+        """Return a sentence on the names that were met in several spellings, none if there are none.
+
+        Args:
+            what: what is named so, in the plural: treatments.
+        """
         pairs = [f"{name} is {first}" for name, first in self._others.items()]
         words = (
-            f"treatments that differ in case or blanks alone are one ({some(pairs)}); "
+            f"{what} that differ in case or blanks alone are one ({some(pairs)}); "
             "rename those that are not the same"
         )
         return [words] if pairs else []

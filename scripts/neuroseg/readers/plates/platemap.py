@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -67,22 +68,19 @@ class PlateMap(NamedTuple):
         return find
 
 
-MOST_BYTES = 1_000_000
-"""A table that is larger is not looked at unless the dataset file names it."""
+_MAP = re.compile(
+    r"plate[\W_]*map|plat(te|ten)[\W_]*(plan|belegung)|belegung|layout|treatment|behandlung"
+    r"|(?<![^\W_])(plate|platte|map)\d*(?![^\W_])"
+)
+"""What the name of a plate map holds, in lower case."""
 
 
 def unused_maps(folder: Path) -> list[str]:
-    """Return the names of the tables right in a folder that can be read as plate maps, if they are small."""
-    found = []
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() not in (".csv", ".tsv", ".xlsx") or path.name.startswith((".", "~$")):
-            continue
-        try:
-            if path.stat().st_size < MOST_BYTES and read_plate_map(path).treatments:
-                found.append(path.name)
-        except (DataError, OSError):
-            continue
-    return found
+    """Return the names of the tables right in a folder that are plate maps by their names."""
+    tables = (path for path in folder.iterdir() if path.suffix.lower() in (".csv", ".tsv", ".xlsx"))
+    return sorted(
+        path.name for path in tables if path.name[0] not in ".~" and _MAP.search(path.stem.casefold())
+    )
 
 
 def read_plate_map(path: Path) -> PlateMap:

@@ -35,22 +35,25 @@ PRESETS = {
 }
 """By name, what `pattern` stands for. A stamp is a date and a clock; time is since the plate's first."""
 
-_PHASE = ("ph", "phase", "phasecontrast", "pc", "bf", "brightfield", "trans", "tl", "dic")
-"""Names of channels in transmitted light, in lower case, without blanks and signs."""
+_PHASE = ("ph", "phase", "phasecontrast", "phasenkontrast", "pc")
+_BRIGHT = ("bf", "brightfield", "trans", "tl", "dic")
+"""Names of channels in phase contrast and in other transmitted light: lower case, no blanks and signs."""
 
-_LIKE_PHASE = re.compile(r"(?<![a-z])(ph|pc|bf|tl|td|dic|trans\w*|phase\w*|bright[\W_]*field)(?![a-z])")
-"""What a name in lower case holds that may be one of transmitted light, as TL Phase and Ph2 do."""
+_PERHAPS = re.compile(r"ph|fase|qpi|[^\x00-\x7f]")
+"""What a name in lower case holds that may be phase contrast's as well, as TL Phase, Ph2 and PhC do."""
 
 
 def phase_of(channels: Sequence[str]) -> int | None:
-    """Return the place of the channel in transmitted light by its name, such as Ph or Phase-Contrast.
+    """Return the place of the only channel that is called phase contrast, such as Ph or Phase-Contrast.
 
-    None where no channel is called so, and where another may be it as well: DIC beside Ph2.
+    Where none is, that of the only one called after another transmitted light, if no other may be phase
+    contrast by its name. Else None.
     """
-    names = [channel.casefold() for channel in channels]
-    sure = [at for at, name in enumerate(names) if re.sub(r"[\W_]", "", name) in _PHASE]
-    others = [at for at, name in enumerate(names) if _LIKE_PHASE.search(name) and at not in sure]
-    return sure[0] if len(sure) == 1 and not others else None
+    names = [re.sub(r"[\W_]", "", channel.casefold()) for channel in channels]
+    phase, bright = ([at for at, name in enumerate(names) if name in known] for known in (_PHASE, _BRIGHT))
+    if not phase and not any(_PERHAPS.search(name) for name in names):
+        phase = bright
+    return phase[0] if len(phase) == 1 else None
 
 
 def preset_of(texts: Sequence[Sequence[str]]) -> str | None:

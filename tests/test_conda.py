@@ -117,13 +117,10 @@ def test_everything_is_pinned_but_what_conda_must_fit_to_pytorch():
 
 
 def test_every_rule_with_a_command_names_an_environment_that_there_is():
-    for file in (chain.ROOT / "workflow" / "rules").glob("*.smk"):
-        for rule, body in re.findall(
-            r"^(?:rule|checkpoint) (\w+):\n(.*?)(?=^\S|\Z)", file.read_text(), flags=re.M | re.S
-        ):
-            named = re.findall(r'conda:\n\s+"(.+)"\n', body)
-            assert len(named) == ("shell:" in body), rule
-            assert all((file.parent / name).is_file() for name in named), rule
+    for rule, body in chain.rules().items():
+        named = re.findall(r'conda:\n\s+"(.+)"\n', body)
+        assert len(named) == ("shell:" in body), rule
+        assert all((chain.ROOT / "workflow" / "rules" / name).is_file() for name in named), rule
 
 
 def test_a_post_deploy_script_belongs_to_an_environment_and_is_sound_bash():

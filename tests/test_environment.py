@@ -7,6 +7,7 @@ import sys
 from functools import cache
 from pathlib import Path
 
+import chain
 import pytest
 import yaml
 from packaging.requirements import Requirement
@@ -169,12 +170,8 @@ class TestImports:
         assert needed <= listed
 
     def test_the_rules_of_steps_that_need_mmdet_and_of_no_others_name_its_environment(self):
-        named = {}
-        for path in (ROOT / "workflow" / "rules").glob("*.smk"):
-            for rule, environment in re.findall(
-                r"^(?:rule|checkpoint) (\w+):.*?envs/(\w+)\.yaml", path.read_text(), flags=re.M | re.S
-            ):
-                named[rule] = environment
+        bodies = chain.rules().items()
+        named = {rule: found[1] for rule, body in bodies if (found := re.search(r"envs/(\w+)\.yaml", body))}
         steps = {path.stem: path for path in (ROOT / "scripts").glob("*.py")}
         expected = {
             name: "mmdet"

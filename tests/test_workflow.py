@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 import yaml
-from chain import copy, snakemake
+from chain import copy, rules, snakemake
 from PIL import Image
 from snakemake.exceptions import WorkflowError
 
@@ -259,11 +259,6 @@ def test_every_study_says_what_it_is_and_its_files_are_whole():
         for ensemble in folder.glob("ensembles/*.yaml"):
             for model in plan.models([ensemble.stem]):
                 assert configs.file("models", model, ".py")
-
-
-def rules() -> dict[str, str]:
-    text = "".join(file.read_text() for file in sorted((ROOT / "workflow" / "rules").glob("*.smk")))
-    return dict(re.findall(r"^(?:rule|checkpoint) (\w+):\n(.*?)(?=^\S|\Z)", text, re.MULTILINE | re.DOTALL))
 
 
 @pytest.mark.parametrize("stage", STEPS)

@@ -27,7 +27,7 @@ from neuroseg.detector import checkpoints, configuration, cpu, hooks, processes,
 from neuroseg.detector.caps import Kept
 from neuroseg.detector.dataset import named
 from neuroseg.detector.inference import Predictor
-from neuroseg.detector.precision import prepare_cpu
+from neuroseg.detector.precision import choose_dtype, prepare_cpu
 
 DEVICE = torch.device("cpu")
 ENDS = (None, *cpu.KERNELS)
@@ -43,6 +43,7 @@ def main() -> None:
     parser.add_argument("--iterations", type=int, default=12, help="counted in a round")
     parser.add_argument("--images", type=int, default=6, help="predicted in a round, the densest ones")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--precision", default="fp32", choices=["fp32", "bf16"], help="what both compute in")
     parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md")
     options = parser.parse_args()
     prepare_cpu()
@@ -52,8 +53,8 @@ def main() -> None:
     lines = ["| kernel | gain in training | gain in prediction |", "|---|---|---|"]
     lines += [f"| {name} | {gain(trained, name)} | {gain(predicted, name)} |" for name in cpu.KERNELS]
     where = (
-        f"{detectors.machine(DEVICE)}, {options.results.name}, {options.model.stem}: {trained[None]:.3f} CPU "
-        f"s a training image and {predicted[None]:.3f} a predicted one with all; "
+        f"{detectors.machine(DEVICE)}, {options.results.name}, {options.model.stem}, {options.precision}: "
+        f"{trained[None]:.3f} CPU s a training image and {predicted[None]:.3f} a predicted one with all; "
         f"medians of {options.rounds} rounds."
     )
     text = "\n".join([*lines, "", where, ""])
@@ -101,7 +102,8 @@ def training_seconds(
     settings = {"pipeline": config.train_pipeline, "seed": 0, "load": detectors.load}
     data = training.CellDataset(held, cells, classes, **settings)
     with tempfile.TemporaryDirectory() as folder:
-        runner = training._runner(config, data, [hooks.Reseed(0), watch], DEVICE, 0, Path(folder))
+        where = DEVICE, 0, Path(folder), choose_dtype(options.precision, DEVICE)
+        runner = training._runner(config, data, [hooks.Reseed(0), watch], *where)
         cpu.accelerate(processes.bare(runner.model), without(left_out))
         runner.train()
     return watch.seconds / config.train_dataloader.batch_size
@@ -116,7 +118,8 @@ def predictions(
     pictures = [detectors.load(Path(path)) for path in paths]
     fitted = checkpoints.read_detector(options.checkpoint)
     fitted["config"]["cpu_kernels"] = False
-    predictors = {left_out: Predictor(fitted, DEVICE, torch.float32, Kept(1000, 0.05)) for left_out in ENDS}
+    dtype = choose_dtype(options.precision, DEVICE)
+    predictors = {left_out: Predictor(fitted, DEVICE, dtype, Kept(1000, 0.05)) for left_out in ENDS}
     for left_out, predictor in predictors.items():
         cpu.accelerate(predictor.model, without(left_out))
 

@@ -74,7 +74,8 @@ def learning(options, images, instances, folds, device) -> tuple[str, float, flo
         settings = {"pipeline": config.train_pipeline, "seed": 0, "load": detectors.load}
         data = training.CellDataset(held, cells, classes, **settings)
         with tempfile.TemporaryDirectory() as folder:
-            training._runner(config, data, [hooks.Reseed(0), watch], device, 0, Path(folder)).train()
+            where = device, 0, Path(folder), choose_dtype("auto", device)
+            training._runner(config, data, [hooks.Reseed(0), watch], *where).train()
         return watch.seconds / batch
 
     def theirs() -> float:

@@ -1,8 +1,7 @@
-"""Train the detector of one fold."""
+"""Train the detector of one fold; under torchrun, each GPU has a process."""
 
-from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from neuroseg.command import run
 
@@ -16,6 +15,7 @@ def main(
     fold: int | Literal["all"] = 0,
     seed: int = 0,
     iterations: int | None = None,
+    precision: Literal["auto", "fp32", "bf16"] = "auto",
     half: bool = False,
     init_from: Path | None = None,
     pseudo_instances: Path | None = None,
@@ -27,8 +27,6 @@ def main(
 ) -> None:
     """Train the detector of one fold, on the annotated images that the fold does not hold out.
 
-    Killed and started again, it goes on from its newest state. Under torchrun, each GPU has a process.
-
     Args:
         model: The model file: architecture, augmentation and schedule.
         images: The images table.
@@ -37,11 +35,12 @@ def main(
         fold: The fold held out; all for none.
         seed: Of the weights, the order of the images and the augmentation.
         iterations: Length of the training, if not the model file's own.
+        precision: Number format of the network; auto is bf16 or fp16 on a GPU, fp32 on a CPU.
         half: Write the weights in half precision.
         init_from: Checkpoint of a detector to begin with, perhaps of another dataset.
         pseudo_instances: What `pseudo_label` found in images without annotation, to be learnt from as well.
         further: Folders of data sets to learn from at the same time, each with its share of the samples.
-        work_dir: Folder of the training's state, removed when it has ended well.
+        work_dir: Folder of the training's state, from which a killed one goes on; removed when it ends well.
         checkpoint: Where the fitted detector goes, with its classes and config.
         config_out: Where its config goes as a Python file.
         scalars: Where the losses go, as JSON.
@@ -50,10 +49,10 @@ def main(
 
     detector.prepare_cpu()
     listed = (tables.read("images", images), tables.read("instances", instances), tables.read("folds", folds))
-    pseudo = tables.read("instances", pseudo_instances) if pseudo_instances else None
-    fit = partial(detector.train, model, *listed, work_dir=work_dir, load=readers.read_uint8, pseudo=pseudo)
-    trained = fit(fold=fold, seed=seed, init_from=init_from, iterations=iterations, further=further)
-    detector.save(trained, checkpoint, config_out, scalars, work_dir, half)
+    settings: dict[str, Any] = {"fold": fold, "seed": seed, "iterations": iterations, "precision": precision}
+    settings |= {"init_from": init_from, "further": further, "work_dir": work_dir, "load": readers.read_uint8}
+    settings["pseudo"] = tables.read("instances", pseudo_instances) if pseudo_instances else None
+    detector.save(detector.train(model, *listed, **settings), checkpoint, config_out, scalars, work_dir, half)
 
 
 if __name__ == "__main__":

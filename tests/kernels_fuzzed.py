@@ -3,11 +3,14 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import Phase, given, settings
+import torch
+from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from torch.nn import functional
 
 from neuroseg import fusion, metrics, rle, segmentation
+from neuroseg.detector.cpu.depthwise import Depthwise, Walk
 from neuroseg.quality import checks
 from neuroseg.quality.masks import inspect
 
@@ -196,3 +199,29 @@ def test_instances_are_scored_or_refused(counts, data):
 def test_a_column_of_empty_texts_is_refused_in_words():
     with pytest.raises(ValueError, match="mask 0 holds no run lengths"):
         rle.from_coco(pd.Series([b"", b""]), HEIGHT, WIDTH)
+
+
+@few
+@given(
+    st.tuples(*[st.integers(1, 9)] * 2),
+    st.integers(1, 5),
+    st.integers(1, 3),
+    st.tuples(*[st.integers(0, 4)] * 4),
+    st.sampled_from([torch.float32, torch.bfloat16]),
+)
+def test_depthwise_filters_of_any_walk_equal_pytorchs(size, kernel, stride, pads, dtype):
+    pads = tuple(min(pad, kernel - 1) for pad in pads)
+    assume(size[0] + sum(pads[2:]) >= kernel and size[1] + sum(pads[:2]) >= kernel)
+    random = torch.Generator().manual_seed(0)
+    maps = torch.randint(-8, 8, (2, 3, *size), generator=random).to(dtype).requires_grad_()
+    weight = torch.randint(-3, 3, (3, 1, kernel, kernel), generator=random).float().requires_grad_()
+    bias = torch.ones(3, requires_grad=True)
+    padded = functional.pad(maps.float(), pads)
+    theirs = functional.conv2d(padded, weight, bias, stride, groups=3).clamp(0.5, 9.5)
+    ours = Depthwise.apply(maps, weight, bias, Walk(stride, pads), (0.5, 9.5))
+    assert torch.equal(ours, theirs.to(dtype))
+    slope = torch.randint(-4, 4, theirs.shape, generator=random)
+    values = maps, weight, bias
+    expected = torch.autograd.grad(theirs, values, slope.float())
+    for found, wanted in zip(torch.autograd.grad(ours, values, slope.to(dtype)), expected, strict=True):
+        assert torch.equal(found, wanted)

@@ -8,10 +8,10 @@ import torch
 
 from neuroseg.detector import configuration, cpu, heads, openmmlab, precision
 from neuroseg.detector.caps import Kept
-from neuroseg.detector.cpu import proposing, upsampling
+from neuroseg.detector.cpu import folding, proposing, upsampling
 from neuroseg.detector.cpu.roi_align import CpuExtractor
 from neuroseg.detector.inference import Predictor
-from neuroseg.detector.openmmlab import MODELS, FCNMaskHead, SingleRoIExtractor
+from neuroseg.detector.openmmlab import MODELS, ConvModule, FCNMaskHead, SingleRoIExtractor
 from neuroseg.errors import DataError
 
 ROOT = Path(__file__).parents[1]
@@ -80,6 +80,90 @@ def test_a_deconvolution_that_overlaps_itself_is_left_alone():
     layer = torch.nn.ConvTranspose2d(6, 5, 4, stride=2, padding=1)
     upsampling.replace(torch.nn.Sequential(layer))
     assert type(layer) is torch.nn.ConvTranspose2d
+
+
+# --------------------------------------------------------------- convolutions with normalisation folded in
+
+SAME = {"type": "Conv2dAdaptivePadding"}
+
+
+def normalised(channels: int = 6, kernel: int = 3, **settings) -> ConvModule:
+    """A convolution with batch normalisation, in evaluation, its statistics unlike those it begins with."""
+    torch.manual_seed(0)
+    settings = {"norm_cfg": {"type": "BN", "eps": 1e-3}, "act_cfg": {"type": "ReLU6"}} | settings
+    layer = ConvModule(6, channels, kernel, padding=kernel // 2, **settings)
+    with torch.no_grad():
+        for each in (layer.norm.weight, layer.norm.bias, layer.norm.running_mean, layer.norm.running_var):
+            each.copy_(torch.rand(channels) + 0.5)
+    return layer.eval()
+
+
+def learnt(layer: ConvModule, features: torch.Tensor) -> list[torch.Tensor]:
+    """What a layer makes of features, and the slopes of all it depends on."""
+    features = features.contiguous(memory_format=torch.channels_last).requires_grad_()
+    layer.zero_grad()
+    values = layer(features)
+    (values.float() * torch.linspace(-1, 1, values.numel()).view(values.shape)).sum().backward()
+    return [values, features.grad, *(each.grad for each in layer.parameters())]
+
+
+@pytest.mark.parametrize("activation", ["ReLU6", "ReLU", "Sigmoid", None])
+@pytest.mark.parametrize("padding", [SAME, None])
+@pytest.mark.parametrize(
+    ("kernel", "stride", "groups"), [(3, 1, 6), (5, 2, 6), (3, 2, 2), (1, 1, 1), (5, 1, 6)]
+)
+def test_a_folded_convolution_and_its_slopes_equal_mmcvs(kernel, stride, groups, padding, activation):
+    settings = {"stride": stride, "groups": groups, "conv_cfg": padding}
+    layer = normalised(kernel=kernel, act_cfg=activation and {"type": activation}, **settings)
+    features = torch.randn(2, 6, 13, 8, generator=torch.Generator().manual_seed(1)) * 4
+    theirs = learnt(layer, features.clone())
+    folding.replace(torch.nn.Sequential(layer))
+    assert type(layer) is folding.FoldedConvModule
+    for ours, other in zip(learnt(layer, features.clone()), theirs, strict=True):
+        torch.testing.assert_close(ours, other, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize(("kernel", "stride"), [(3, 1), (5, 2)])
+def test_a_depthwise_convolution_of_16_bits_equals_that_of_32_rounded(kernel, stride):
+    layer = normalised(kernel=kernel, stride=stride, groups=6, conv_cfg=SAME)
+    folding.replace(torch.nn.Sequential(layer))
+    features = torch.randn(2, 6, 13, 8).bfloat16()
+    with torch.autocast("cpu", torch.bfloat16):
+        narrow, of_narrow, *of_its_weights = learnt(layer, features.clone())
+    wide, of_wide, *of_weights = learnt(layer, features.float())
+    assert narrow.dtype == of_narrow.dtype == torch.bfloat16
+    assert torch.equal(narrow, wide.bfloat16())
+    assert torch.allclose(of_narrow.float(), of_wide, rtol=0.02, atol=0.02)
+    assert all(
+        torch.allclose(*pair, rtol=0.02, atol=0.1) for pair in zip(of_its_weights, of_weights, strict=True)
+    )
+
+
+def test_what_is_no_number_stays_none_in_a_depthwise_convolution():
+    layer = normalised(groups=6, conv_cfg=SAME)
+    folding.replace(torch.nn.Sequential(layer))
+    features = torch.zeros(1, 6, 5, 5)
+    features[0, 2, 2, 2] = torch.nan
+    assert layer(features)[0].isnan().sum(dim=(1, 2)).tolist() == [0, 0, 9, 0, 0, 0]
+
+
+def test_where_statistics_move_on_normalisation_stays_mmcvs():
+    layer = normalised(groups=6)
+    folding.replace(torch.nn.Sequential(layer))
+    before = layer.norm.running_mean.clone()
+    layer.train()(torch.randn(2, 6, 8, 8))
+    assert not torch.equal(layer.norm.running_mean, before)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"norm_cfg": {"type": "GN", "num_groups": 2}}, {"norm_cfg": None}, {"padding_mode": "reflect"}],
+)
+def test_other_convolutions_are_left_alone(settings):
+    given = {"norm_cfg": {"type": "BN"}} | settings
+    layer = ConvModule(6, 6, 3, **given)
+    folding.replace(torch.nn.Sequential(layer))
+    assert type(layer) is ConvModule
 
 
 # -------------------------------------------------------------------------------------------------- proposing

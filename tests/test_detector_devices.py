@@ -64,6 +64,19 @@ def test_bfloat16_on_a_cpu_that_would_emulate_it_is_single_precision(monkeypatch
     assert precision.choose_dtype("auto", torch.device("cpu")) == torch.float32
 
 
+@pytest.mark.parametrize(
+    ("dtype", "device", "expected"),
+    [
+        (torch.float32, "cpu", {"type": "OptimWrapper"}),
+        (torch.float32, "cuda", {"type": "OptimWrapper"}),
+        (torch.bfloat16, "cpu", {"type": "CpuOptimWrapper", "dtype": torch.bfloat16}),
+        (torch.bfloat16, "cuda", {"type": "AmpOptimWrapper", "dtype": "bfloat16"}),
+    ],
+)
+def test_a_training_computes_in_the_number_format_that_is_asked_for(dtype, device, expected):
+    assert precision.optimiser({"type": "OptimWrapper"}, dtype, torch.device(device)) == expected
+
+
 @pytest.fixture
 def process():
     """Puts back what belongs to the whole process."""
@@ -116,7 +129,7 @@ def test_kernels_of_a_gpu_are_not_timed_anew_for_every_size(monkeypatch, tmp_pat
     monkeypatch.setattr(training, "place", lambda *_, **__: None)
     config = config_of("cascade_mask_rcnn_r50")
     config.train_dataloader.num_workers = 0
-    training._runner(config, [0], [], GPU, 0, tmp_path)
+    training._runner(config, [0], [], GPU, 0, tmp_path, torch.bfloat16)
     assert asked["optim_wrapper"]["type"] == "AmpOptimWrapper"
     assert asked["env_cfg"] == {"cudnn_benchmark": False}
 

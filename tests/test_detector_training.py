@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ import torch
 from discs import MICRO, Culture, learn, same_weights
 
 from neuroseg import tables
-from neuroseg.detector import checkpoints, configuration, progress, save, train
+from neuroseg.detector import checkpoints, configuration, hooks, progress, save, train
 from neuroseg.errors import DataError
 from neuroseg.folds import selection
 
@@ -49,6 +50,14 @@ def test_the_same_seed_gives_the_same_detector(culture, micro, trained, tmp_path
 
 def test_another_seed_gives_another_detector(culture, micro, trained, tmp_path):
     assert not same_weights(learn(culture, micro, tmp_path, seed=1), trained)
+
+
+def test_bf16_learns_the_same_up_to_rounding(culture, micro, trained, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    narrow = learn(culture, micro, tmp_path, precision="bf16")
+    assert not same_weights(narrow, trained)
+    assert np.allclose(narrow.scalars["loss"], trained.scalars["loss"], rtol=0.05)
+    assert all(each.dtype != torch.bfloat16 for each in narrow.detector["state_dict"].values())
 
 
 KILLED = """
@@ -115,7 +124,7 @@ def test_a_damaged_state_is_passed_over_for_the_one_before(culture, micro, train
     assert same_weights(again, trained)
 
 
-@pytest.mark.parametrize("change", [{"seed": 1}, {"fold": 1}, {"iterations": 7}])
+@pytest.mark.parametrize("change", [{"seed": 1}, {"fold": 1}, {"iterations": 7}, {"precision": "bf16"}])
 def test_a_state_of_another_training_is_not_taken_up(culture, micro, tmp_path, capsys, change):
     learn(culture, micro, tmp_path / "work", iterations=2)
     capsys.readouterr()
@@ -162,6 +171,38 @@ def test_a_training_learns_from_a_further_data_set_at_the_same_time(culture, mic
     assert trained.detector["cells"]["per_megapixel"][1] == pytest.approx(12e6 / (96 * 128))
     alone = learn(culture, micro, tmp_path / "alone", iterations=2)
     assert not same_weights(trained, alone)
+
+
+def test_later_weights_go_over_earlier_ones(capsys):
+    model = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.Linear(3, 2))
+    first = {"0.weight": torch.ones(3, 2), "0.bias": torch.ones(3)}
+    hooks.WarmStart([("first.pth", first), ("second.pth", {"0.weight": torch.zeros(3, 2)})]).before_train(
+        SimpleNamespace(model=model)
+    )
+    assert torch.equal(model[0].weight, torch.zeros(3, 2))
+    assert torch.equal(model[0].bias, torch.ones(3))
+    assert capsys.readouterr().err.splitlines() == [
+        "began with 1 of 4 weights from second.pth",
+        "began with 1 of 4 weights from first.pth",
+        "initialised anew: 1",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("load_from", "init_from", "expected"),
+    [
+        (None, None, []),
+        ("coco.pth", None, ["coco.pth"]),
+        ("coco.pth", Path("model.pth"), ["model.pth"]),
+        ("efficientnet_lite0", Path("model.pth"), ["efficientnet_lite0", "model.pth"]),
+    ],
+)
+def test_packaged_weights_are_begun_with_where_a_detector_lacks_some(
+    monkeypatch, load_from, init_from, expected
+):
+    monkeypatch.setattr(hooks, "read_weights", lambda name: {"from": name})
+    started = hooks.warm_start(load_from, init_from)
+    assert [name for each in started for name, _ in each.sources] == expected
 
 
 def test_weights_of_no_use_are_refused(culture, micro, tmp_path):

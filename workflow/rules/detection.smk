@@ -49,6 +49,7 @@ rule train:
             "--iterations",
             plan.iterations(wildcards.dataset, wildcards.model, config["train"]["iterations"]),
         ),
+        precision=config["train"]["precision"],
         half="--half" if config["train"]["half"] else "",
         init_from=lambda wildcards, input: plan.flag("--init-from", input.init_from),
         pseudo=lambda wildcards, input: plan.flag("--pseudo-instances", input.pseudo),
@@ -66,6 +67,7 @@ rule train:
             --fold {wildcards.fold:q} \
             --seed {params.seed} \
             {params.iterations} \
+            --precision {params.precision} \
             {params.half} \
             {params.init_from} \
             {params.pseudo} \

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import random
 import time
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,9 @@ import numpy as np
 import torch
 
 from neuroseg.detector import processes
-from neuroseg.detector.checkpoints import write_state
+from neuroseg.detector.checkpoints import read_weights, write_state
 from neuroseg.detector.openmmlab import EMAHook, Hook, Runner
-from neuroseg.detector.pretrained import renamed
+from neuroseg.detector.pretrained import PACKAGED, renamed
 from neuroseg.detector.progress import clock, say
 from neuroseg.errors import DataError
 
@@ -101,30 +103,46 @@ class WarmStart(Hook):
     """Begin with weights learnt elsewhere.
 
     Args:
-        weights: By name, of a detector or of its backbone alone. Those whose name or shape the model lacks
-            are left out: the heads of other cell types.
-        source: What to call them.
+        sources: What to call each set of weights, and the weights by name: a detector's or its backbone's
+            alone. Those whose name or shape the model lacks are left out: the heads of other cell types.
+            Later sets go over earlier ones.
     """
 
-    def __init__(self, weights: dict[str, torch.Tensor], source: str) -> None:
-        self.weights, self.source = weights, source
+    def __init__(self, sources: Sequence[tuple[str, dict[str, torch.Tensor]]]) -> None:
+        self.sources = sources
 
     def before_train(self, runner: Runner) -> None:
         """Fill the model, and name the layers that start as its model file starts them."""
         model = processes.bare(runner.model)
         own = model.state_dict()
-        given = renamed(self.weights, own).items()
-        fitting = {name: weight for name, weight in given if name in own and weight.shape == own[name].shape}
-        if not fitting:
-            raise DataError(
-                f"{self.source}: none of its weights fits the model; "
-                "take a checkpoint of the same model or backbone."
-            )
-        model.load_state_dict(fitting, strict=False)
-        say(f"began with {len(fitting)} of {len(own)} weights from {self.source}")
-        layers = sorted({name.rpartition(".")[0] for name in own.keys() - fitting.keys()})
+        begun: dict[str, str] = {}  # which source each weight is of
+        for source, weights in self.sources:
+            given = renamed(weights, own).items()
+            fitting = {name: each for name, each in given if name in own and each.shape == own[name].shape}
+            if not fitting:
+                raise DataError(
+                    f"{source}: none of its weights fits the model; "
+                    "take a checkpoint of the same model or backbone."
+                )
+            model.load_state_dict(fitting, strict=False)
+            begun |= dict.fromkeys(fitting, source)
+        for source, count in Counter(begun.values()).items():
+            say(f"began with {count} of {len(own)} weights from {source}")
+        layers = sorted({name.rpartition(".")[0] for name in own.keys() - begun.keys()})
         if layers:
             say(f"initialised anew: {', '.join(layers)}")
+
+
+def warm_start(load_from: str | None, init_from: Path | None) -> list[WarmStart]:
+    """Return what begins a training with weights learnt elsewhere; nothing where there are none.
+
+    Args:
+        load_from: The model file's word: a file, an address, or the name of a package's weights.
+        init_from: A fitted detector, which goes before it; but what it lacks a package may have.
+    """
+    names = [load_from] if load_from and (not init_from or load_from in PACKAGED) else []
+    names += [str(init_from)] if init_from else []
+    return [WarmStart([(Path(name).name, read_weights(name)) for name in names])] if names else []
 
 
 class Keeper(Hook):

@@ -9,6 +9,8 @@ with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
     import mmdet.datasets.transforms
     import mmdet.models
     from mmcv import ops
+    from mmcv.cnn import ConvModule
+    from mmcv.cnn.bricks.conv2d_adaptive_padding import Conv2dAdaptivePadding
     from mmcv.image import rescale_size
     from mmcv.ops import RoIAlign, get_compiling_cuda_version, roi_align
     from mmcv.transforms import BaseTransform, Compose
@@ -30,7 +32,8 @@ with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
     from mmengine.config import Config
     from mmengine.dataset import pseudo_collate
     from mmengine.hooks import EMAHook, Hook
-    from mmengine.registry import init_default_scope
+    from mmengine.optim import OptimWrapper
+    from mmengine.registry import OPTIM_WRAPPERS, init_default_scope
     from mmengine.runner import Runner
     from mmengine.structures import InstanceData
 
@@ -53,6 +56,7 @@ def require_version(purpose: str) -> None:
 
 __all__ = [
     "MODELS",
+    "OPTIM_WRAPPERS",
     "TASK_UTILS",
     "TRANSFORMS",
     "ATSSHead",
@@ -64,6 +68,8 @@ __all__ = [
     "CascadeRoIHead",
     "Compose",
     "Config",
+    "Conv2dAdaptivePadding",
+    "ConvModule",
     "DetDataSample",
     "EMAHook",
     "EfficientNet",
@@ -71,6 +77,7 @@ __all__ = [
     "Hook",
     "HorizontalBoxes",
     "InstanceData",
+    "OptimWrapper",
     "PackDetInputs",
     "RPNHead",
     "ResNeXt",

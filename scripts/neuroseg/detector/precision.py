@@ -6,12 +6,19 @@ import ctypes
 import os
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 
 from neuroseg.detector.cpu import accelerate
-from neuroseg.detector.openmmlab import TwoStageDetector, get_compiling_cuda_version
+from neuroseg.detector.openmmlab import (
+    OPTIM_WRAPPERS,
+    OptimWrapper,
+    TwoStageDetector,
+    get_compiling_cuda_version,
+)
 from neuroseg.detector.progress import say
 from neuroseg.detector.roi_features import feed_extractors
 from neuroseg.errors import DataError
@@ -38,7 +45,7 @@ def place(model: TwoStageDetector, device: torch.device, kernels: bool = True) -
     )
     if device.type == "cpu" and kernels:
         accelerate(model)
-    _keep_boxes_in_float(model)
+    _keep_outputs_in_float(model)
     feed_extractors(model)
 
 
@@ -92,6 +99,38 @@ def choose_dtype(name: str, device: torch.device) -> torch.dtype:
     return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
 
 
+def optimiser(settings: dict, dtype: torch.dtype, device: torch.device) -> dict:
+    """Return a model file's `optim_wrapper`, made to learn in a number format on a device.
+
+    Weights, their averages and the optimiser's moments stay in 32 bits.
+    """
+    if dtype == torch.float32:
+        return settings
+    if device.type == "cpu":
+        return settings | {"type": "CpuOptimWrapper", "dtype": dtype}
+    return settings | {"type": "AmpOptimWrapper", "dtype": str(dtype).removeprefix("torch.")}
+
+
+@OPTIM_WRAPPERS.register_module()
+class CpuOptimWrapper(OptimWrapper):
+    """Learns with fewer bits on a CPU, where MMEngine's own wrapper asks for a GPU.
+
+    Args:
+        dtype: Of convolutions and matrix products. bf16 has the range of 32 bits: losses need no scaling.
+        settings: Of MMEngine's OptimWrapper.
+    """
+
+    def __init__(self, dtype: torch.dtype, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.dtype = dtype
+
+    @contextmanager
+    def optim_context(self, model: torch.nn.Module) -> Iterator[None]:
+        """Compute the losses with fewer bits; their slopes follow."""
+        with super().optim_context(model), torch.autocast("cpu", self.dtype):
+            yield
+
+
 def prepare_cpu(name: str = "auto") -> None:
     """Set up this process for a detector on the CPU, and say so; do nothing where the device names a GPU.
 
@@ -126,12 +165,14 @@ def _bears_channels_last(model: torch.nn.Module) -> bool:
     )
 
 
-def _keep_boxes_in_float(model: TwoStageDetector) -> None:
-    """Make boxes and scores of a two-stage detector 32-bit, whatever its convolutions compute in.
+def _keep_outputs_in_float(model: TwoStageDetector) -> None:
+    """Make boxes, scores and masks of a two-stage detector 32-bit, whatever its convolutions compute in.
 
     MMCV's NMS has no bfloat16 kernel, and with 8 bits scores tie and a box at pixel 500 moves by two.
+    Losses are computed from 32 bits as well.
     """
-    for head in (model.rpn_head, *stages(model.roi_head.bbox_head)):
+    heads = *stages(model.roi_head.bbox_head), *stages(model.roi_head.mask_head)
+    for head in (model.rpn_head, *heads):
         head.register_forward_hook(_floats_after)
 
 

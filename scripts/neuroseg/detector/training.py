@@ -27,9 +27,9 @@ from neuroseg.detector import (  # noqa: F401
     scaling,
 )
 from neuroseg.detector.dataset import CellDataset, Load, Numbers, named
-from neuroseg.detector.hooks import Journal, Keeper, Reseed, WarmStart, fitted_weights
+from neuroseg.detector.hooks import Journal, Keeper, Reseed, fitted_weights, warm_start
 from neuroseg.detector.openmmlab import Config, Runner, pseudo_collate
-from neuroseg.detector.precision import choose_device, choose_dtype, place
+from neuroseg.detector.precision import choose_device, choose_dtype, optimiser, place
 from neuroseg.detector.progress import say
 from neuroseg.errors import DataError
 from neuroseg.files import replacing, write_json
@@ -57,6 +57,7 @@ def train(
     load: Load,
     init_from: Path | None = None,
     iterations: int | None = None,
+    precision: str = "auto",
     pseudo: pd.DataFrame | None = None,
     further: Mapping[Path, float] = MappingProxyType({}),
 ) -> Trained | None:
@@ -75,8 +76,9 @@ def train(
         seed: Of the weights, the order of the images, the augmentation and the sampling of proposals.
         work_dir: Folder of the states; yours to remove afterwards.
         load: Reads an image.
-        init_from: A fitted detector to begin with; it goes before the model file's `load_from`.
+        init_from: A fitted detector to begin with, before the model file's `load_from` (`hooks.warm_start`).
         iterations: Length of the training; None for the model file's own.
+        precision: What the network computes in: fp32, bf16, or auto, as in `predict`.
         pseudo: Instances that a detector of the same fold has found in images without annotation; they are
             learnt from as the true ones are.
         further: Folders of data sets' tables (results/NAME/validate) that are learnt from at the same time,
@@ -94,16 +96,15 @@ def train(
     if pseudo is not None:
         added = pseudo_labelled(listed, folds, fold, pseudo)
         _refuse_strange_types(pseudo, classes)
-        images, instances = (
-            pd.concat(parts, ignore_index=True) for parts in ((images, added), (instances, pseudo))
-        )
+        images = pd.concat([images, added], ignore_index=True)
+        instances = pd.concat([instances, pseudo], ignore_index=True)
     pixel_size = scaling.learnt(images)
     others = [joining.read(folder, share) for folder, share in further.items()]
     images, instances, mix = joining.join(images, instances, others, listed)
     config = configuration.fit(configuration.read(model), classes, iterations)
     portable = foreign.without_sources(config.to_dict())
     foreign.check_config(portable, model)  # or predict would refuse what has been learnt
-    source = str(init_from) if init_from else config.load_from
+    dtype = choose_dtype(precision, device)
     fingerprint = checkpoints.fingerprint(
         config.to_dict(),
         images,
@@ -114,13 +115,15 @@ def train(
         processes=processes.count(),
         init_from=checkpoints.digest(init_from) if init_from else None,
         further={each.name: each.share for each in others},
+        precision=str(dtype),
     )
     work_dir.mkdir(parents=True, exist_ok=True)
     state = checkpoints.newest_state(work_dir, fingerprint)
     journal = Journal()
-    hooks = [Reseed(seed), journal, Keeper(work_dir, _interval(config), fingerprint, journal, state)]
-    if source and state is None:
-        hooks.append(WarmStart(checkpoints.read_weights(source), Path(source).name))
+    every = config.default_hooks.checkpoint.interval
+    hooks = [Reseed(seed), journal, Keeper(work_dir, every, fingerprint, journal, state)]
+    if state is None:
+        hooks += warm_start(config.load_from, init_from)
     dataset = CellDataset(
         images,
         instances,
@@ -132,7 +135,7 @@ def train(
         mix=mix,
     )
     processes.initialise(device)
-    runner = _runner(config, dataset, hooks, device, seed, work_dir)
+    runner = _runner(config, dataset, hooks, device, seed, work_dir, dtype)
     say(
         f"training {model.stem}, fold {fold}: {len(images)} images, {len(instances)} cells "
         f"of {', '.join(classes)}, on {processes.count()} {device.type}"
@@ -195,13 +198,15 @@ def _refuse_strange_types(pseudo: pd.DataFrame, classes: Sequence[str]) -> None:
 
 
 def _runner(
-    config: Config, dataset: CellDataset, hooks: Sequence, device: torch.device, seed: int, work_dir: Path
+    config: Config,
+    dataset: CellDataset,
+    hooks: Sequence,
+    device: torch.device,
+    seed: int,
+    work_dir: Path,
+    dtype: torch.dtype,
 ) -> Runner:
     gpu = device.type == "cuda"
-    optimizer = config.optim_wrapper.to_dict()
-    if gpu:
-        dtype = str(choose_dtype("auto", device)).removeprefix("torch.")
-        optimizer |= {"type": "AmpOptimWrapper", "dtype": dtype}
     workers = config.train_dataloader.num_workers if gpu else 0  # on a CPU they take the network's cores
     runner = Runner(
         model=config.model,
@@ -216,7 +221,7 @@ def _runner(
             collate_fn=pseudo_collate,
         ),
         train_cfg=config.train_cfg,
-        optim_wrapper=optimizer,
+        optim_wrapper=optimiser(config.optim_wrapper.to_dict(), dtype, device),
         param_scheduler=config.param_scheduler,
         default_hooks={"timer": None, "logger": None, "checkpoint": None},
         custom_hooks=[*config.custom_hooks, *hooks],
@@ -238,10 +243,6 @@ def _together(gpu: bool) -> dict:
     if gpu:
         return {"sync_bn": "torch"}
     return {"model_wrapper_cfg": {"device_ids": None, "broadcast_buffers": False}}
-
-
-def _interval(config: Config) -> int:
-    return config.default_hooks.checkpoint.interval
 
 
 def _scalars(detector: dict, curve: dict[str, list[float]]) -> dict:

@@ -9,10 +9,11 @@ from collections.abc import Callable, Collection
 
 from torch import nn
 
-from neuroseg.detector.cpu import proposing, roi_align, upsampling
+from neuroseg.detector.cpu import folding, proposing, roi_align, upsampling
 from neuroseg.detector.openmmlab import require_version
 
 KERNELS: dict[str, Callable[[nn.Module], None]] = {
+    "folding": folding.replace,
     "proposing": proposing.replace,
     "roi_align": roi_align.replace,
     "upsampling": upsampling.replace,

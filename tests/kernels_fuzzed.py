@@ -218,7 +218,7 @@ def test_depthwise_filters_of_any_walk_equal_pytorchs(size, kernel, stride, pads
     bias = torch.ones(3, requires_grad=True)
     padded = functional.pad(maps.float(), pads)
     theirs = functional.conv2d(padded, weight, bias, stride, groups=3).clamp(0.5, 9.5)
-    ours = Depthwise.apply(maps, weight, bias, Walk(stride, pads), (0.5, 9.5))
+    ours = Depthwise.apply(maps, weight, bias, Walk(stride, pads, 3), (0.5, 9.5))
     assert torch.equal(ours, theirs.to(dtype))
     slope = torch.randint(-4, 4, theirs.shape, generator=random)
     values = maps, weight, bias

@@ -1,7 +1,7 @@
 """Convolutions with batch normalisation whose statistics stand still, as one convolution.
 
 Such a normalisation multiplies each channel and adds to it, which the convolution's own weights can do: its
-passes over the maps fall away, and slopes reach the same parameters. Depthwise convolutions are computed by
+passes over the maps fall away, and slopes reach the same parameters. Depthwise convolutions learn by
 `depthwise`.
 """
 
@@ -11,7 +11,6 @@ import math
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 from neuroseg.detector.cpu.depthwise import Depthwise, Walk
 from neuroseg.detector.openmmlab import Conv2dAdaptivePadding, ConvModule
@@ -21,7 +20,7 @@ BOUNDS: dict[type, tuple[float, float]] = {
     nn.ReLU: (0.0, math.inf),
     type(None): (-math.inf, math.inf),
 }
-"""Activations that keep values between two bounds, which our depthwise convolution does by itself."""
+"""Activations that keep values between two bounds, which our depthwise convolution does."""
 
 
 class FoldedConvModule(ConvModule):
@@ -37,13 +36,12 @@ class FoldedConvModule(ConvModule):
         weight = self.conv.weight * scale[:, None, None, None]
         bias = self.norm.bias - self.norm.running_mean * scale
         activation = self.activate if activate and self.with_activation else None
-        walk = Walk(self.conv.stride[0], _pads(self.conv, *x.shape[2:]))
+        pads = _pads(self.conv, *x.shape[2:])
+        walk = Walk(self.conv.stride[0], pads, self.conv.groups, self.conv.dilation)
         bounds = BOUNDS.get(type(activation))
         if bounds and _is_depthwise(self.conv, walk) and x.dtype in (torch.float32, torch.bfloat16):
             return Depthwise.apply(x, weight, bias, walk, bounds)
-        if any(walk.pads):
-            x = functional.pad(x, walk.pads)
-        x = functional.conv2d(x, weight, bias, self.conv.stride, 0, self.conv.dilation, self.conv.groups)
+        x = walk.convolve(x, weight, bias)
         return x if activation is None else activation(x)
 
 

@@ -151,13 +151,14 @@ def _checked(rows: list[Row], path: Path) -> PlateMap:
     for row in rows:
         place = f"the well {row.well}" + (f" of plate {row.plate}" if row.plate else "")
         plate, well = _place(row.plate, row.well)
-        others = tables.setdefault(well, set()) if row.of_plate_form else set()
-        if plate in others or (others and None in {*others, plate}):
-            raise DataError(
-                f"{path}:{row.where}: two tables hold {place}; write in the upper left corner of each, or in "
-                "a line above it, what it holds: Treatment, Dose (µM), or the name of its plate."
-            )
-        others.add(plate)
+        if row.of_plate_form:
+            plates = tables.setdefault(well, set())
+            if plates and (plate in plates or None in (plate, *plates)):
+                raise DataError(
+                    f"{path}:{row.where}: two tables hold {place}; write in the upper left corner of each, "
+                    "or in a line above it, what it holds: Treatment, Dose (µM), or the name of its plate."
+                )
+            plates.add(plate)
         if (plate, well) in there:
             raise DataError(
                 f"{path}:{row.where}: {place} occurs twice; keep one row (A1 and A01 are one well, P1 and "

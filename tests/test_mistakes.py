@@ -231,7 +231,12 @@ def test_a_wrong_view_or_name_is_refused_with_those_there_are_and_no_regular_exp
         ({"gpus": 2}, "gpus: must be auto or 0 or 1, not 2."),
         ({"study": 3}, "study: must be text or null, not 3."),
         ({"train": 3000}, "train: must be keys with values, not 3000."),
-        ({"train": {"full": "yes"}}, 'train.full: must be true or false, not "yes".'),
+        ({"train": {"full": "si"}}, 'train.full: must be true or false, not "si".'),
+        (
+            {"split": {"n_folds": "2"}},
+            'split.n_folds: must be a whole number, not "2"; in quotes, and in braces of --config, it is text'
+            ": write it in a file for --configfile.",
+        ),
         ({"split": {"same_field": 0}}, "split.same_field: must be above 0, not 0."),
     ],
 )

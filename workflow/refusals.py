@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 import jsonschema
+import yaml
 
 from workflow import configs
 
@@ -60,8 +61,10 @@ def worded(fault: jsonschema.ValidationError) -> str:
         return f"{fault.instance!r} {fault.schema['errorMessage']}"
     if fault.validator == "type":
         wanted = " or ".join(KINDS[kind] for kind in ([limit] if isinstance(limit, str) else limit))
-        quoted = "; in quotes it is text" if limit == "string" and fault.instance is not None else ""
-        return f"must be {wanted}, not {given}{quoted}."
+        why = "; in quotes it is text" if limit == "string" and fault.instance is not None else ""
+        if isinstance(fault.instance, str) and _is_of(limit, fault.instance):
+            why = "; in quotes, and in braces of --config, it is text: write it in a file for --configfile"
+        return f"must be {wanted}, not {given}{why}."
     if fault.validator == "enum":
         return f"must be {' or '.join(map(str, limit))}, not {given}."
     if fault.validator in BOUNDS:
@@ -73,6 +76,14 @@ def worded(fault: jsonschema.ValidationError) -> str:
     if fault.validator == "required":
         return f"{', '.join(key for key in limit if key not in fault.instance)} is missing."
     return fault.message + "."
+
+
+def _is_of(kinds: str | list[str], text: str) -> bool:
+    """Tell whether a text would be of a schema's types without quotes."""
+    try:
+        return jsonschema.Draft202012Validator({"type": kinds}).is_valid(yaml.safe_load(text))
+    except yaml.YAMLError:
+        return False
 
 
 def unquoted(config: Mapping, *above: str) -> Iterator[str]:

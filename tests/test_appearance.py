@@ -58,7 +58,7 @@ def test_an_image_as_learnt_is_read_as_it_is_and_another_is_brought_to_it(tmp_pa
     blank, other = appearance.sentences(read, paths, np.ones(3))
     assert blank.startswith("1 of 3 images have blank areas, taken for background (framed.npy: ")
     assert "other grey levels" in other
-    assert "(offset.npy: level 1256 made 128, contrast multiplied by" in other
+    assert "(offset.npy: grey level 1256 shown as 128, contrast multiplied by" in other
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_levels_of_16_bit_are_told_without_powers_of_ten(tmp_path):
     read = appearance.Adapted(np.load, looks.learnt_from([looks.look(AS_IT_IS)]))
     read(tmp_path / "wide.npy")
     (said,) = appearance.sentences(read, pd.Series([str(tmp_path / "wide.npy")]), np.ones(1))
-    assert "level 24800 made 128, contrast" in said
+    assert "grey level 24800 shown as 128, contrast" in said
 
 
 def test_images_whose_background_was_cut_off_have_a_sentence_of_their_own(tmp_path):

@@ -27,7 +27,10 @@ ROOT = Path(__file__).parents[1]
 def test_a_training_tells_its_classes_and_its_losses(trained):
     assert trained.detector["classes"] == ["astro", "cort"]
     scalars = trained.scalars
-    assert list(scalars) == ["model", "fold", "classes", "iterations", "iteration", "loss", "lr", "losses"]
+    assert list(scalars) == [
+        *("model", "fold", "classes", "precision", "iterations", "iteration", "loss", "lr", "losses")
+    ]
+    assert scalars["precision"] == trained.detector["precision"] == "fp32"
     assert (scalars["model"], scalars["fold"], scalars["iterations"]) == ("micro", 0, 6)
     assert scalars["iteration"] == [1, 2, 3, 4, 5, 6]
     total = sum(np.array(losses) for losses in scalars["losses"].values())
@@ -89,7 +92,7 @@ def test_a_training_killed_while_writing_goes_on_to_the_same_weights(
     work = tmp_path / "work"
     command = [sys.executable, "-c", KILLED, str(micro), str(tmp_path), str(work)]
     assert subprocess.run(command, cwd=ROOT / "scripts", check=False).returncode == -signal.SIGKILL
-    assert [path.name for path in work.glob("iteration_*")] == ["iteration_00000002.pth"]
+    assert [path.name[:18] for path in work.glob("iteration_*")] == ["iteration_00000002"]
     assert list(work.glob(".*.part"))
     moved = work.rename(tmp_path / "moved")
     resumed = learn(culture, micro, moved)
@@ -109,29 +112,39 @@ def test_a_finished_training_is_not_repeated(culture, micro, trained, tmp_path, 
 
 def test_a_damaged_state_is_passed_over_for_the_one_before(culture, micro, trained, tmp_path, capsys):
     learn(culture, micro, tmp_path)
-    assert sorted(path.name for path in tmp_path.glob("iteration_*")) == [
-        "iteration_00000004.pth",
-        "iteration_00000006.pth",
-    ]
-    newest = tmp_path / "iteration_00000006.pth"
+    before, newest = sorted(tmp_path.glob("iteration_*"))
+    assert (before.name[:18], newest.name[:18]) == ("iteration_00000004", "iteration_00000006")
     content = bytearray(newest.read_bytes())
     content[len(content) // 2] ^= 1
     newest.write_bytes(content)
     again = learn(culture, micro, tmp_path)
     said = capsys.readouterr().err
-    assert "passing over the damaged iteration_00000006.pth" in said
+    assert f"passing over the damaged {newest.name}" in said
     assert "from iteration 4" in said
     assert same_weights(again, trained)
 
 
 @pytest.mark.parametrize("change", [{"seed": 1}, {"fold": 1}, {"iterations": 7}, {"precision": "bf16"}])
-def test_a_state_of_another_training_is_not_taken_up(culture, micro, tmp_path, capsys, change):
+def test_a_state_of_another_training_is_not_taken_up(culture, micro, tmp_path, capsys, change, monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
     learn(culture, micro, tmp_path / "work", iterations=2)
     capsys.readouterr()
     learn(culture, micro, tmp_path / "work", **({"iterations": 2} | change))
     said = capsys.readouterr().err
     assert "starting afresh" in said
-    assert "on cpu, from" not in said
+    assert ", from iteration" not in said
+
+
+def test_what_a_training_keeps_outlives_the_states_of_another(tmp_path):
+    old, new = "0a" * 32, "0b" * 32
+    for done in (2950, 3000):
+        checkpoints.write_state(tmp_path, done, {"fingerprint": old, "iteration": done})
+    assert checkpoints.newest_state(tmp_path, new) is None
+    assert checkpoints.newest_state(tmp_path, old)["iteration"] == 3000
+    for done in (50, 100, 150):
+        checkpoints.write_state(tmp_path, done, {"fingerprint": new, "iteration": done})
+        assert checkpoints.newest_state(tmp_path, new)["iteration"] == done
+    assert len(list(tmp_path.iterdir())) == checkpoints.KEPT
 
 
 def test_other_pixels_make_another_training(culture, tmp_path):
@@ -151,7 +164,7 @@ def test_a_training_begins_with_another_datasets_weights(culture, micro, checkpo
     one_type.__dict__ |= culture.__dict__ | {"instances": culture.instances.assign(cell_type="shsy5y")}
     learn(one_type, micro, tmp_path, init_from=checkpoint, iterations=1)
     said = capsys.readouterr().err
-    assert "weights from model.pth" in said
+    assert f"weights from {checkpoint}" in said
     anew = said.partition("initialised anew: ")[2].splitlines()[0].split(", ")
     assert anew
     assert all(name.endswith(("fc_cls", "conv_logits")) for name in anew)
@@ -167,7 +180,7 @@ def test_a_training_learns_from_a_further_data_set_at_the_same_time(culture, mic
     trained = learn(culture, micro, tmp_path, further={folder: 0.5}, iterations=2)
     said = capsys.readouterr().err
     assert "50% of the samples from more, 3 images, as they are where a pixel size is unknown" in said
-    assert "5 images, 60 cells of astro, cort, on 1 cpu" in said
+    assert "5 images, 60 cells of astro, cort, on 1 cpu in fp32" in said
     assert trained.detector["cells"]["per_megapixel"][1] == pytest.approx(12e6 / (96 * 128))
     alone = learn(culture, micro, tmp_path / "alone", iterations=2)
     assert not same_weights(trained, alone)
@@ -176,12 +189,14 @@ def test_a_training_learns_from_a_further_data_set_at_the_same_time(culture, mic
 def test_later_weights_go_over_earlier_ones(capsys):
     model = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.Linear(3, 2))
     first = {"0.weight": torch.ones(3, 2), "0.bias": torch.ones(3)}
-    hooks.WarmStart([("first.pth", first), ("second.pth", {"0.weight": torch.zeros(3, 2)})]).before_train(
-        SimpleNamespace(model=model)
-    )
+    second = {"0.weight": torch.zeros(3, 2), **dict.fromkeys(("head.weight", "head.bias"), torch.ones(9))}
+    sources = [("first.pth", first), ("second.pth", second)]
+    hooks.WarmStart("mine", sources).before_train(SimpleNamespace(model=model))
     assert torch.equal(model[0].weight, torch.zeros(3, 2))
     assert torch.equal(model[0].bias, torch.ones(3))
     assert capsys.readouterr().err.splitlines() == [
+        "note: second.pth is of another architecture than mine: 1 of its 3 weights fit, so that little of "
+        "what it has learnt is taken over",
         "began with 1 of 4 weights from second.pth",
         "began with 1 of 4 weights from first.pth",
         "initialised anew: 1",
@@ -201,7 +216,7 @@ def test_packaged_weights_are_begun_with_where_a_detector_lacks_some(
     monkeypatch, load_from, init_from, expected
 ):
     monkeypatch.setattr(hooks, "read_weights", lambda name: {"from": name})
-    started = hooks.warm_start(load_from, init_from)
+    started = hooks.warm_start("mine", load_from, init_from)
     assert [name for each in started for name, _ in each.sources] == expected
 
 

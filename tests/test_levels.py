@@ -112,14 +112,17 @@ def test_of_a_background_subtracted_export_the_bright_half_is_as_bright(taken, b
     [
         (levels.Done(), ""),
         (levels.Done(blank=0.3), "30 % blank"),
-        (levels.Done(level=(60, 128)), "level 60 made 128"),
+        (levels.Done(level=(60, 128)), "grey level 60 shown as 128"),
         (levels.Done(level=(127.996, 128), factor=2.28), "contrast multiplied by 2.28"),
         (levels.Done(0.3, (128, 128), 2.28), "30 % blank; contrast multiplied by 2.28"),
-        (levels.Done(level=(127.5, 128), factor=2.28), "level 127.5 made 128, contrast multiplied by 2.28"),
+        (
+            levels.Done(level=(127.5, 128), factor=2.28),
+            "grey level 127.5 shown as 128, contrast multiplied by 2.28",
+        ),
         (levels.Done(level=(128, 128)), ""),
         (
             levels.Done(0.3, (24800.5, 128), 0.301, 0),
-            "30 % blank; level 24800 made 128, contrast multiplied by 0.301; "
+            "30 % blank; grey level 24800 shown as 128, contrast multiplied by 0.301; "
             "what was darker than the background is cut off at 0, export without subtraction",
         ),
     ],
@@ -340,7 +343,7 @@ def test_what_is_unlike_ordinary_images_is_listed_with_why(tmp_path, step):
     out = {name: tmp_path / f"{name}.parquet" for name in ("images", "instances")}
     step("validate").main(dataset=tmp_path / "d.yaml", problems=tmp_path / "p.csv", **out)
     found = pd.read_csv(tmp_path / "p.csv").query("check == 'image_look'").set_index("image_id")["message"]
-    words = {"b": "% blank", "c": "level 60 made 128", "d": "cut off at 0", "e": "nothing but noise"}
+    words = {"b": "% blank", "c": "grey level 60 shown as 128", "d": "cut off at 0", "e": "nothing but noise"}
     words |= {"f": "is overexposed", "g": "looks turned over"}
     assert set(found.index) - {"a"} == set(words)
     assert all(word in found[name] for name, word in words.items())

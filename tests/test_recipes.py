@@ -125,7 +125,7 @@ def pseudo(folder: Path, fold: int) -> pd.DataFrame:
 def test_a_training_begins_with_the_other_data_sets_weights_and_new_heads(folder, model):
     assert "fold 0: 4 images, 32 cells of A172, MCF7" in log(folder, "drawn", TEACHER, 0)
     text = log(folder, "demo", model, 0)
-    fitting, of = map(int, re.search(r"began with (\d+) of (\d+) weights from model.pth", text).groups())
+    fitting, of = map(int, re.search(r"began with (\d+) of (\d+) weights from .*model.pth", text).groups())
     anew = re.search(r"initialised anew: (.*)", text)[1].split(", ")
     # two types there and three here: the last layers of three box heads and three mask heads, weight and bias
     # each

@@ -79,6 +79,20 @@ def test_the_page_has_every_section_and_well_formed_tags(html):
     assert len(set(page.ids)) == len(page.ids)
 
 
+def test_what_one_detector_alone_remarks_bears_its_name(evidence, tmp_path):
+    images = tmp_path / "images.parquet"
+    tables.write("images", evidence.images, images, pixels="x")
+    files = [tmp_path / "tiny" / f"fold_{fold}.remarks.json" for fold in (0, 1)]
+    files[0].parent.mkdir()
+    for file, few in zip(files, ("1 of 42 are dark", "2 of 41 are dark"), strict=True):
+        file.write_text(json.dumps({"remarks": ["no pixel sizes", few]}))
+    assert report.read_evidence(dataset="d", images=images, remarks=files).remarks == (
+        "no pixel sizes",
+        "tiny of fold 0: 1 of 42 are dark",
+        "tiny of fold 1: 2 of 41 are dark",
+    )
+
+
 def test_the_head_tells_what_prediction_remarked_and_doubts_pixel_sizes_by_the_cells(
     evidence, html, tmp_path
 ):

@@ -63,6 +63,20 @@ def test_the_last_line_that_tells_the_time_left_says_how_far_a_step_is(tmp_path)
     assert screen.how_far(str(tmp_path / "none.log")) == ""
 
 
+def test_what_a_step_notes_is_said_once(tmp_path):
+    log = tmp_path / "step.log"
+    log.write_text("note: no bf16 here\nreading\nnote: 2 of 3 images are dark\n")
+    brief = screen.Brief(logging.StreamHandler())
+    brief.running[7] = ("train fold 0", [str(log)])
+    ended = logging.makeLogRecord({"event": LogEvent.JOB_FINISHED, "job_id": 7, "msg": ""})
+    assert brief.format(ended).split("\n") == [
+        "         train fold 0: note: no bf16 here",
+        "         train fold 0: note: 2 of 3 images are dark",
+    ]
+    brief.running[7] = ("train fold 0", [str(log)])
+    assert brief.format(ended) == ""
+
+
 def test_a_failed_steps_sentence_is_its_error_else_its_last_line(tmp_path):
     log = tmp_path / "step.log"
     log.write_text("reading\nerror: no image\nslurmstepd: exit 1\n")

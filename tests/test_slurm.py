@@ -191,7 +191,7 @@ def test_a_training_cut_short_ends_with_the_weights_of_one_that_was_not(fold, lo
 @pytest.mark.parametrize("fold", [0, 1])
 def test_it_went_on_from_its_newest_checkpoint(fold, run):
     log = (run.folder / "logs" / "demo" / "train" / f"short_fold_{fold}.log").read_text()
-    assert int(re.search(r"on 1 cpu, from iteration (\d+)", log)[1]) >= 5
+    assert int(re.search(r"on 1 cpu in fp32, from iteration (\d+)", log)[1]) >= 5
 
 
 def test_slurm_itself_starts_the_job_of_a_dead_node_again(run):

@@ -70,21 +70,26 @@ def test_what_predict_finds_unlike_is_a_column_of_the_table_of_images(listed, st
     rows = pd.read_csv(tmp_path / "images.csv", dtype=str, keep_default_na=False).set_index("image_id")
     column = rows["unlike_training"]
     assert column["as_learnt"] == ""
-    assert column["dark"] == "level 60 made 128"
+    assert column["dark"] == "grey level 60 shown as 128"
     assert re.fullmatch("inverted: dark lines are sharper .*, skewness of halos -.*", column["negative"])
     assert column["framed"] == "62 % blank"
-    blurred = "level 60 made 128, contrast .*; blurred: sharpness 0.2, learnt 0.87 to 0.87"
+    blurred = "grey level 60 shown as 128, contrast .*; blurred: sharpness 0.2, learnt 0.87 to 0.87"
     assert re.fullmatch(blurred, column["blurred"])
     assert set(json.loads(told.read_text())["unlike"]) == set(SEEN) - {"as_learnt"}
 
 
 def test_what_several_detectors_say_is_said_once(tmp_path):
-    first = {"a": {"levels": "level 0 made 128", "blurred": "blurred: sharpness 0.1, learnt 0.35 to 1.3"}}
-    second = {"a": {"levels": "level 0 made 127", "crowd": "too many"}, "b": {"noise": "noise: no cell"}}
+    first = {
+        "a": {"levels": "grey level 0 shown as 128", "blurred": "blurred: sharpness 0.1, learnt 0.35 to 1.3"}
+    }
+    second = {
+        "a": {"levels": "grey level 0 shown as 127", "crowd": "too many"},
+        "b": {"noise": "noise: no cell"},
+    }
     images = images_of("a", "b", "c")
     found = morphology.unlike(written(tmp_path, first, second), tables.empty("instances"), images)
     assert found == {
-        "a": "level 0 made 128; blurred: sharpness 0.1, learnt 0.35 to 1.3; too many",
+        "a": "grey level 0 shown as 128; blurred: sharpness 0.1, learnt 0.35 to 1.3; too many",
         "b": "noise: no cell",
     }
 

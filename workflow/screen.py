@@ -1,4 +1,4 @@
-"""What is on the screen while steps run: a line a step, how far the long ones are, and what failed, last.
+"""What is on the screen while steps run: a line a step, how far long ones are, notes; what failed, last.
 
 A run with VERBOSE=1, and a dry run, show all that Snakemake says; `.snakemake/log/` holds it in any case, and
 `logs/{dataset}/` what each step said.
@@ -37,7 +37,7 @@ SIGNALS: dict[int, str] = {
 }
 """What is said of a step that a signal ended; of other signals, that it crashed."""
 
-USUAL = re.compile(r" left$|^(initialised anew|weights from|training )")
+USUAL = re.compile(r" left$|^(initialised anew|began with|note: |training )")
 """Last lines of a log whose step was well until then."""
 
 HIDDEN = {
@@ -90,6 +90,7 @@ class Brief(logging.Formatter):
         self.running: dict[int, tuple[str, list[str]]] = {}  # job: its name, its logs
         self.failed: dict[str, str] = {}  # name: sentence
         self.statuses: dict[str, int] = {}  # log: what its step's command ended with
+        self.noted: set[str] = set()  # what steps' notes have said
 
     def format(self, record: Any) -> str:
         """Return what a record says on the screen; nothing where it is left out, or was said just before."""
@@ -108,8 +109,9 @@ class Brief(logging.Formatter):
         elif event == LogEvent.JOB_ERROR:
             return "" if stopping.asked() else self._fails(record)  # stopped, not failed
         elif event == LogEvent.JOB_FINISHED:
-            name, _ = self.running.pop(record.job_id, ("", []))
+            name, logs = self.running.pop(record.job_id, ("", []))
             self.failed.pop(name, None)
+            return "\n".join(self._notes(name, logs))
         text = str(record.msg or "")
         if text.startswith("CalledProcessError", text.find("\n") + 1):
             self._ended(text)
@@ -147,12 +149,21 @@ class Brief(logging.Formatter):
             status = int(found[1]) if found[1] else 128 + int(found[2])
             self.statuses |= {log: status for _, logs in self.running.values() for log in logs if log in text}
 
+    def _notes(self, label: str, logs: list[str]) -> list[str]:
+        """Return a step's notes to a person that have not been said yet."""
+        told = [f"         {label}: {note}" for note in notes(logs[0])] if logs else []
+        new = [line for line in dict.fromkeys(told) if line not in self.noted]
+        self.noted |= {*new}
+        return new
+
     def watch(self) -> None:
         """Say now and then how far each running step is, where its log tells."""
         told: dict[str, str] = {}
         while True:
             time.sleep(PAUSE)
             for label, logs in list(self.running.values()):
+                for note in self._notes(label, logs):
+                    logger.info(note)
                 line = how_far(logs[0]) if logs else ""
                 if line and told.get(label) != line:
                     told[label] = line
@@ -194,6 +205,15 @@ def stopped(status: int, log: str) -> str:
 def how_far(log: str) -> str:
     """Return the last line of a log that tells the time left, or nothing."""
     return next((line for line in reversed(tail(log)) if line.endswith(" left")), "")
+
+
+def notes(log: str) -> list[str]:
+    """Return the lines of a log that tell a person something; none where it cannot be read."""
+    try:
+        with Path(log).open(errors="replace") as file:
+            return [line.strip() for line in file if line.startswith("note: ")]
+    except OSError:
+        return []
 
 
 def last_sentence(log: str) -> str:

@@ -51,17 +51,18 @@ def digest(path: Path) -> str:
     """Return the SHA-256 of a file."""
     if not path.is_file():
         raise DataError(
-            f"{path}: there is no such file; run the stage that writes the table or checkpoint naming it."
+            f"{path}: there is no such file; mend the path, or run the stage that writes what names it."
         )
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_state(folder: Path, iteration: int, state: dict) -> None:
-    """Write the state of a training after `iteration` iterations, and remove all but the last few."""
-    with replacing(folder / f"iteration_{iteration:08d}.pth") as temporary:
+    """Write the state of a training after `iteration` iterations; of all others, keep its last few."""
+    with replacing(folder / f"iteration_{iteration:08d}{_mark(state['fingerprint'])}") as temporary:
         torch.save(state, temporary)
-    for old in sorted(folder.glob("iteration_*.pth"))[:-KEPT]:
+    kept = _states(folder, state["fingerprint"])[:KEPT]
+    for old in {*folder.glob("iteration_*.pth")} - {*kept}:
         old.unlink()
 
 
@@ -69,30 +70,41 @@ def newest_state(folder: Path, expected: str) -> dict | None:
     """Return the newest sound state in `folder` with the expected fingerprint, None where there is none.
 
     The folder's own files count, not a path written into one of them: a work folder may have been moved. A
-    damaged state is passed over; states of another training are passed over together, and it says so.
+    damaged state is passed over; where there are states of another training alone, it says so.
     """
     for part in folder.glob(".*.part"):  # a kill while writing
         part.unlink(missing_ok=True)  # another process of the training may have been first
-    for path in sorted(folder.glob("iteration_*.pth"), reverse=True):
+    own = _states(folder, expected)
+    for path in own:
         state = _sound(path)
-        if state is None:
-            say(f"passing over the damaged {path.name}")
-        elif state["fingerprint"] != expected:
-            say(
-                f"not resuming from {path.name}: it is of another config, seed, fold or data; starting afresh"
-            )
-            return None
-        else:
+        if state is not None and state["fingerprint"] == expected:
             return state
+        say(f"passing over the damaged {path.name}")
+    others = sorted(folder.glob("iteration_*.pth"), reverse=True)
+    if others and not own:
+        say(
+            f"note: not resuming from {others[0].name}: it is of another training (model file, data, fold, "
+            "seed, precision, length, what it begins with, or device); starting afresh"
+        )
     return None
 
 
-def write_detector(path: Path, detector: dict) -> None:
-    """Write a fitted detector: model, classes, fold, pixel_size_um, looks, cells, config and state_dict.
+def _states(folder: Path, fingerprint: str) -> list[Path]:
+    """Return a training's own states, the newest first."""
+    return sorted(folder.glob(f"iteration_*{_mark(fingerprint)}"), reverse=True)
 
-    The pixel size is that of the images learnt from, None where it is unknown; `looks` is what they look
-    like, as `intensity.looks.plain` writes it, `cells` what `cells.learnt` returned. Equal content gives
-    equal bytes.
+
+def _mark(fingerprint: str) -> str:
+    """Return how the names of a training's states end."""
+    return f"_{fingerprint[:12]}.pth"
+
+
+def write_detector(path: Path, detector: dict) -> None:
+    """Write a fitted detector.
+
+    It holds model, classes, fold, precision, pixel_size_um, looks, cells, config and state_dict. The
+    pixel size is that of the images learnt from, None where it is unknown; `looks` is what they look like, as
+    `intensity.looks.plain` writes it, `cells` what `cells.learnt` returned. Equal content gives equal bytes.
     """
     buffer = io.BytesIO()  # in a file, PyTorch would write the file's name into it
     torch.save({"format": FORMAT, **detector}, buffer)
@@ -183,7 +195,8 @@ def _read(path: Path, own: bool = False) -> dict:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # unpickling raises without a common base
         raise DataError(
-            f"{path}: the checkpoint is damaged or unsafe ({_reason(error)}); train it again."
+            f"{path}: this is no checkpoint, or it is damaged or unsafe ({_reason(error)}); give another, or "
+            "train it again."
         ) from error
     if not isinstance(content, dict):
         raise DataError(f"{path}: this is no checkpoint; train writes one as model.pth.")

@@ -103,13 +103,14 @@ class WarmStart(Hook):
     """Begin with weights learnt elsewhere.
 
     Args:
+        model: What to call the model.
         sources: What to call each set of weights, and the weights by name: a detector's or its backbone's
             alone. Those whose name or shape the model lacks are left out: the heads of other cell types.
             Later sets go over earlier ones.
     """
 
-    def __init__(self, sources: Sequence[tuple[str, dict[str, torch.Tensor]]]) -> None:
-        self.sources = sources
+    def __init__(self, model: str, sources: Sequence[tuple[str, dict[str, torch.Tensor]]]) -> None:
+        self.model, self.sources = model, sources
 
     def before_train(self, runner: Runner) -> None:
         """Fill the model, and name the layers that start as its model file starts them."""
@@ -124,6 +125,11 @@ class WarmStart(Hook):
                     f"{source}: none of its weights fits the model; "
                     "take a checkpoint of the same model or backbone."
                 )
+            if len(fitting) < len(weights) / 2:
+                say(
+                    f"note: {source} is of another architecture than {self.model}: {len(fitting)} of its "
+                    f"{len(weights)} weights fit, so that little of what it has learnt is taken over"
+                )
             model.load_state_dict(fitting, strict=False)
             begun |= dict.fromkeys(fitting, source)
         for source, count in Counter(begun.values()).items():
@@ -133,16 +139,17 @@ class WarmStart(Hook):
             say(f"initialised anew: {', '.join(layers)}")
 
 
-def warm_start(load_from: str | None, init_from: Path | None) -> list[WarmStart]:
+def warm_start(model: str, load_from: str | None, init_from: Path | None) -> list[WarmStart]:
     """Return what begins a training with weights learnt elsewhere; nothing where there are none.
 
     Args:
+        model: What to call the model.
         load_from: The model file's word: a file, an address, or the name of a package's weights.
         init_from: A fitted detector, which goes before it; but what it lacks a package may have.
     """
     names = [load_from] if load_from and (not init_from or load_from in PACKAGED) else []
     names += [str(init_from)] if init_from else []
-    return [WarmStart([(Path(name).name, read_weights(name)) for name in names])] if names else []
+    return [WarmStart(model, [(name, read_weights(name)) for name in names])] if names else []
 
 
 class Keeper(Hook):

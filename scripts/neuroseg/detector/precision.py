@@ -90,13 +90,18 @@ def choose_dtype(name: str, device: torch.device) -> torch.dtype:
     """
     able = torch.cpu.get_capabilities()
     if name == "bf16" and device.type == "cpu" and not any(able.get(instructions) for instructions in _BF16):
-        say("this CPU has no instructions for bf16: computing in fp32")
+        say("note: this CPU has no instructions for bf16: computing in fp32")
         return torch.float32
     if name != "auto":
         return DTYPES[name]
     if device.type != "cuda":
         return torch.float32
     return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+
+
+def named_dtype(dtype: torch.dtype) -> str:
+    """Return what a number format is called in settings."""
+    return next(name for name, each in DTYPES.items() if each == dtype)
 
 
 def optimiser(settings: dict, dtype: torch.dtype, device: torch.device) -> dict:

@@ -29,7 +29,7 @@ from neuroseg.detector import (  # noqa: F401
 from neuroseg.detector.dataset import CellDataset, Load, Numbers, named
 from neuroseg.detector.hooks import Journal, Keeper, Reseed, fitted_weights, warm_start
 from neuroseg.detector.openmmlab import Config, Runner, pseudo_collate
-from neuroseg.detector.precision import choose_device, choose_dtype, optimiser, place
+from neuroseg.detector.precision import choose_device, choose_dtype, named_dtype, optimiser, place
 from neuroseg.detector.progress import say
 from neuroseg.errors import DataError
 from neuroseg.files import replacing, write_json
@@ -40,9 +40,9 @@ from neuroseg.readers.intensity import looks
 class Trained(NamedTuple):
     """A fitted detector and how it was learnt."""
 
-    detector: dict  # what the checkpoint file holds: model, classes, fold, pixel_size_um, looks, config, ...
+    detector: dict  # what the checkpoint file holds: model, classes, fold, precision, pixel_size_um, ...
     config_text: str  # the config as a Python file
-    scalars: dict  # model, fold, classes, iterations, and the curves: iteration, loss, lr, losses by name
+    scalars: dict  # model, fold, classes, precision, iterations, and curves: iteration, loss, lr, losses
 
 
 def train(
@@ -123,7 +123,7 @@ def train(
     every = config.default_hooks.checkpoint.interval
     hooks = [Reseed(seed), journal, Keeper(work_dir, every, fingerprint, journal, state)]
     if state is None:
-        hooks += warm_start(config.load_from, init_from)
+        hooks += warm_start(model.stem, config.load_from, init_from)
     dataset = CellDataset(
         images,
         instances,
@@ -138,7 +138,7 @@ def train(
     runner = _runner(config, dataset, hooks, device, seed, work_dir, dtype)
     say(
         f"training {model.stem}, fold {fold}: {len(images)} images, {len(instances)} cells "
-        f"of {', '.join(classes)}, on {processes.count()} {device.type}"
+        f"of {', '.join(classes)}, on {processes.count()} {device.type} in {named_dtype(dtype)}"
         + (f", from iteration {state['iteration']}" if state else "")
     )
     if pseudo is not None:
@@ -155,6 +155,7 @@ def train(
         "classes": classes,
         "meta": elsewhere.dataset_meta(classes),
         "fold": fold,
+        "precision": named_dtype(dtype),
         "pixel_size_um": pixel_size,
         "looks": looks.plain(looks.learnt_from(seen.values())),
         "cells": cells.learnt(images, instances, seen, mix.magnified),
@@ -249,9 +250,7 @@ def _scalars(detector: dict, curve: dict[str, list[float]]) -> dict:
     rounded = {name: [float(f"{value:.5g}") for value in values] for name, values in curve.items()}
     apart = ("iteration", "loss", "lr")
     return {
-        "model": detector["model"],
-        "fold": detector["fold"],
-        "classes": detector["classes"],
+        **{key: detector[key] for key in ("model", "fold", "classes", "precision")},
         "iterations": curve["iteration"][-1],
         "iteration": curve["iteration"],
         "loss": rounded["loss"],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -82,7 +82,7 @@ def read_evidence(
     Raises:
         DataError: a file is missing, damaged, or not of its kind.
     """
-    told = [_read_json(path, ("remarks",)) for path in remarks]
+    told = {path: _read_json(path, ("remarks",)) for path in remarks}
     return Evidence(
         dataset=dataset,
         detectors=detectors,
@@ -112,9 +112,31 @@ def read_evidence(
             for path in wells
         },
         cells={path.parent.name: _read_parquet(path, ("image_id", "cell_type", "area_px")) for path in cells},
-        remarks=tuple(dict.fromkeys(each for content in told for each in content["remarks"])),
-        learnt=tuple(map(likeness.read, told)),
+        remarks=_remarks({path: content["remarks"] for path, content in told.items()}),
+        learnt=tuple(map(likeness.read, told.values())),
     )
+
+
+def _remarks(told: Mapping[Path, Sequence[str]]) -> tuple[str, ...]:
+    """Return what all detectors remark, and what some do, which may have seen other images, with their names.
+
+    Args:
+        told: Of each, by its file predict/MODEL/fold_K.remarks.json.
+    """
+    by: dict[str, list[Path]] = {}
+    for path, sentences in told.items():
+        for sentence in sentences:
+            by.setdefault(sentence, []).append(path)
+    return tuple(
+        sentence
+        if len(paths) == len(told)
+        else f"{' and '.join(_detector(path) for path in paths)}: {sentence}"
+        for sentence, paths in by.items()
+    )
+
+
+def _detector(path: Path) -> str:
+    return f"{path.parent.name} of {path.name.partition('.')[0].replace('_', ' ')}"
 
 
 def _read_csv(path: Path, needed: Sequence[str] = ()) -> pd.DataFrame:

@@ -25,6 +25,9 @@ def training_charts(runs: Sequence[dict]) -> list[tuple[str, Markup, Markup]]:
 
 
 def _loss_chart(model: str, folds: Sequence[dict]) -> Markup:
+    formats = sorted({run["precision"] for run in folds if "precision" in run})
+    computed = f", computed in {' and '.join(formats)}" if formats else ""
+
     def paint(figure: Figure) -> None:
         loss, rate = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
         for number, run in enumerate(folds):
@@ -36,7 +39,7 @@ def _loss_chart(model: str, folds: Sequence[dict]) -> Markup:
                 linewidth=1.3,
             )
         rate.plot(*_thin(folds[0]["iteration"], folds[0]["lr"]), color=MUTED, linewidth=1.2)
-        loss.set_title("loss")
+        loss.set_title(f"loss{computed}")
         loss.set_ylim(bottom=0)
         loss.legend(ncols=2)
         rate.set_title("learning rate")
@@ -46,7 +49,7 @@ def _loss_chart(model: str, folds: Sequence[dict]) -> Markup:
     last = ", ".join(
         f"fold {run['fold']} ends at {_thin(run['iteration'], run['loss'])[1][-1]:.2f}" for run in folds
     )
-    return draw(paint, 440, 320, f"Training loss of {model}: {last}.")
+    return draw(paint, 440, 320, f"Training loss of {model}{computed}: {last}.")
 
 
 def _parts_chart(model: str, folds: Sequence[dict]) -> Markup:

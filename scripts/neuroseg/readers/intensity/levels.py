@@ -46,7 +46,7 @@ class Done(NamedTuple):
         if self.level is not None:
             before, after = self.level
             was = f"{before:.0f}" if before >= 1000 else f"{before:.4g}"  # no powers of ten
-            made = f"level {was} made {after:.4g}" if was != f"{after:.4g}" else ""
+            made = f"grey level {was} shown as {after:.4g}" if was != f"{after:.4g}" else ""
             contrast = f"contrast multiplied by {self.factor:.3g}" if self.factor is not None else ""
             if made or contrast:
                 parts.append(", ".join(filter(None, [made, contrast])))

@@ -4,7 +4,8 @@
     python -m benchmarks.learning --results results/sartorius --checkpoint results/sartorius/train/…/model.pth
 
 The two take turns, a round each. On a CPU what is counted are the process's CPU seconds, on a GPU the
-clock's. Before timing, both must find the same cells with the same masks. It prints a Markdown table;
+clock's. Before timing, both must find the same cells with the same masks. `--precision bf16` then races what
+neuroseg does in bf16 with stock in fp32, as stock computes on a CPU. It prints a Markdown table;
 `--write` puts it into docs/benchmarks.md as well.
 """
 
@@ -44,6 +45,9 @@ def main() -> None:
     parser.add_argument("--iterations", type=int, default=12, help="counted in a round")
     parser.add_argument("--images", type=int, default=6, help="predicted in a round, the densest ones")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "--precision", default="auto", choices=["auto", "bf16"], help="what neuroseg computes in"
+    )
     parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md")
     options = parser.parse_args()
     device = choose_device()
@@ -55,6 +59,7 @@ def main() -> None:
     for name, their, our in rows:
         lines.append(f"| {name} | {1 / their:.2f} a second | {1 / our:.2f} a second | {their / our:.2f} |")
     where = f"{detectors.machine(device)}, {options.results.name}, {options.model.stem}"
+    where += f", neuroseg in {options.precision}" if options.precision != "auto" else ""
     text = "\n".join([*lines, "", f"{where}, {options.rounds} rounds in turns.", ""])
     print(f"\n{text}")
     if options.write:
@@ -74,7 +79,7 @@ def learning(options, images, instances, folds, device) -> tuple[str, float, flo
         settings = {"pipeline": config.train_pipeline, "seed": 0, "load": detectors.load}
         data = training.CellDataset(held, cells, classes, **settings)
         with tempfile.TemporaryDirectory() as folder:
-            where = device, 0, Path(folder), choose_dtype("auto", device)
+            where = device, 0, Path(folder), choose_dtype(options.precision, device)
             training._runner(config, data, [hooks.Reseed(0), watch], *where).train()
         return watch.seconds / batch
 
@@ -115,6 +120,8 @@ def finding(options, images, instances, device) -> tuple[str, float, float]:
         return [predictor([picture])[0] for picture in pictures]
 
     _same(theirs(), ours(), pictures, config.test_cfg.rcnn.mask_thr_binary)
+    if options.precision != "auto":
+        predictor = Predictor(fitted, device, choose_dtype(options.precision, device), Kept(1000, 0.05))
     seconds = [lambda work=work: detectors.timed(work, device) / len(pictures) for work in (theirs, ours)]
     return "images, with masks", *detectors.in_turns(*seconds, options.rounds)
 

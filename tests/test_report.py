@@ -88,8 +88,8 @@ def test_what_one_detector_alone_remarks_bears_its_name(evidence, tmp_path):
         file.write_text(json.dumps({"remarks": ["no pixel sizes", few]}))
     assert report.read_evidence(dataset="d", images=images, remarks=files).remarks == (
         "no pixel sizes",
-        "tiny of fold 0: 1 of 42 are dark",
-        "tiny of fold 1: 2 of 41 are dark",
+        "fold 0 of tiny: 1 of 42 are dark",
+        "fold 1 of tiny: 2 of 41 are dark",
     )
 
 

@@ -136,7 +136,7 @@ def _remarks(told: Mapping[Path, Sequence[str]]) -> tuple[str, ...]:
 
 
 def _detector(path: Path) -> str:
-    return f"{path.parent.name} of {path.name.partition('.')[0].replace('_', ' ')}"
+    return f"{path.name.partition('.')[0].replace('_', ' ')} of {path.parent.name}"
 
 
 def _read_csv(path: Path, needed: Sequence[str] = ()) -> pd.DataFrame:

@@ -55,6 +55,21 @@ def test_another_seed_gives_another_detector(culture, micro, trained, tmp_path):
     assert not same_weights(learn(culture, micro, tmp_path, seed=1), trained)
 
 
+def test_a_model_files_seed_is_added_to_that_of_the_run(culture, micro, tmp_path):
+    repeated = tmp_path / "repeated.py"
+    repeated.write_text(f"_base_ = {str(micro)!r}\nseed = 2\n")
+    own = learn(culture, repeated, tmp_path / "own", seed=1, iterations=2)
+    assert same_weights(own, learn(culture, micro, tmp_path / "run", seed=3, iterations=2))
+
+
+@pytest.mark.parametrize("seed", ["True", "-1", "'1'", "0.5"])
+def test_a_model_files_seed_that_is_no_whole_number_is_refused(micro, tmp_path, seed):
+    wrong = tmp_path / "wrong.py"
+    wrong.write_text(f"_base_ = {str(micro)!r}\nseed = {seed}\n")
+    with pytest.raises(DataError, match="seed must be a whole number from 0 on"):
+        configuration.read(wrong)
+
+
 def test_bf16_learns_the_same_up_to_rounding(culture, micro, trained, tmp_path, monkeypatch):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
     narrow = learn(culture, micro, tmp_path, precision="bf16")

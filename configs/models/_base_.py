@@ -70,5 +70,7 @@ custom_hooks = [
 ]
 default_hooks = dict(checkpoint=dict(interval=50))
 load_from = None
+# Added to the run's seed: a model file that changes this alone repeats a training.
+seed = 0
 # Whether our compiled kernels stand in for MMDetection's own parts where a detector computes on a CPU.
 cpu_kernels = True

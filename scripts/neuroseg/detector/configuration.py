@@ -20,6 +20,7 @@ SECTIONS = (
     "custom_hooks",
     "default_hooks",
     "load_from",
+    "seed",
     "cpu_kernels",
 )
 """What is used of a model file. The rest of MMDetection's configs, such as COCO's folders, is left out."""
@@ -43,6 +44,8 @@ def read(path: Path) -> Config:
     if missing:
         raise DataError(f"{path}: the model file lacks {missing[0]!r}; begin it with _base_ = './_base_.py'.")
     used = {section: config[section] for section in SECTIONS}
+    if type(used["seed"]) is not int or used["seed"] < 0:
+        raise DataError(f"{path}: seed must be a whole number from 0 on, not {used['seed']!r}.")
     loader = ("batch_size", "num_workers", "type_balance")
     used["train_dataloader"] = {key: used["train_dataloader"][key] for key in loader}
     used["default_hooks"] = {"checkpoint": {"interval": used["default_hooks"]["checkpoint"]["interval"]}}

@@ -73,7 +73,7 @@ def train(
         instances: The true instances.
         folds: The folds table.
         fold: The fold held out; "all" for none.
-        seed: Of the weights, the order of the images, the augmentation and the sampling of proposals.
+        seed: Of weights, order of images, augmentation and sampled proposals; the model file's is added.
         work_dir: Folder of the states; yours to remove afterwards.
         load: Reads an image.
         init_from: A fitted detector to begin with, before the model file's `load_from` (`hooks.warm_start`).
@@ -102,6 +102,7 @@ def train(
     others = [joining.read(folder, share) for folder, share in further.items()]
     images, instances, mix = joining.join(images, instances, others, listed)
     config = configuration.fit(configuration.read(model), classes, iterations)
+    seed += config.seed
     portable = foreign.without_sources(config.to_dict())
     foreign.check_config(portable, model)  # or predict would refuse what has been learnt
     dtype = choose_dtype(precision, device)

@@ -1,0 +1,5 @@
+"""The tiny model, taught again with other random numbers."""
+
+_base_ = "../../../configs/models/cascade_mask_rcnn_tiny.py"
+
+seed = 1

@@ -33,7 +33,7 @@ class Entry(NamedTuple):
     """One ensemble of a recorded run."""
 
     images: pd.DataFrame  # each held-out image's score, as `evaluate` wrote it
-    train_cpu_s: float  # nan where unknown
+    train_cpu_s: float  # of the detectors of one fold; nan where unknown
     views: int  # models times views that each image is predicted in
 
 
@@ -100,17 +100,17 @@ def _entry(run: str, ensemble: str) -> Entry:
         raise SystemExit(f"run {run} has no ensemble {ensemble}; the study names it")
     scores = f"{commit}:results/{found[0]['dataset']}/evaluate/{ensemble}.parquet"
     content = subprocess.run(["git", "show", scores], cwd=ROOT, check=True, capture_output=True).stdout
-    seconds = float(found[0].get("train_cpu_s") or "nan")
-    return Entry(pd.read_parquet(io.BytesIO(content)), seconds, _views(commit, ensemble))
+    config = yaml.safe_load(git("show", f"{commit}:configs/pipeline.yaml", root=ROOT))
+    detectors = config["split"]["n_folds"] + bool(config["train"].get("full"))
+    seconds = float(found[0].get("train_cpu_s") or "nan") / detectors
+    return Entry(pd.read_parquet(io.BytesIO(content)), seconds, _views(commit, ensemble, config))
 
 
-def _views(commit: str, ensemble: str) -> int:
+def _views(commit: str, ensemble: str, config: dict[str, Any]) -> int:
     """Return in how many views, of all models together, an image is predicted before fusion."""
     paths = git("ls-tree", "-r", "--name-only", commit, "--", "configs", "studies", root=ROOT).splitlines()
     (path,) = (path for path in paths if path.endswith(f"/ensembles/{ensemble}.yaml"))
-    recipe, config = (
-        yaml.safe_load(git("show", f"{commit}:{name}", root=ROOT)) for name in (path, "configs/pipeline.yaml")
-    )
+    recipe = yaml.safe_load(git("show", f"{commit}:{path}", root=ROOT))
     return len(recipe["members"]) * len(recipe["fusion"].get("views") or config["predict"]["views"])
 
 

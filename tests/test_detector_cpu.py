@@ -8,7 +8,7 @@ import torch
 
 from neuroseg.detector import configuration, cpu, heads, openmmlab, precision
 from neuroseg.detector.caps import Kept
-from neuroseg.detector.cpu import folding, proposing, upsampling
+from neuroseg.detector.cpu import depthwise, folding, proposing, upsampling
 from neuroseg.detector.cpu.roi_align import CpuExtractor
 from neuroseg.detector.inference import Predictor
 from neuroseg.detector.openmmlab import MODELS, ConvModule, FCNMaskHead, SingleRoIExtractor
@@ -90,8 +90,8 @@ SAME = {"type": "Conv2dAdaptivePadding"}
 def normalised(channels: int = 6, kernel: int = 3, **settings) -> ConvModule:
     """A convolution with batch normalisation, in evaluation, its statistics unlike those it begins with."""
     torch.manual_seed(0)
-    settings = {"norm_cfg": {"type": "BN", "eps": 1e-3}, "act_cfg": {"type": "ReLU6"}} | settings
-    layer = ConvModule(6, channels, kernel, padding=kernel // 2, **settings)
+    usual = {"norm_cfg": {"type": "BN", "eps": 1e-3}, "act_cfg": {"type": "ReLU6"}, "padding": kernel // 2}
+    layer = ConvModule(6, channels, kernel, **(usual | settings))
     with torch.no_grad():
         for each in (layer.norm.weight, layer.norm.bias, layer.norm.running_mean, layer.norm.running_var):
             each.copy_(torch.rand(channels) + 0.5)
@@ -137,6 +137,34 @@ def test_a_depthwise_convolution_of_16_bits_is_near_that_of_32(kernel, stride):
     assert all(
         torch.allclose(*pair, rtol=0.02, atol=0.1) for pair in zip(of_its_weights, of_weights, strict=True)
     )
+
+
+def test_a_depthwise_convolution_of_other_types_is_pytorchs_own():
+    layer = normalised(groups=6, conv_cfg=SAME).double()
+    features = torch.randn(1, 6, 5, 5, dtype=torch.float64)
+    theirs = learnt(layer, features.clone())
+    folding.replace(torch.nn.Sequential(layer))
+    for ours, other in zip(learnt(layer, features.clone()), theirs, strict=True):
+        torch.testing.assert_close(ours, other)
+    weight, walk = torch.ones(6, 1, 3, 3), depthwise.Walk(1, (1, 1, 1, 1), 6)
+    with pytest.raises(TypeError, match="float64"):
+        depthwise.Depthwise.apply(features, weight, torch.ones(6), walk, (0.0, 6.0))
+
+
+def test_a_dilated_convolution_is_folded_as_it_is():
+    layer = normalised(groups=6, dilation=2, padding=2)
+    features = torch.randn(1, 6, 9, 8)
+    theirs = learnt(layer, features.clone())
+    folding.replace(torch.nn.Sequential(layer))
+    for ours, other in zip(learnt(layer, features.clone()), theirs, strict=True):
+        torch.testing.assert_close(ours, other, rtol=1e-4, atol=1e-3)
+
+
+def test_maps_of_32_bits_stay_so_where_others_are_of_16():
+    layer = normalised(groups=6, conv_cfg=SAME)
+    folding.replace(torch.nn.Sequential(layer))
+    with torch.autocast("cpu", torch.bfloat16):
+        assert layer(torch.randn(1, 6, 5, 5)).dtype == torch.float32
 
 
 def test_what_is_no_number_stays_none_in_a_depthwise_convolution():

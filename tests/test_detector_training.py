@@ -55,6 +55,11 @@ def test_another_seed_gives_another_detector(culture, micro, trained, tmp_path):
     assert not same_weights(learn(culture, micro, tmp_path, seed=1), trained)
 
 
+def test_however_short_a_training_is_it_reaches_its_learning_rate(culture, micro, tmp_path):
+    rates = learn(culture, micro, tmp_path, iterations=12).scalars["lr"]
+    assert max(rates) > 0.9 * configuration.read(micro).optim_wrapper.optimizer.lr
+
+
 def test_a_model_files_seed_is_added_to_that_of_the_run(culture, micro, tmp_path):
     repeated = tmp_path / "repeated.py"
     repeated.write_text(f"_base_ = {str(micro)!r}\nseed = 2\n")
@@ -62,11 +67,11 @@ def test_a_model_files_seed_is_added_to_that_of_the_run(culture, micro, tmp_path
     assert same_weights(own, learn(culture, micro, tmp_path / "run", seed=3, iterations=2))
 
 
-@pytest.mark.parametrize("seed", ["True", "-1", "'1'", "0.5"])
+@pytest.mark.parametrize("seed", ["True", "-1", "'1'", "0.5", "2**31"])
 def test_a_model_files_seed_that_is_no_whole_number_is_refused(micro, tmp_path, seed):
     wrong = tmp_path / "wrong.py"
     wrong.write_text(f"_base_ = {str(micro)!r}\nseed = {seed}\n")
-    with pytest.raises(DataError, match="seed must be a whole number from 0 on"):
+    with pytest.raises(DataError, match="seed must be a whole number from 0 to 2147483647"):
         configuration.read(wrong)
 
 
@@ -74,6 +79,7 @@ def test_bf16_learns_the_same_up_to_rounding(culture, micro, trained, tmp_path, 
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
     narrow = learn(culture, micro, tmp_path, precision="bf16")
     assert not same_weights(narrow, trained)
+    assert narrow.scalars["precision"] == narrow.detector["precision"] == "bf16"
     assert np.allclose(narrow.scalars["loss"], trained.scalars["loss"], rtol=0.05)
     assert all(each.dtype != torch.bfloat16 for each in narrow.detector["state_dict"].values())
 
@@ -159,7 +165,8 @@ def test_what_a_training_keeps_outlives_the_states_of_another(tmp_path):
     for done in (50, 100, 150):
         checkpoints.write_state(tmp_path, done, {"fingerprint": new, "iteration": done})
         assert checkpoints.newest_state(tmp_path, new)["iteration"] == done
-    assert len(list(tmp_path.iterdir())) == checkpoints.KEPT
+    assert checkpoints.newest_state(tmp_path, old)["iteration"] == 3000
+    assert len(list(tmp_path.iterdir())) == 2 * checkpoints.KEPT
 
 
 def test_other_pixels_make_another_training(culture, tmp_path):

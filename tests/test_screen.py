@@ -73,8 +73,40 @@ def test_what_a_step_notes_is_said_once(tmp_path):
         "         train fold 0: note: no bf16 here",
         "         train fold 0: note: 2 of 3 images are dark",
     ]
+    brief.said = ""  # what was said just before is not said again in any case
+    log.write_text(log.read_text() + "note: no bf16 here\n")
     brief.running[7] = ("train fold 0", [str(log)])
     assert brief.format(ended) == ""
+
+
+def test_what_a_failed_step_noted_stands_before_its_sentence(tmp_path):
+    log = tmp_path / "train.log"
+    log.write_text("note: of another architecture\nerror: the loss is nan\n")
+    step = {"rule_name": "train", "jobid": 1, "log": [str(log)], "wildcards": {}, "msg": ""}
+    brief = screen.Brief(logging.StreamHandler())
+    brief.format(logging.makeLogRecord({"event": LogEvent.JOB_INFO, **step}))
+    note, sentence = brief.format(logging.makeLogRecord({"event": LogEvent.JOB_ERROR, **step})).split("\n")
+    assert note.strip() == "train: note: of another architecture"
+    assert sentence.startswith("error: train failed: the loss is nan")
+
+
+def test_notes_are_read_on_from_where_a_log_was_left(tmp_path):
+    log = tmp_path / "step.log"
+    assert screen.notes(str(log)) == ([], 0)
+    log.write_bytes(b"note: a\nnote: b")
+    assert screen.notes(str(log)) == (["note: a"], 8)
+    log.write_bytes(b"note: a\nnote: b\n")
+    assert screen.notes(str(log), 8) == (["note: b"], 16)
+    log.write_bytes(b"x" * (screen.NOTED + 1) + b"\nnote: \x1b[2J\xff\n")
+    told, read = screen.notes(str(log))
+    assert (told, read) == ([], screen.NOTED)
+    assert screen.notes(str(log), read) == (["note: ?[2J\ufffd"], log.stat().st_size)
+
+
+def test_of_a_usage_error_the_words_are_said_and_not_the_frame(tmp_path):
+    log = tmp_path / "step.log"
+    log.write_text("╭─ Error ─────╮\n│ no seed 1e3 │\n╰─────────────╯\n")
+    assert screen.last_sentence(str(log)) == "no seed 1e3"
 
 
 def test_a_failed_steps_sentence_is_its_error_else_its_last_line(tmp_path):

@@ -81,8 +81,8 @@ def worded(fault: jsonschema.ValidationError) -> str:
 def _is_of(kinds: str | list[str], text: str) -> bool:
     """Tell whether a text would be of a schema's types without quotes."""
     try:
-        return jsonschema.Draft202012Validator({"type": kinds}).is_valid(yaml.safe_load(text))
-    except yaml.YAMLError:
+        return jsonschema.Draft202012Validator({"type": kinds}).is_valid(yaml.safe_load(text[:100]))
+    except (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError):  # such as a 31st of February
         return False
 
 

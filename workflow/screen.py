@@ -25,6 +25,9 @@ PAUSE = 30
 TAIL = 4096
 """Bytes of a log's end in which its last lines are looked for."""
 
+NOTED = 2**20
+"""Bytes of a log that are looked through for notes at a time."""
+
 ENDED = re.compile(r"returned non-zero exit status (\d+)\.|died with <Signals\.\w+: (\d+)>")
 """How Snakemake tells what a step's command ended with: more than 128 is a signal's number added to that."""
 
@@ -90,7 +93,8 @@ class Brief(logging.Formatter):
         self.running: dict[int, tuple[str, list[str]]] = {}  # job: its name, its logs
         self.failed: dict[str, str] = {}  # name: sentence
         self.statuses: dict[str, int] = {}  # log: what its step's command ended with
-        self.noted: set[str] = set()  # what steps' notes have said
+        self.noted: set[tuple[str, str]] = set()  # what steps' notes have said, by the log that held it
+        self.read: dict[str, int] = {}  # log: how many of its bytes have been looked through for notes
 
     def format(self, record: Any) -> str:
         """Return what a record says on the screen; nothing where it is left out, or was said just before."""
@@ -141,7 +145,7 @@ class Brief(logging.Formatter):
         self.failed[label] = f"error: {label} failed: {sentence or 'it left no sentence'}{where}"
         # Ctrl-C may reach a step before it reaches this process: whether it did is known at the run's end.
         unsaid = self.failed[label] == before or status == stopping.INTERRUPTED
-        return "" if unsaid else self.failed[label]
+        return "" if unsaid else "\n".join([*self._notes(label, logs), self.failed[label]])
 
     def _ended(self, text: str) -> None:
         """Keep what a step's command ended with, by the log that the command names."""
@@ -151,10 +155,18 @@ class Brief(logging.Formatter):
 
     def _notes(self, label: str, logs: list[str]) -> list[str]:
         """Return a step's notes to a person that have not been said yet."""
-        told = [f"         {label}: {note}" for note in notes(logs[0])] if logs else []
-        new = [line for line in dict.fromkeys(told) if line not in self.noted]
-        self.noted |= {*new}
-        return new
+        if not logs:
+            return []
+        told: list[str] = []
+        while True:
+            more, end = notes(logs[0], self.read.get(logs[0], 0))
+            told += more
+            if end <= self.read.get(logs[0], 0):
+                break
+            self.read[logs[0]] = end
+        new = [note for note in dict.fromkeys(told) if (logs[0], note) not in self.noted]
+        self.noted |= {(logs[0], note) for note in new}
+        return [f"         {label}: {note}" for note in new]
 
     def watch(self) -> None:
         """Say now and then how far each running step is, where its log tells."""
@@ -191,7 +203,13 @@ def tail(log: str) -> list[str]:
             text = file.read().decode(errors="replace")
     except OSError:
         return []
-    return [line.strip() for line in re.split(r"[\r\n]+", text) if line.strip()]
+    lines = (plain(line) for line in re.split(r"[\r\n]+", text))
+    return [line for line in lines if line]
+
+
+def plain(line: str) -> str:
+    """Return a line without the frame that is drawn around a usage error, terminal codes as ?."""
+    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", "?", line.strip("╭╮╰╯│─ \t\r\n"))
 
 
 def stopped(status: int, log: str) -> str:
@@ -207,13 +225,20 @@ def how_far(log: str) -> str:
     return next((line for line in reversed(tail(log)) if line.endswith(" left")), "")
 
 
-def notes(log: str) -> list[str]:
-    """Return the lines of a log that tell a person something; none where it cannot be read."""
+def notes(log: str, start: int = 0) -> tuple[list[str], int]:
+    """Return the lines of a log that tell a person something, from a byte on, and the byte to go on from.
+
+    A log that cannot be read, or has been begun anew, has none so far.
+    """
     try:
-        with Path(log).open(errors="replace") as file:
-            return [line.strip() for line in file if line.startswith("note: ")]
+        with Path(log).open("rb") as file:
+            file.seek(start)
+            lines = file.read(NOTED).splitlines(keepends=True)
     except OSError:
-        return []
+        return [], 0
+    whole = [line for line in lines if line.endswith((b"\n", b"\r")) or len(line) == NOTED]
+    said = [plain(line.decode(errors="replace")) for line in whole if line.startswith(b"note: ")]
+    return said, start + sum(map(len, whole))
 
 
 def last_sentence(log: str) -> str:

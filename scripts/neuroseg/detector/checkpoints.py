@@ -58,12 +58,14 @@ def digest(path: Path) -> str:
 
 
 def write_state(folder: Path, iteration: int, state: dict) -> None:
-    """Write the state of a training after `iteration` iterations; of all others, keep its last few."""
+    """Write the state of a training after `iteration` iterations, and remove all but its own last few.
+
+    States of other trainings stay until one ends well: a setting may have been changed by mistake.
+    """
     with replacing(folder / f"iteration_{iteration:08d}{_mark(state['fingerprint'])}") as temporary:
         torch.save(state, temporary)
-    kept = _states(folder, state["fingerprint"])[:KEPT]
-    for old in {*folder.glob("iteration_*.pth")} - {*kept}:
-        old.unlink()
+    for old in _states(folder, state["fingerprint"])[KEPT:]:
+        old.unlink(missing_ok=True)
 
 
 def newest_state(folder: Path, expected: str) -> dict | None:
@@ -77,9 +79,9 @@ def newest_state(folder: Path, expected: str) -> dict | None:
     own = _states(folder, expected)
     for path in own:
         state = _sound(path)
-        if state is not None and state["fingerprint"] == expected:
+        if isinstance(state, dict) and state.get("fingerprint") == expected:
             return state
-        say(f"passing over the damaged {path.name}")
+        say(f"note: passing over the damaged {path.name}")
     others = sorted(folder.glob("iteration_*.pth"), reverse=True)
     if others and not own:
         say(

@@ -44,8 +44,8 @@ def read(path: Path) -> Config:
     if missing:
         raise DataError(f"{path}: the model file lacks {missing[0]!r}; begin it with _base_ = './_base_.py'.")
     used = {section: config[section] for section in SECTIONS}
-    if type(used["seed"]) is not int or used["seed"] < 0:
-        raise DataError(f"{path}: seed must be a whole number from 0 on, not {used['seed']!r}.")
+    if type(used["seed"]) is not int or not 0 <= used["seed"] < 2**31:
+        raise DataError(f"{path}: seed must be a whole number from 0 to 2147483647, not {used['seed']!r}.")
     loader = ("batch_size", "num_workers", "type_balance")
     used["train_dataloader"] = {key: used["train_dataloader"][key] for key in loader}
     used["default_hooks"] = {"checkpoint": {"interval": used["default_hooks"]["checkpoint"]["interval"]}}
@@ -89,6 +89,8 @@ def _stretch(schedulers: list[dict], length: int) -> list[dict]:
     for scheduler in schedulers:
         times = {key: at(scheduler[key]) for key in ("begin", "end", "T_max") if key in scheduler}
         steps = {key: [at(step) for step in scheduler[key]] for key in ("milestones",) if key in scheduler}
-        if times.get("begin", 0) < times["end"]:  # in a very short training the warm-up vanishes
+        if (
+            times["end"] - times.get("begin", 0) > 1
+        ):  # a warm-up of one iteration would keep its first rate for ever
             stretched.append({**scheduler, "by_epoch": False, **times, **steps})
     return stretched

@@ -81,7 +81,7 @@ def _tiles(view: View) -> list[tuple[str, str, str]]:
             (text(len(evidence.truth)), "annotated cells", f"in {groups} independent groups of images")
         )
     if view.segments is not None:
-        tiles.append((text(len(view.segments)), "predicted cells", f"by {view.leader}"))
+        tiles.append((text(len(view.segments)), "predicted cells", f"by {view.leader}, in all images"))
     if evidence.problems is not None:
         checks = evidence.problems["check"].nunique() if len(evidence.problems) else 0
         tiles.append((text(len(evidence.problems)), "problems in the data", f"found by {checks} checks"))

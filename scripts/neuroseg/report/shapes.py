@@ -144,6 +144,8 @@ def _spread_of(
         ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         ax.xaxis.set_major_formatter("{x:g}")
         ax.xaxis.set_minor_formatter(NullFormatter())
+    else:
+        ax.locator_params(axis="x", nbins=6)  # more, and long labels run into each other
     if shape is SHAPES[0] and len(palette) > 1:
         ax.legend()
 

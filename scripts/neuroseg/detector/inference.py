@@ -104,10 +104,13 @@ def predict(
     doubted = scaling.doubts(predictor, images, pixel_size, read)
     seen_as = remarks.Seen(images, magnified, read, pixel_size, doubted, first["detections"])
     told, few = remarks.sentences(seen_as), caps.sentences("proposals", first["proposals"], len(images))
-    for remark in (*told, *few):
+    if proposals:
+        told = (*told, *few)
+    else:  # by the model file's own number they are too many wherever a first head is sure of everything
+        for remark in few:
+            say(remark)
+    for remark in told:
         say(f"note: {remark}")
-    # By the model file's own number proposals are too many where a first head is sure of everything.
-    told = (*told, *few) if proposals else told
     factors = {name: float(by) for name, by in zip(coverage.images, magnified, strict=True) if by != 1}
     seen_of = remarks.unlike(seen_as), cells.of_detector(fitted), factors, read.structure(images)
     return Prediction(_table(parts, fitted["classes"]), coverage, told, *seen_of)

@@ -97,6 +97,8 @@ def test_notes_are_read_on_from_where_a_log_was_left(tmp_path):
     assert screen.notes(str(log)) == (["note: a"], 8)
     log.write_bytes(b"note: a\nnote: b\n")
     assert screen.notes(str(log), 8) == (["note: b"], 16)
+    log.write_bytes(b"note: c\n")
+    assert screen.notes(str(log), 16) == (["note: c"], 8)
     log.write_bytes(b"x" * (screen.NOTED + 1) + b"\nnote: \x1b[2J\xff\n")
     told, read = screen.notes(str(log))
     assert (told, read) == ([], screen.NOTED)

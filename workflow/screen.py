@@ -158,12 +158,12 @@ class Brief(logging.Formatter):
         if not logs:
             return []
         told: list[str] = []
-        while True:
-            more, end = notes(logs[0], self.read.get(logs[0], 0))
+        start, end = -1, self.read.get(logs[0], 0)
+        while end != start:
+            start = end
+            more, end = notes(logs[0], start)
             told += more
-            if end <= self.read.get(logs[0], 0):
-                break
-            self.read[logs[0]] = end
+        self.read[logs[0]] = end
         new = [note for note in dict.fromkeys(told) if (logs[0], note) not in self.noted]
         self.noted |= {(logs[0], note) for note in new}
         return [f"         {label}: {note}" for note in new]
@@ -228,10 +228,11 @@ def how_far(log: str) -> str:
 def notes(log: str, start: int = 0) -> tuple[list[str], int]:
     """Return the lines of a log that tell a person something, from a byte on, and the byte to go on from.
 
-    A log that cannot be read, or has been begun anew, has none so far.
+    A log that cannot be read has none so far; one that has been begun anew is read from its beginning.
     """
     try:
         with Path(log).open("rb") as file:
+            start = start if file.seek(0, os.SEEK_END) >= start else 0
             file.seek(start)
             lines = file.read(NOTED).splitlines(keepends=True)
     except OSError:

@@ -151,8 +151,13 @@ def test_a_depthwise_convolution_of_other_types_is_pytorchs_own():
         depthwise.Depthwise.apply(features, weight, torch.ones(6), walk, (0.0, 6.0))
 
 
-def test_a_dilated_convolution_is_folded_as_it_is():
-    layer = normalised(groups=6, dilation=2, padding=2)
+@pytest.mark.parametrize(
+    "settings",
+    [{"dilation": 2, "padding": 2}, {"padding": 3}, {"channels": 12}],
+    ids=["dilated", "more zeros than the filter is wide", "two filters a channel"],
+)
+def test_other_convolutions_by_channel_are_folded_as_they_are(settings):
+    layer = normalised(groups=6, **settings)
     features = torch.randn(1, 6, 9, 8)
     theirs = learnt(layer, features.clone())
     folding.replace(torch.nn.Sequential(layer))

@@ -227,6 +227,7 @@ def test_a_wrong_view_or_name_is_refused_with_those_there_are_and_no_regular_exp
         ({"ensembles": None}, "ensembles: must be a list, such as [a, b], not null."),
         ({"seed": "one"}, 'seed: must be a whole number, not "one".'),
         ({"seed": True}, "seed: must be a whole number, not true."),
+        ({"seed": 1e3}, "seed: must be a whole number, not 1000.0."),
         ({"seed": -1}, "seed: must be at least 0, not -1."),
         ({"gpus": 2}, "gpus: must be auto or 0 or 1, not 2."),
         ({"study": 3}, "study: must be text or null, not 3."),

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from report_cases import HEIGHT, WIDTH, disc, instances_of, runs_of, scored
 
-from neuroseg.report import arms, counts, drawing, overlays, scores, shapes, sheets
+from neuroseg.report import arms, counts, drawing, overlays, scores, shapes, sheets, training
 from neuroseg.report.view import view
 
 # --------------------------------------------------------------------------------------------------- overlays
@@ -270,3 +270,23 @@ def test_numbers_are_written_for_reading(value, digits, said):
 def test_an_interval_is_told_where_it_is_known():
     assert sheets.interval(0.5, 0.4, 0.6) == "0.500 (0.400 to 0.600)"
     assert sheets.interval(0.5, None, float("nan")) == "0.500"
+
+
+# --------------------------------------------------------------------------------------------------- training
+
+
+@pytest.mark.parametrize(
+    ("formats", "said"),
+    [
+        ((None, None), "of one:"),
+        (("bf16", "bf16"), "of one, computed in bf16:"),
+        (("fp32", "bf16"), "of one, computed in bf16 and fp32:"),
+    ],
+)
+def test_a_chart_of_the_loss_tells_what_it_was_computed_in(evidence, formats, said):
+    told = zip(evidence.training, formats, strict=True)
+    runs = [run | ({"precision": each} if each else {}) for run, each in told]
+    [(_, loss, parts)] = training.training_charts(runs)
+    assert f"Training loss {said}" in loss
+    assert ("computed in" in str(loss)) == any(formats)
+    assert "computed in" not in parts

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import jsonschema
 import yaml
+from jsonschema import validators
+from jsonschema.protocols import Validator
 
 from workflow import configs
 
@@ -50,8 +52,11 @@ def refused(content: dict, schema: Path, what: str) -> Iterator[str]:
 
 
 @cache
-def _validator(schema: Path) -> jsonschema.Draft202012Validator:
-    return jsonschema.Draft202012Validator(configs.load(schema))
+def _validator(schema: Path) -> Validator:
+    """Return what checks a file's content: a whole number is one without a point, as the steps take it."""
+    usual = jsonschema.Draft202012Validator
+    types = usual.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int)
+    return validators.extend(usual, type_checker=types)(configs.load(schema))
 
 
 def worded(fault: jsonschema.ValidationError) -> str:

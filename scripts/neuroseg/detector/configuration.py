@@ -89,8 +89,7 @@ def _stretch(schedulers: list[dict], length: int) -> list[dict]:
     for scheduler in schedulers:
         times = {key: at(scheduler[key]) for key in ("begin", "end", "T_max") if key in scheduler}
         steps = {key: [at(step) for step in scheduler[key]] for key in ("milestones",) if key in scheduler}
-        if (
-            times["end"] - times.get("begin", 0) > 1
-        ):  # a warm-up of one iteration would keep its first rate for ever
+        # A warm-up of one iteration would keep its first rate for ever.
+        if times["end"] - times.get("begin", 0) > 1:
             stretched.append({**scheduler, "by_epoch": False, **times, **steps})
     return stretched

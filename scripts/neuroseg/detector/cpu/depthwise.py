@@ -66,7 +66,7 @@ class Depthwise(torch.autograd.Function):
     def backward(ctx: Any, slope: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         """Return the slopes by maps, weight and bias."""
         maps, weight, result = ctx.saved_tensors
-        pixels, slopes, values = _bits(maps), _bits(slope.to(maps.dtype)), _bits(result)
+        pixels, slopes, values = _bits(maps), _bits(slope), _bits(result)
         filters = weight.detach()[:, 0].permute(1, 2, 0).float().contiguous().numpy()
         of_pixels, of_weight = np.empty_like(pixels), np.zeros_like(filters)
         of_bias = np.zeros(of_weight.shape[-1], np.float32)

@@ -3,6 +3,7 @@
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
@@ -180,6 +181,21 @@ def test_what_is_no_number_stays_none_in_a_depthwise_convolution():
     assert layer(features)[0].isnan().sum(dim=(1, 2)).tolist() == [0, 0, 9, 0, 0, 0]
 
 
+def test_a_folded_convolution_can_be_asked_for_values_that_are_not_normalised():
+    layer = normalised(groups=6)
+    features = torch.randn(1, 6, 8, 8)
+    theirs = layer(features, norm=False)
+    folding.replace(torch.nn.Sequential(layer))
+    torch.testing.assert_close(layer(features, norm=False), theirs)
+
+
+def test_slopes_of_16_bits_are_rounded_and_not_cut_off():
+    numbers = torch.tensor([1 + 2**-8, 1 + 3 * 2**-8, 1 + 2**-9, -1 - 5 * 2**-9], dtype=torch.float32)
+    bits = np.empty(4, np.uint16)
+    depthwise._narrow(numbers.numpy().view(np.uint32), np.uint32(16), bits)
+    assert torch.equal(torch.from_numpy(bits.view(np.int16)).view(torch.bfloat16), numbers.bfloat16())
+
+
 def test_where_statistics_move_on_normalisation_stays_mmcvs():
     layer = normalised(groups=6)
     folding.replace(torch.nn.Sequential(layer))
@@ -190,7 +206,15 @@ def test_where_statistics_move_on_normalisation_stays_mmcvs():
 
 @pytest.mark.parametrize(
     "settings",
-    [{"norm_cfg": {"type": "GN", "num_groups": 2}}, {"norm_cfg": None}, {"padding_mode": "reflect"}],
+    [
+        {"norm_cfg": {"type": "GN", "num_groups": 2}},
+        {"norm_cfg": None},
+        {"padding_mode": "reflect"},
+        {"stride": (1, 2)},
+        {"with_spectral_norm": True},
+        {"norm_cfg": {"type": "BN", "affine": False}},
+        {"norm_cfg": {"type": "BN", "track_running_stats": False}},
+    ],
 )
 def test_other_convolutions_are_left_alone(settings):
     given = {"norm_cfg": {"type": "BN"}} | settings

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import torch
 from discs import MICRO, Culture, learn, same_weights
 
 from neuroseg import tables
-from neuroseg.detector import checkpoints, configuration, hooks, progress, save, train
+from neuroseg.detector import checkpoints, configuration, hooks, joining, progress, save, train
 from neuroseg.errors import DataError
 from neuroseg.folds import selection
 
@@ -75,6 +76,37 @@ def test_a_model_files_seed_that_is_no_whole_number_is_refused(micro, tmp_path, 
         configuration.read(wrong)
 
 
+@pytest.mark.parametrize(
+    ("schedulers", "complaint"),
+    [
+        ("[]", "must be a list of at least one scheduler"),
+        ("None", "must be a list of at least one scheduler"),
+        ("[dict(type='ConstantLR', by_epoch=False)]", "ConstantLR must name iterations"),
+        ("[dict(type='MultiStepLR', end=12, milestones=[8])]", "MultiStepLR must name iterations"),
+        ("[dict(type='MultiStepLR', end=12, milestones=[8], by_epoch=True)]", "by_epoch=False"),
+    ],
+)
+def test_schedulers_that_count_no_iterations_are_refused(micro, tmp_path, schedulers, complaint):
+    wrong = tmp_path / "wrong.py"
+    wrong.write_text(f"_base_ = {str(micro)!r}\nparam_scheduler = {schedulers}\n")
+    with pytest.raises(DataError, match=rf"wrong\.py: param_scheduler.*{complaint}"):
+        configuration.read(wrong)
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"iterations": 0}, "at least 1 iteration, not 0"),
+        ({"iterations": -5}, "at least 1 iteration, not -5"),
+        ({"seed": -1}, "seed must be a whole number"),
+        ({"seed": 2**31}, "seed must be a whole number"),
+    ],
+)
+def test_a_length_or_a_seed_that_cannot_be_is_refused(culture, micro, tmp_path, change, complaint):
+    with pytest.raises(DataError, match=complaint):
+        learn(culture, micro, tmp_path, **change)
+
+
 def test_bf16_learns_the_same_up_to_rounding(culture, micro, trained, tmp_path, monkeypatch):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
     narrow = learn(culture, micro, tmp_path, precision="bf16")
@@ -90,14 +122,14 @@ from pathlib import Path
 import numpy as np, pandas as pd, torch
 from neuroseg import tables
 from neuroseg.detector import checkpoints, train
-write = torch.save
+write = checkpoints._save
 def dying(state, path):
-    write(state, path)
-    if state["iteration"] == 4:
-        with open(path, "r+b") as file:
-            file.truncate(1000)
+    if state["iteration"] < 4:
+        return write(state, path)
+    with checkpoints.replacing(path) as temporary:
+        temporary.write_bytes(b"half of a state")
         os.kill(os.getpid(), signal.SIGKILL)
-torch.save = dying
+checkpoints._save = dying
 model, tables, work = map(Path, sys.argv[1:])
 frames = [pd.read_pickle(tables / name) for name in ("images", "instances", "folds")]
 train(model, *frames, fold=0, seed=0, work_dir=work, load=np.load)
@@ -169,6 +201,44 @@ def test_what_a_training_keeps_outlives_the_states_of_another(tmp_path):
     assert len(list(tmp_path.iterdir())) == 2 * checkpoints.KEPT
 
 
+def test_a_training_whose_states_are_damaged_keeps_new_ones(tmp_path, capsys):
+    own = "0a" * 32
+    for done in (900, 950):
+        checkpoints.write_state(tmp_path, done, {"fingerprint": own, "iteration": done})
+    for path in tmp_path.iterdir():
+        path.write_bytes(path.read_bytes()[:100])
+    assert checkpoints.newest_state(tmp_path, own) is None
+    assert "none of this training's states can be read; starting afresh" in capsys.readouterr().err
+    for done in (50, 100, 150, 200):
+        checkpoints.write_state(tmp_path, done, {"fingerprint": own, "iteration": done})
+    assert checkpoints.newest_state(tmp_path, own)["iteration"] == 200
+    assert len(list(tmp_path.iterdir())) == 2 * checkpoints.KEPT
+
+
+def test_a_short_training_that_ends_leaves_the_states_of_a_longer_one(tmp_path):
+    long, short = "0a" * 32, "0b" * 32
+    (tmp_path / "mmengine").mkdir()
+    for mark, done in ((long, 2950), (long, 3000), (short, 20)):
+        checkpoints.write_state(tmp_path, done, {"fingerprint": mark, "iteration": done})
+    checkpoints.remove_states(tmp_path, 20)
+    assert sorted(path.name[:18] for path in tmp_path.iterdir()) == [
+        "iteration_00002950",
+        "iteration_00003000",
+    ]
+    checkpoints.remove_states(tmp_path, 3000)
+    assert not tmp_path.exists()
+
+
+def test_weights_that_a_training_begins_with_are_known_by_their_content(tmp_path):
+    weights = tmp_path / "weights.pth"
+    weights.write_bytes(b"one")
+    before = checkpoints.identity(str(weights))
+    weights.write_bytes(b"two")
+    assert checkpoints.identity(str(weights)) != before
+    for name in ("efficientnet_lite0", "https://example.org/weights.pth"):
+        assert checkpoints.identity(name) == name
+
+
 def test_other_pixels_make_another_training(culture, tmp_path):
     other = Culture(tmp_path)
     frames = other.images, other.instances
@@ -192,20 +262,29 @@ def test_a_training_begins_with_another_datasets_weights(culture, micro, checkpo
     assert all(name.endswith(("fc_cls", "conv_logits")) for name in anew)
 
 
-def test_a_training_learns_from_a_further_data_set_at_the_same_time(culture, micro, tmp_path, capsys):
+def test_a_training_learns_from_a_further_data_set_at_the_same_time(
+    culture, micro, tmp_path, capsys, monkeypatch
+):
     other = Culture(tmp_path, count=3, cells=12, size=(96, 128))
     folder = tmp_path / "more" / "validate"
     folder.mkdir(parents=True)
     for name, table in (("images", other.images), ("instances", other.instances)):
         columns = [column for column, *_ in tables.COLUMNS[name]]
         tables.write(name, table.reindex(columns=columns), folder / f"{name}.parquet")
-    trained = learn(culture, micro, tmp_path, further={folder: 0.5}, iterations=2)
+    trained = learn(culture, micro, tmp_path / "work", further={folder: 0.5}, iterations=2)
     said = capsys.readouterr().err
     assert "50% of the samples from more, 3 images, as they are where a pixel size is unknown" in said
     assert "5 images, 60 cells of astro, cort, on 1 cpu in fp32" in said
     assert trained.detector["cells"]["per_megapixel"][1] == pytest.approx(12e6 / (96 * 128))
     alone = learn(culture, micro, tmp_path / "alone", iterations=2)
     assert not same_weights(trained, alone)
+    changes = {"share": ({folder: 0.4}, 1.0), "scale": ({folder: 0.5}, 2.0)}
+    for change, (further, factor) in changes.items():
+        shutil.copytree(tmp_path / "work", tmp_path / change)
+        monkeypatch.setattr(joining.scaling, "factors", lambda table, _, by=factor: np.full(len(table), by))
+        capsys.readouterr()
+        learn(culture, micro, tmp_path / change, further=further, iterations=2)
+        assert "starting afresh" in capsys.readouterr().err
 
 
 def test_later_weights_go_over_earlier_ones(capsys):
@@ -238,7 +317,7 @@ def test_packaged_weights_are_begun_with_where_a_detector_lacks_some(
     monkeypatch, load_from, init_from, expected
 ):
     monkeypatch.setattr(hooks, "read_weights", lambda name: {"from": name})
-    started = hooks.warm_start("mine", load_from, init_from)
+    started = hooks.warm_start("mine", hooks.beginnings(load_from, init_from))
     assert [name for each in started for name, _ in each.sources] == expected
 
 

@@ -160,6 +160,17 @@ def test_data_learnt_from_together_that_are_not_there_are_missed_before_anything
     )
 
 
+def test_data_pretrained_on_that_are_not_there_are_missed_before_anything_runs(folder):
+    train = {"init_from": {"etik2": "livecell"}}
+    assert said(train).startswith("error: data/livecell does not exist: download ")
+    for model, trained in ((STARTER, "livecell"), (LITE0, "etik2")):
+        made = Path(f"results/{trained}/train/{model}/fold_0/model.pth")
+        made.parent.mkdir(parents=True)
+        assert said(train)
+        made.touch()
+    assert said(train) == ""
+
+
 @pytest.mark.parametrize(
     ("train", "place"),
     [({"together": {2024: {"demo": 0.5}}}, "2024"), ({"together": {"etik2": {2024: 0.5}}}, "etik2.2024")],
@@ -194,6 +205,7 @@ def test_detectors_of_another_data_set_that_are_yet_to_be_trained_need_their_che
 def test_every_configuration_is_sound_for_its_own_images_and_for_those_it_predicts(folder, path, dataset):
     config = configs.load(path)
     config |= {"dataset": dataset} if dataset else {}
+    Path("data/livecell").mkdir()
     mistakes.complete(config)
     mistakes.stop_at_mistakes(config)
 

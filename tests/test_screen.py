@@ -105,6 +105,25 @@ def test_notes_are_read_on_from_where_a_log_was_left(tmp_path):
     assert screen.notes(str(log), read) == (["note: ?[2J\ufffd"], log.stat().st_size)
 
 
+def test_a_step_that_is_tried_again_is_counted_once_and_its_new_log_read_from_the_beginning(tmp_path):
+    log = tmp_path / "train.log"
+    log.write_text("note: first\n")
+    step = {"rule_name": "train", "jobid": 1, "log": [str(log)], "wildcards": {}, "msg": ""}
+    brief = screen.Brief(logging.StreamHandler())
+    begun, failed = (
+        logging.makeLogRecord({"event": event, **step}) for event in (LogEvent.JOB_INFO, LogEvent.JOB_ERROR)
+    )
+    assert brief.format(begun).endswith(" step 1 of 1: train")
+    assert "note: first" in brief.format(failed)
+    log.write_text("note: second, of a longer log\n" + "line\n" * 50)
+    assert brief.format(begun).endswith(" once more: train")
+    assert "note: second, of a longer log" in brief.format(failed)
+
+
+def test_what_turns_the_direction_of_writing_is_masked():
+    assert screen.plain("note: \u202egnp.exe\u2069") == "note: ?gnp.exe?"
+
+
 def test_of_a_usage_error_the_words_are_said_and_not_the_frame(tmp_path):
     log = tmp_path / "step.log"
     log.write_text("╭─ Error ─────╮\n│ no seed 1e3 │\n╰─────────────╯\n")

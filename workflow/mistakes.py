@@ -81,6 +81,7 @@ def wrong_trainings(train: Mapping, dataset: str, home: str, models: list[str]) 
         models: the models trained on `home`; none where its detectors come with the workflow.
     """
     pending, pairs = [(home, model) for model in models], dict[tuple[str, str], None]()
+    to_train = {pair for pair in pending if not _is_fitted(*pair)}
     wrong: dict[str, None] = {}
     while pending:
         pair = pending.pop(0)
@@ -89,20 +90,26 @@ def wrong_trainings(train: Mapping, dataset: str, home: str, models: list[str]) 
             key, source = plan.source_of(*pair, train["init_from"])
             before = plan.training_before(source, pair[1])
             pending += [before] if before else []
+            to_train |= {before} if before and pair in to_train and not _is_fitted(*before) else set()
             # What another data set's fitted detectors began with is no longer needed.
-            fitted = dataset != home and any(Path("results", pair[0], "train", pair[1]).glob("*/model.pth"))
-            fault = None if fitted else wrong_source(source, before)
+            fault = None if dataset != home and _is_fitted(*pair) else wrong_source(source, before)
             wrong |= {f"train.init_from.{key}: {fault}": None} if fault else {}
     for key, shares in train["together"].items():
         wrong |= {f"train.together.{key}: {fault}": None for fault in wrong_shares(key, shares)}
     if not wrong and dataset == home:
         beside = {name for pair in pairs for name in plan.further(*pair, train["together"])}
+        beside |= {name for name, _ in to_train} - {dataset}
         wrong |= {fault: None for name in sorted(beside) for fault in missing_data(name)}
     yield from wrong
     for section in ("iterations", "init_from", "together"):
         if isinstance(train[section], dict):
             for sentence in wrong_training_keys(train[section], list(pairs) if dataset == home else []):
                 yield f"train.{section}.{sentence}"
+
+
+def _is_fitted(dataset: str, model: str) -> bool:
+    """Tell whether a model has been trained on a data set, in one fold at least."""
+    return any(Path("results", dataset, "train", model).glob("*/model.pth"))
 
 
 def wrong_source(source: str, before: tuple[str, str] | None) -> str | None:

@@ -43,6 +43,9 @@ SIGNALS: dict[int, str] = {
 USUAL = re.compile(r" left$|^(initialised anew|began with|note: |training )")
 """Last lines of a log whose step was well until then."""
 
+STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""Characters that move a terminal's cursor or turn the direction of writing."""
+
 HIDDEN = {
     LogEvent.WORKFLOW_STARTED,
     LogEvent.RESOURCES_INFO,
@@ -90,7 +93,7 @@ class Brief(logging.Formatter):
         super().__init__()
         self.handler, self.said = handler, ""
         self.total, self.begun = 0, 0
-        self.running: dict[int, tuple[str, list[str]]] = {}  # job: its name, its logs
+        self.running: dict[int, tuple[str, list[str]]] = {}  # job, until it ends well: its name, its logs
         self.failed: dict[str, str] = {}  # name: sentence
         self.statuses: dict[str, int] = {}  # log: what its step's command ended with
         self.noted: set[tuple[str, str]] = set()  # what steps' notes have said, by the log that held it
@@ -128,9 +131,12 @@ class Brief(logging.Formatter):
         return "" if event in HIDDEN or UNSAID.match(text) or over else record.getMessage()
 
     def _begins(self, record: Any) -> str:
-        self.begun += 1
-        label = named(record.rule_name, record.wildcards)
+        label, again = named(record.rule_name, record.wildcards), record.jobid in self.running
         self.running[record.jobid] = (label, list(record.log))
+        if again:  # its log is begun anew
+            self.read |= dict.fromkeys(record.log, 0)
+            return f"{time.strftime('%H:%M:%S')} once more: {label}"
+        self.begun += 1
         return f"{time.strftime('%H:%M:%S')} step {self.begun} of {max(self.total, self.begun)}: {label}"
 
     def _fails(self, record: Any) -> str:
@@ -208,8 +214,8 @@ def tail(log: str) -> list[str]:
 
 
 def plain(line: str) -> str:
-    """Return a line without the frame that is drawn around a usage error, terminal codes as ?."""
-    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", "?", line.strip("╭╮╰╯│─ \t\r\n"))
+    """Return a line without the frame that is drawn around a usage error, what steers a terminal as ?."""
+    return STEERING.sub("?", line.strip("╭╮╰╯│─ \t\r\n"))
 
 
 def stopped(status: int, log: str) -> str:

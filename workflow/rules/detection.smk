@@ -56,7 +56,8 @@ rule train:
         further=lambda wildcards: plan.further_flag(
             rules.validate.output.images, plan.further(wildcards.dataset, wildcards.model, TOGETHER)
         ),
-        work_dir="logs/{dataset}/train/{model}/fold_{fold}",
+        # Of its own for each version: a killed training of the code before is not gone on with.
+        work_dir=f"logs/{{dataset}}/train/{{model}}/fold_{{fold}}_version_{config['train']['version']}",
     shell:
         """
         OMP_NUM_THREADS={threads} python {params.gpus:q} {resources.gpu} {params.launcher} {params.script:q} \

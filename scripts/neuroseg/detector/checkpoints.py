@@ -11,7 +11,9 @@ import io
 import json
 import pickle
 import re
+import shutil
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,9 @@ from neuroseg.readers.images.stacks import located
 
 FORMAT = "neuroseg detector 1"
 """Written into each fitted detector; the number changes when its content does."""
+
+ADDRESS = ("http://", "https://")
+"""How weights begin that are fetched."""
 
 KEPT = 2
 """States kept of a training: the newest may turn out damaged after a power cut."""
@@ -47,6 +52,11 @@ def fingerprint(config: dict, images: pd.DataFrame, instances: pd.DataFrame, **s
     return sha.hexdigest()
 
 
+def identity(source: str) -> str:
+    """Return what tells weights, as `read_weights` takes them, from others: of a file, its content."""
+    return source if source in PACKAGED or source.startswith(ADDRESS) else digest(Path(source))
+
+
 def digest(path: Path) -> str:
     """Return the SHA-256 of a file."""
     if not path.is_file():
@@ -60,12 +70,24 @@ def digest(path: Path) -> str:
 def write_state(folder: Path, iteration: int, state: dict) -> None:
     """Write the state of a training after `iteration` iterations, and remove all but its own last few.
 
-    States of other trainings stay until one ends well: a setting may have been changed by mistake.
+    States of other trainings stay until one as long ends well: a setting may have been changed by mistake.
     """
-    with replacing(folder / f"iteration_{iteration:08d}{_mark(state['fingerprint'])}") as temporary:
-        torch.save(state, temporary)
-    for old in _states(folder, state["fingerprint"])[KEPT:]:
+    path = folder / f"iteration_{iteration:08d}{_mark(state['fingerprint'])}"
+    _save(state, path)
+    # Later ones are damaged, or this training would have gone on from them.
+    earlier = [own for own in _states(folder, state["fingerprint"]) if own.name <= path.name]
+    for old in earlier[KEPT:]:
         old.unlink(missing_ok=True)
+
+
+def remove_states(folder: Path, length: int) -> None:
+    """Remove what a training has left in its folder, but for states of trainings that got further than it."""
+    shutil.rmtree(folder / "mmengine", ignore_errors=True)
+    for path in folder.glob("iteration_*.pth"):
+        if path.name < f"iteration_{length + 1:08d}":
+            path.unlink(missing_ok=True)
+    with suppress(OSError):  # others are in it
+        folder.rmdir()
 
 
 def newest_state(folder: Path, expected: str) -> dict | None:
@@ -82,6 +104,8 @@ def newest_state(folder: Path, expected: str) -> dict | None:
         if isinstance(state, dict) and state.get("fingerprint") == expected:
             return state
         say(f"note: passing over the damaged {path.name}")
+    if own:
+        say("note: none of this training's states can be read; starting afresh")
     others = sorted(folder.glob("iteration_*.pth"), reverse=True)
     if others and not own:
         say(
@@ -108,10 +132,7 @@ def write_detector(path: Path, detector: dict) -> None:
     pixel size is that of the images learnt from, None where it is unknown; `looks` is what they look like, as
     `intensity.looks.plain` writes it, `cells` what `cells.learnt` returned. Equal content gives equal bytes.
     """
-    buffer = io.BytesIO()  # in a file, PyTorch would write the file's name into it
-    torch.save({"format": FORMAT, **detector}, buffer)
-    with replacing(path) as temporary:
-        temporary.write_bytes(buffer.getbuffer())
+    _save({"format": FORMAT, **detector}, path)
 
 
 def halved(detector: dict) -> dict:
@@ -165,7 +186,7 @@ def read_weights(source: str) -> dict[str, torch.Tensor]:
     """
     if source in PACKAGED:
         return PACKAGED[source]()
-    if source.startswith(("http://", "https://")):
+    if source.startswith(ADDRESS):
         try:
             content = torch.hub.load_state_dict_from_url(
                 source, map_location="cpu", weights_only=True, progress=False
@@ -186,6 +207,14 @@ def read_weights(source: str) -> dict[str, torch.Tensor]:
     weights = {name: weight for name, weight in weights.items() if isinstance(weight, torch.Tensor)}
     archive.check_weights(weights, Path(source))
     return weights
+
+
+def _save(content: dict, path: Path) -> None:
+    """Write a file of weights; PyTorch would write its name into it, and not say that the disk is full."""
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    with replacing(path) as temporary:
+        temporary.write_bytes(buffer.getbuffer())
 
 
 def _read(path: Path, own: bool = False) -> dict:

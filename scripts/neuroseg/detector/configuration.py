@@ -44,8 +44,11 @@ def read(path: Path) -> Config:
     if missing:
         raise DataError(f"{path}: the model file lacks {missing[0]!r}; begin it with _base_ = './_base_.py'.")
     used = {section: config[section] for section in SECTIONS}
-    if type(used["seed"]) is not int or not 0 <= used["seed"] < 2**31:
-        raise DataError(f"{path}: seed must be a whole number from 0 to 2147483647, not {used['seed']!r}.")
+    try:
+        check_seed(used["seed"])
+        _check_schedulers(used["param_scheduler"])
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from None
     loader = ("batch_size", "num_workers", "type_balance")
     used["train_dataloader"] = {key: used["train_dataloader"][key] for key in loader}
     used["default_hooks"] = {"checkpoint": {"interval": used["default_hooks"]["checkpoint"]["interval"]}}
@@ -59,13 +62,41 @@ def fit(config: Config, classes: Sequence[str], iterations: int | None = None) -
         config: What `read` returned.
         classes: Cell types to tell apart.
         iterations: Length of the training; None for the model file's own, `train_cfg.max_iters`.
+
+    Raises:
+        DataError: the training has no length.
     """
     fitted = config.to_dict()
     fitted["model"] = _count_classes(fitted["model"], len(classes))
-    length = iterations or fitted["train_cfg"]["max_iters"]
+    length = fitted["train_cfg"]["max_iters"] if iterations is None else iterations
+    if length < 1:
+        raise DataError(f"a training has at least 1 iteration, not {length}.")
     fitted["train_cfg"] = {"type": "IterBasedTrainLoop", "max_iters": length}
     fitted["param_scheduler"] = _stretch(fitted["param_scheduler"], length)
     return Config(fitted)
+
+
+def check_seed(seed: object) -> None:
+    """Refuse what random numbers cannot be drawn by.
+
+    Raises:
+        DataError: the seed is no whole number, or beyond its bounds.
+    """
+    if type(seed) is not int or not 0 <= seed < 2**31:
+        raise DataError(f"seed must be a whole number from 0 to 2147483647, not {seed!r}.")
+
+
+def _check_schedulers(schedulers: object) -> None:
+    """Refuse schedulers that cannot be stretched: trainings are counted in iterations."""
+    listed = schedulers if isinstance(schedulers, list) else []
+    for scheduler in listed:
+        if scheduler.get("by_epoch", True) or type(scheduler.get("end")) is not int:
+            raise DataError(
+                f"param_scheduler: {scheduler.get('type')} must name iterations: by_epoch=False, and the one "
+                "it ends at, end=..."
+            )
+    if not listed:
+        raise DataError("param_scheduler must be a list of at least one scheduler; see _base_.py.")
 
 
 def _count_classes(part: Any, count: int) -> Any:

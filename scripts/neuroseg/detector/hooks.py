@@ -139,17 +139,20 @@ class WarmStart(Hook):
             say(f"initialised anew: {', '.join(layers)}")
 
 
-def warm_start(model: str, load_from: str | None, init_from: Path | None) -> list[WarmStart]:
-    """Return what begins a training with weights learnt elsewhere; nothing where there are none.
+def beginnings(load_from: str | None, init_from: Path | None) -> list[str]:
+    """Return the weights that a training begins with, later ones going over earlier ones.
 
     Args:
-        model: What to call the model.
         load_from: The model file's word: a file, an address, or the name of a package's weights.
         init_from: A fitted detector, which goes before it; but what it lacks a package may have.
     """
     names = [load_from] if load_from and (not init_from or load_from in PACKAGED) else []
-    names += [str(init_from)] if init_from else []
-    return [WarmStart(model, [(name, read_weights(name)) for name in names])] if names else []
+    return names + ([str(init_from)] if init_from else [])
+
+
+def warm_start(model: str, sources: Sequence[str]) -> list[WarmStart]:
+    """Return what begins the training of a model, so called, with weights learnt elsewhere, if any."""
+    return [WarmStart(model, [(name, read_weights(name)) for name in sources])] if sources else []
 
 
 class Keeper(Hook):

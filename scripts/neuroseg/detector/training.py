@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
 import pandas as pd
-import torch
-from torch.utils.data import DataLoader
 
 from neuroseg.detector import (  # noqa: F401
     appearance,
@@ -24,12 +20,13 @@ from neuroseg.detector import (  # noqa: F401
     heads,
     joining,
     processes,
+    running,
     scaling,
 )
-from neuroseg.detector.dataset import CellDataset, Load, Numbers, named
-from neuroseg.detector.hooks import Journal, Keeper, Reseed, fitted_weights, warm_start
-from neuroseg.detector.openmmlab import Config, Runner, pseudo_collate
-from neuroseg.detector.precision import choose_device, choose_dtype, named_dtype, optimiser, place
+from neuroseg.detector.dataset import CellDataset, Load, named
+from neuroseg.detector.hooks import Journal, Keeper, Reseed, beginnings, fitted_weights, warm_start
+from neuroseg.detector.openmmlab import Config
+from neuroseg.detector.precision import choose_device, choose_dtype, named_dtype
 from neuroseg.detector.progress import say
 from neuroseg.errors import DataError
 from neuroseg.files import replacing, write_json
@@ -88,7 +85,7 @@ def train(
         The fitted detector; None in all but the first of several processes.
 
     Raises:
-        DataError: nothing to learn from, or a model file, image or checkpoint that cannot be used.
+        DataError: nothing to learn from, or a model file, setting, image or checkpoint that cannot be used.
     """
     device = choose_device(number=processes.device_number())
     listed, (images, instances) = images, training(images, instances, folds, fold)
@@ -102,10 +99,12 @@ def train(
     others = [joining.read(folder, share) for folder, share in further.items()]
     images, instances, mix = joining.join(images, instances, others, listed)
     config = configuration.fit(configuration.read(model), classes, iterations)
+    configuration.check_seed(seed)
     seed += config.seed
     portable = foreign.without_sources(config.to_dict())
     foreign.check_config(portable, model)  # or predict would refuse what has been learnt
     dtype = choose_dtype(precision, device)
+    sources = beginnings(config.load_from, init_from)
     fingerprint = checkpoints.fingerprint(
         config.to_dict(),
         images,
@@ -114,8 +113,9 @@ def train(
         fold=fold,
         device=device.type,
         processes=processes.count(),
-        init_from=checkpoints.digest(init_from) if init_from else None,
-        further={each.name: each.share for each in others},
+        beginnings=[checkpoints.identity(source) for source in sources],
+        shares=mix.shares.tolist(),
+        magnified=mix.magnified.tolist(),
         precision=str(dtype),
     )
     work_dir.mkdir(parents=True, exist_ok=True)
@@ -124,7 +124,7 @@ def train(
     every = config.default_hooks.checkpoint.interval
     hooks = [Reseed(seed), journal, Keeper(work_dir, every, fingerprint, journal, state)]
     if state is None:
-        hooks += warm_start(model.stem, config.load_from, init_from)
+        hooks += warm_start(model.stem, sources)
     dataset = CellDataset(
         images,
         instances,
@@ -136,7 +136,7 @@ def train(
         mix=mix,
     )
     processes.initialise(device)
-    runner = _runner(config, dataset, hooks, device, seed, work_dir, dtype)
+    runner = running.build(config, dataset, hooks, device, seed, work_dir, dtype)
     say(
         f"training {model.stem}, fold {fold}: {len(images)} images, {len(instances)} cells "
         f"of {', '.join(classes)}, on {processes.count()} {device.type} in {named_dtype(dtype)}"
@@ -175,10 +175,11 @@ def save(
     work_dir: Path | None = None,
     half: bool = False,
 ) -> None:
-    """Write the detector, its config as text, and its curves as JSON; then remove the states in `work_dir`.
+    """Write the detector, its config as text, and its curves as JSON; then remove states in `work_dir`.
 
-    Of several processes those that get None from `train` write nothing. With `half`, weights are rounded to
-    16 bits, which a reader computes with in 32 again.
+    States of a longer training stay, which a short one may have been a test of. Of several processes those
+    that get None from `train` write nothing. With `half`, weights are rounded to 16 bits, which a reader
+    computes with in 32 again.
     """
     if trained is None:
         return
@@ -187,7 +188,7 @@ def save(
         temporary.write_text(trained.config_text)
     write_json(trained.scalars, scalars)
     if work_dir is not None:
-        shutil.rmtree(work_dir)
+        checkpoints.remove_states(work_dir, trained.scalars["iterations"])
 
 
 def _refuse_strange_types(pseudo: pd.DataFrame, classes: Sequence[str]) -> None:
@@ -197,54 +198,6 @@ def _refuse_strange_types(pseudo: pd.DataFrame, classes: Sequence[str]) -> None:
             f"the pseudo-labels hold cells of {min(strange)}, "
             f"the true instances only of {', '.join(classes)}; write the pseudo-labels anew."
         )
-
-
-def _runner(
-    config: Config,
-    dataset: CellDataset,
-    hooks: Sequence,
-    device: torch.device,
-    seed: int,
-    work_dir: Path,
-    dtype: torch.dtype,
-) -> Runner:
-    gpu = device.type == "cuda"
-    workers = config.train_dataloader.num_workers if gpu else 0  # on a CPU they take the network's cores
-    runner = Runner(
-        model=config.model,
-        work_dir=str(work_dir / "mmengine"),
-        train_dataloader=DataLoader(
-            dataset,
-            batch_size=config.train_dataloader.batch_size,
-            sampler=Numbers(len(dataset)),
-            num_workers=workers,
-            persistent_workers=workers > 0,
-            pin_memory=gpu,
-            collate_fn=pseudo_collate,
-        ),
-        train_cfg=config.train_cfg,
-        optim_wrapper=optimiser(config.optim_wrapper.to_dict(), dtype, device),
-        param_scheduler=config.param_scheduler,
-        default_hooks={"timer": None, "logger": None, "checkpoint": None},
-        custom_hooks=[*config.custom_hooks, *hooks],
-        env_cfg={"cudnn_benchmark": False},  # mask heads get batches of ever new sizes, each timed anew
-        launcher="pytorch" if processes.count() > 1 else "none",
-        cfg=_together(gpu),
-        visualizer={"type": "Visualizer", "vis_backends": []},
-        log_level="WARNING",
-        default_scope="mmdet",
-        randomness={"seed": seed, "deterministic": not gpu},
-        experiment_name=str(uuid.uuid4()),  # MMEngine keeps apart what bears one name
-    )
-    place(processes.bare(runner.model), device, kernels=config.cpu_kernels)
-    return runner
-
-
-def _together(gpu: bool) -> dict:
-    """Return how several processes share a model; PyTorch can normalise over all batches on GPUs only."""
-    if gpu:
-        return {"sync_bn": "torch"}
-    return {"model_wrapper_cfg": {"device_ids": None, "broadcast_buffers": False}}
 
 
 def _scalars(detector: dict, curve: dict[str, list[float]]) -> dict:

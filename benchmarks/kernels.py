@@ -23,9 +23,9 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 from benchmarks import detectors
 from benchmarks.measuring import ROOT, insert
 from neuroseg import folds as chosen
-from neuroseg.detector import checkpoints, configuration, cpu, hooks, processes, training
+from neuroseg.detector import checkpoints, configuration, cpu, hooks, processes, running
 from neuroseg.detector.caps import Kept
-from neuroseg.detector.dataset import named
+from neuroseg.detector.dataset import CellDataset, named
 from neuroseg.detector.inference import Predictor
 from neuroseg.detector.precision import choose_dtype, prepare_cpu
 
@@ -100,10 +100,10 @@ def training_seconds(
     config.cpu_kernels = False
     watch = detectors.Watch(DEVICE)
     settings = {"pipeline": config.train_pipeline, "seed": 0, "load": detectors.load}
-    data = training.CellDataset(held, cells, classes, **settings)
+    data = CellDataset(held, cells, classes, **settings)
     with tempfile.TemporaryDirectory() as folder:
         where = DEVICE, 0, Path(folder), choose_dtype(options.precision, DEVICE)
-        runner = training._runner(config, data, [hooks.Reseed(0), watch], *where)
+        runner = running.build(config, data, [hooks.Reseed(0), watch], *where)
         cpu.accelerate(processes.bare(runner.model), without(left_out))
         runner.train()
     return watch.seconds / config.train_dataloader.batch_size

@@ -23,9 +23,9 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 from benchmarks import detectors, stock
 from benchmarks.measuring import ROOT, insert
 from neuroseg import rle
-from neuroseg.detector import checkpoints, configuration, hooks, training
+from neuroseg.detector import checkpoints, configuration, hooks, running
 from neuroseg.detector.caps import Kept
-from neuroseg.detector.dataset import named
+from neuroseg.detector.dataset import CellDataset, named
 from neuroseg.detector.inference import Predictor
 from neuroseg.detector.openmmlab import MODELS, Config
 from neuroseg.detector.precision import choose_device, choose_dtype
@@ -77,10 +77,10 @@ def learning(options, images, instances, folds, device) -> tuple[str, float, flo
     def ours() -> float:
         watch = detectors.Watch(device)
         settings = {"pipeline": config.train_pipeline, "seed": 0, "load": detectors.load}
-        data = training.CellDataset(held, cells, classes, **settings)
+        data = CellDataset(held, cells, classes, **settings)
         with tempfile.TemporaryDirectory() as folder:
             where = device, 0, Path(folder), choose_dtype(options.precision, device)
-            training._runner(config, data, [hooks.Reseed(0), watch], *where).train()
+            running.build(config, data, [hooks.Reseed(0), watch], *where).train()
         return watch.seconds / batch
 
     def theirs() -> float:

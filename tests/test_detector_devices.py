@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from neuroseg.detector import checkpoints, configuration, hooks, masks, precision, training
+from neuroseg.detector import checkpoints, configuration, hooks, masks, precision, running
 from neuroseg.detector.masks import CellMasks
 from neuroseg.detector.openmmlab import MODELS, BitmapMasks, Config, FCNMaskHead, InstanceData
 from neuroseg.errors import DataError
@@ -125,11 +125,11 @@ def test_kernels_of_a_gpu_are_not_timed_anew_for_every_size(monkeypatch, tmp_pat
         asked.update(settings)
         return SimpleNamespace(model=None)
 
-    monkeypatch.setattr(training, "Runner", runner)
-    monkeypatch.setattr(training, "place", lambda *_, **__: None)
+    monkeypatch.setattr(running, "Runner", runner)
+    monkeypatch.setattr(running, "place", lambda *_, **__: None)
     config = config_of("cascade_mask_rcnn_r50")
     config.train_dataloader.num_workers = 0
-    training._runner(config, [0], [], GPU, 0, tmp_path, torch.bfloat16)
+    running.build(config, [0], [], GPU, 0, tmp_path, torch.bfloat16)
     assert asked["optim_wrapper"]["type"] == "AmpOptimWrapper"
     assert asked["env_cfg"] == {"cudnn_benchmark": False}
 

@@ -131,9 +131,8 @@ def cut_short(
     def look() -> bool:
         assert snakemake.poll() is None, report(folder, cluster)
         for fold in {0, 1} - hit.keys():
-            kept = list(
-                (folder / "logs" / "demo" / "train" / "short" / f"fold_{fold}").glob("iteration_*.pth")
-            )
+            states = folder / "logs" / "demo" / "train" / "short" / f"fold_{fold}_version_1"
+            kept = any(states.glob("iteration_*.pth"))
             if kept and (training := find(folder, fold)):
                 hit[fold] = training
                 cluster.kill_node(training.node) if fold == 0 else cluster.ask("scancel", training.job)

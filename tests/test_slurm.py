@@ -131,7 +131,7 @@ def cut_short(
     def look() -> bool:
         assert snakemake.poll() is None, report(folder, cluster)
         for fold in {0, 1} - hit.keys():
-            states = folder / "logs" / "demo" / "train" / "short" / f"fold_{fold}_version_1"
+            states = folder / "logs" / "demo" / "train" / "short" / f"fold_{fold}"
             kept = any(states.glob("iteration_*.pth"))
             if kept and (training := find(folder, fold)):
                 hit[fold] = training

@@ -56,8 +56,10 @@ rule train:
         further=lambda wildcards: plan.further_flag(
             rules.validate.output.images, plan.further(wildcards.dataset, wildcards.model, TOGETHER)
         ),
-        # Of its own for each version: a killed training of the code before is not gone on with.
-        work_dir=f"logs/{{dataset}}/train/{{model}}/fold_{{fold}}_version_{config['train']['version']}",
+        # A version of its own folder, so that no killed training of the code before is gone on with; the first
+        # has no number in it, as this is a parameter, a change of which trains anew.
+        work_dir="logs/{dataset}/train/{model}/fold_{fold}"
+        + (f"_version_{config['train']['version']}" if config["train"]["version"] != 1 else ""),
     shell:
         """
         OMP_NUM_THREADS={threads} python {params.gpus:q} {resources.gpu} {params.launcher} {params.script:q} \

@@ -167,6 +167,15 @@ def test_a_students_teacher_is_trained_and_labels_fold_by_fold(tmp_path):
     assert planned.count("--pseudo-instances") == 3
 
 
+@pytest.mark.parametrize(("version", "folder"), [(1, "fold_0"), (2, "fold_0_version_2")])
+def test_another_version_of_the_trainings_code_keeps_its_states_apart(tmp_path, version, folder):
+    (tmp_path / "version.yaml").write_text(f"train: {{version: {version}}}")
+    model = "results/demo/train/cascade_mask_rcnn_tiny/fold_0/model.pth"
+    call = ("-n", "--configfile", str(tmp_path / "version.yaml"), "--", model)
+    planned = snakemake(*call, folder=copy(tmp_path)).stdout
+    assert re.findall(r"--work-dir (\S+)", planned) == [f"logs/demo/train/cascade_mask_rcnn_tiny/{folder}"]
+
+
 def test_the_ledgers_stage_train_holds_the_pseudo_labels(tmp_path):
     command = ledger()["train"]["cmd"]
     allowed = command.split(" -- ")[0].split()

@@ -287,8 +287,28 @@ def test_cells_are_detected_anew_in_other_images_and_at_another_pixel_size(plate
     assert "checkpoint validate:" not in said
 
 
+def test_data_that_are_not_there_are_missed_before_anything_runs_and_only_where_they_are_needed(checkout):
+    (checkout / "more.yaml").write_text("train: {init_from: {demo: livecell}, together: {demo: {t98g: 0.2}}}")
+    (checkout / "data/t98g").mkdir()
+
+    def said(*arguments: str) -> str:
+        done = snakemake("--configfile", "more.yaml", *arguments, folder=checkout, check=False)
+        assert "Traceback" not in done.stderr
+        return "" if done.returncode == 0 else done.stderr.splitlines()[-1]
+
+    assert said("--unlock") == said("-n", "--", "results/demo/split/folds.parquet") == ""
+    assert said("--cores", "1").startswith("error: data/t98g is empty: put the images there, ")
+    (checkout / "data/t98g/a.png").touch()
+    assert said("-n").startswith("error: data/livecell does not exist: download LIVECell's images and ")
+    made = checkout / "results/livecell/validate"
+    made.mkdir(parents=True)
+    (made / "images.parquet").touch()
+    assert said("-n") == ""
+
+
 def test_the_listing_holds_what_a_dataset_file_names(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "data/livecell/images").mkdir(parents=True)
     told = []
     monkeypatch.setattr(listing, "update", lambda *given, drawn: told.append((*given, drawn)) or "listing")
     assert plan.raw("demo") == ["listing", "data/demo"]

@@ -43,7 +43,7 @@ def wrong_keys(config: Mapping) -> Iterator[str]:
 
 
 def wrong_names(config: Mapping) -> Iterator[str]:
-    """Yield a sentence for the first name that stands for no file, and for raw data that are not there."""
+    """Yield a sentence for the first name that stands for no file."""
     students = config["train"]["pseudo_label"]["students"]
     try:
         configs.choose_study(config["study"])
@@ -53,8 +53,7 @@ def wrong_names(config: Mapping) -> Iterator[str]:
         models = [] if configs.bundled(home) else plan.trained(plan.models(ensembles), students)
         for model in models:
             configs.file("models", model, ".py")
-        yield from wrong_trainings(config["train"], config["dataset"], home, models)
-        yield from missing_data(config["dataset"])
+        yield from wrong_trainings(config, home, models)
     except WorkflowError as error:
         yield str(error)
 
@@ -71,45 +70,40 @@ def wrong_ensembles(names: Iterable[str]) -> Iterator[str]:
             ]
 
 
-def wrong_trainings(train: Mapping, dataset: str, home: str, models: list[str]) -> Iterator[str]:
+def wrong_trainings(config: Mapping, home: str, models: list[str]) -> Iterator[str]:
     """Yield a sentence for each wrong source in train.init_from and train.together, and each wrong key.
 
     Args:
-        train: the section of the configuration.
-        dataset: the run's own data set.
-        home: the data set whose detectors predict it.
+        config: the configuration.
+        home: the data set whose detectors predict the run's own.
         models: the models trained on `home`; none where its detectors come with the workflow.
     """
+    train, own = config["train"], config["dataset"] == home
     pending, pairs = [(home, model) for model in models], dict[tuple[str, str], None]()
-    to_train = {pair for pair in pending if not _is_fitted(*pair)}
     wrong: dict[str, None] = {}
     while pending:
         pair = pending.pop(0)
-        if pair not in pairs:
-            pairs[pair] = None
+        # What another data set's fitted detectors began with is no longer needed.
+        if pair not in pairs and (own or not _is_fitted(*pair, plan.fold_names(config))):
             key, source = plan.source_of(*pair, train["init_from"])
             before = plan.training_before(source, pair[1])
             pending += [before] if before else []
-            to_train |= {before} if before and pair in to_train and not _is_fitted(*before) else set()
-            # What another data set's fitted detectors began with is no longer needed.
-            fault = None if dataset != home and _is_fitted(*pair) else wrong_source(source, before)
+            fault = wrong_source(source, before)
             wrong |= {f"train.init_from.{key}: {fault}": None} if fault else {}
+        pairs[pair] = None
     for key, shares in train["together"].items():
         wrong |= {f"train.together.{key}: {fault}": None for fault in wrong_shares(key, shares)}
-    if not wrong and dataset == home:
-        beside = {name for pair in pairs for name in plan.further(*pair, train["together"])}
-        beside |= {name for name, _ in to_train} - {dataset}
-        wrong |= {fault: None for name in sorted(beside) for fault in missing_data(name)}
     yield from wrong
     for section in ("iterations", "init_from", "together"):
         if isinstance(train[section], dict):
-            for sentence in wrong_training_keys(train[section], list(pairs) if dataset == home else []):
+            for sentence in wrong_training_keys(train[section], list(pairs) if own else []):
                 yield f"train.{section}.{sentence}"
 
 
-def _is_fitted(dataset: str, model: str) -> bool:
-    """Tell whether a model has been trained on a data set, in one fold at least."""
-    return any(Path("results", dataset, "train", model).glob("*/model.pth"))
+def _is_fitted(dataset: str, model: str, names: Iterable[int | str]) -> bool:
+    """Tell whether a model has been trained on a data set in all of its folds."""
+    place = Path("results", dataset, "train", model)
+    return all((place / f"fold_{fold}" / "model.pth").is_file() for fold in plan.folds(dataset, names))
 
 
 def wrong_source(source: str, before: tuple[str, str] | None) -> str | None:
@@ -168,15 +162,3 @@ def wrong_training_keys(keys: Iterable[object], trained: list[tuple[str, str]]) 
         )
         if key not in known:
             yield f"{key}: {what}; {nearest(key, known)}"
-
-
-def missing_data(dataset: str) -> Iterator[str]:
-    """Yield a sentence where neither a dataset's raw files nor its tables are there."""
-    content = configs.read("datasets", dataset)
-    root = content.get("root", "")
-    made = Path("results", dataset, "validate", "images.parquet")
-    if root != plan.SIMULATED and not Path(root).exists() and not made.exists():
-        where = content.get(
-            "source", f"put the images there, or correct root in {configs.file('datasets', dataset)}."
-        )
-        yield f"{root} does not exist: {where}"

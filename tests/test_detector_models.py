@@ -179,3 +179,65 @@ def test_any_other_pth_is_no_detector(tmp_path):
 def test_weights_that_cannot_be_fetched_are_named():
     with pytest.raises(DataError, match="cannot be fetched"):
         checkpoints.read_weights("http://127.0.0.1:9/weights.pth")
+
+
+WARM = "type='LinearLR', by_epoch=False, "
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ("seed = True", "seed: must be a whole number, such as 3"),
+        ("seed = -1", "seed: must be greater than or equal to 0"),
+        ("seed = 2**31", "seed: must be less than 2147483648"),
+        ("param_scheduler = []", "param_scheduler: List should have at least 1 item"),
+        ("param_scheduler = None", "param_scheduler: must be a list"),
+        ("param_scheduler = [3]", "param_scheduler.0: must be keys with values"),
+        ("param_scheduler = [dict(type='ConstantLR', by_epoch=False)]", "param_scheduler.0.end: is missing"),
+        ("param_scheduler = [dict(type='ConstantLR', end=9)]", "param_scheduler.0.by_epoch: is missing"),
+        (f"param_scheduler = [dict({WARM} end=12, by_epoch=True)]".replace("by_epoch=False, ", ""),
+         "param_scheduler.0.by_epoch: must be False"),
+        (f"param_scheduler = [dict({WARM} end=1000.0)]", "param_scheduler.0.end: must be a whole number"),
+        (f"param_scheduler = [dict({WARM} end=0)]", "param_scheduler.0.end: must be greater than or e"),
+        (f"param_scheduler = [dict({WARM} begin=9, end=9)]", "param_scheduler.0: begin must be below end, 9"),
+        (f"param_scheduler = [dict({WARM} begin=None, end=9)]", "param_scheduler.0.begin: must be a whole"),
+        (f"param_scheduler = [dict({WARM} end=9, milestones=3)]", "param_scheduler.0.milestones: must be a"),
+        ("param_scheduler = [dict(type='ExponentialLR', by_epoch=False, end=9)]",
+         "param_scheduler.0.type: must be 'LinearLR', "),
+        ("train_cfg = None", "train_cfg: must be keys with values"),
+        ("train_cfg = dict(_delete_=True, type='EpochBasedTrainLoop', max_epochs=3)",
+         "train_cfg.type: must be 'IterBasedTrainLoop'"),
+        ("train_cfg = dict(max_iters='1000')", "train_cfg.max_iters: must be a whole number"),
+        ("train_cfg = dict(max_iters=0)", "train_cfg.max_iters: must be greater than or equal to 1"),
+        ("default_hooks = None", "default_hooks: must be keys with values"),
+        ("default_hooks = dict(checkpoint=dict(interval=0))", "default_hooks.checkpoint.interval: must be "),
+        ("train_dataloader = dict(batch_size=0)", "train_dataloader.batch_size: must be greater than or eq"),
+        ("train_dataloader = dict(type_balance=2)", "train_dataloader.type_balance: must be less than or eq"),
+        ("cpu_kernels = 'off'", "cpu_kernels: must be true or false"),
+    ],
+)  # fmt: skip
+def test_what_a_model_file_gets_wrong_is_said_by_its_key(micro, tmp_path, line, complaint):
+    wrong = tmp_path / "wrong.py"
+    wrong.write_text(f"_base_ = {str(micro)!r}\n{line}\n")
+    with pytest.raises(DataError) as refused:
+        configuration.read(wrong)
+    assert str(refused.value).startswith(f"{wrong}: {complaint}")
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "times"),
+    [
+        ("type='StepLR', end=100, step_size=30", {"end": 20, "step_size": 6}),
+        ("type='MultiStepLR', end=100, milestones=[50, 90, 1]", {"end": 20, "milestones": [10, 18, 1]}),
+        ("type='CosineRestartLR', end=100, periods=[25, 75]", {"end": 20, "periods": [5, 15]}),
+        ("type='OneCycleLR', end=100, eta_max=0.1, total_steps=100", {"end": 20, "total_steps": 20}),
+        ("type='CosineAnnealingLR', begin=5, end=100, T_max=95", {"begin": 1, "end": 20, "T_max": 19}),
+    ],
+)
+def test_every_time_of_a_scheduler_is_stretched_to_the_length_of_the_training(
+    micro, tmp_path, scheduler, times
+):
+    own = tmp_path / "own.py"
+    own.write_text(f"_base_ = {str(micro)!r}\nparam_scheduler = [dict({scheduler}, by_epoch=False)]\n")
+    (stretched,) = configuration.fit(configuration.read(own), ["cell"], 20).param_scheduler
+    assert {key: stretched[key] for key in times} == times

@@ -75,6 +75,21 @@ def read(
     place: tuple[str, ...] = ()
     if section is not None:
         place, content = (section,), content.get(section) or {}
+    return check(content, model, path, place)
+
+
+def check(content: object, model: type[T] | TypeAdapter[T], path: str | Path, place: Sequence[str] = ()) -> T:
+    """Return settings as a pydantic model.
+
+    Args:
+        content: The settings, as YAML or Python hold them.
+        model: What they may be.
+        path: The file that holds them.
+        place: The keys under which they stand in it.
+
+    Raises:
+        DataError: one sentence for each thing that is wrong, naming the file and the key.
+    """
     adapter = model if isinstance(model, TypeAdapter) else TypeAdapter(model)
     try:
         return adapter.validate_python(content)

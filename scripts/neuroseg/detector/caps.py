@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -15,9 +15,6 @@ from neuroseg.tables import FIELD
 LIKELY, SURE = 0.1, 0.5
 """Probabilities with which the network's first head sees a cell: places from the first on are worth a second
 look, which is why caps grow; places from the second on that are left out all the same are told of."""
-
-SETTINGS = {"detections": "predict: max_detections", "proposals": "predict: proposals"}
-"""What may be capped, and where its number stands."""
 
 
 class Kept(NamedTuple):
@@ -87,20 +84,29 @@ def propose(
     return proposals, [_binds(head, own[0], cap, found, SURE) for own, cap, found in seen]
 
 
-def sentences(kind: str, capped: Sequence[str], number: int) -> list[str]:
-    """Say of which images a cap has left something out; nothing if of none.
+def of_detections(left_out: Mapping[str, float], number: int) -> list[str]:
+    """Say of which images a cap has left out detections; nothing if of none.
 
     Args:
-        kind: Of what there was too much: detections or proposals.
-        capped: The images in which there was.
+        left_out: The images in which it has, each with the most that one of them scores.
         number: Of images in all.
     """
-    if not capped:
-        return []
-    return [
-        f"in {len(capped)} of {number} images (first: {capped[0]}) there were more {kind} than are kept "
-        f"of each field of view ({FIELD:,} pixels); where cells are missed, raise {SETTINGS[kind]}"
-    ]
+    most = f"those left out score at most {max(left_out.values(), default=0):.2g}"
+    cure = "where thresholds are lower, raise predict: max_detections"
+    return [f"{_too_many('detections', list(left_out), number)}; {most}: {cure}"] if left_out else []
+
+
+def of_proposals(unseen: Sequence[str], number: int) -> list[str]:
+    """Say in which of so many images a cap has left out what are cells for sure; nothing if in none."""
+    cure = "where cells are missed, raise predict: proposals"
+    return [f"{_too_many('proposals', unseen, number)}; {cure}"] if unseen else []
+
+
+def _too_many(kind: str, images: Sequence[str], number: int) -> str:
+    return (
+        f"in {len(images)} of {number} images (first: {images[0]}) there were more {kind} than are kept "
+        f"of each field of view ({FIELD:,} pixels)"
+    )
 
 
 def _binds(

@@ -13,6 +13,7 @@ import pickle
 import re
 import shutil
 import zipfile
+from collections import defaultdict
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -81,11 +82,15 @@ def write_state(folder: Path, iteration: int, state: dict) -> None:
 
 
 def remove_states(folder: Path, length: int) -> None:
-    """Remove what a training has left in its folder, but for states of trainings that got further than it."""
+    """Remove what a training has left in its folder, but for trainings that got further than its length."""
     shutil.rmtree(folder / "mmengine", ignore_errors=True)
+    trainings = defaultdict(list)
     for path in folder.glob("iteration_*.pth"):
-        if path.name < f"iteration_{length + 1:08d}":
-            path.unlink(missing_ok=True)
+        trainings[path.stem.split("_", 2)[-1]].append(path)
+    for states in trainings.values():
+        if max(path.name for path in states) < f"iteration_{length + 1:08d}":
+            for path in states:
+                path.unlink(missing_ok=True)
     with suppress(OSError):  # others are in it
         folder.rmdir()
 

@@ -4,33 +4,111 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, Self
 
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
+
+from neuroseg import settings
 from neuroseg.detector.openmmlab import Config
 from neuroseg.errors import DataError
 
-SECTIONS = (
-    "model",
-    "train_pipeline",
-    "test_pipeline",
-    "train_dataloader",
-    "train_cfg",
-    "optim_wrapper",
-    "param_scheduler",
-    "custom_hooks",
-    "default_hooks",
-    "load_from",
-    "seed",
-    "cpu_kernels",
-)
-"""What is used of a model file. The rest of MMDetection's configs, such as COCO's folders, is left out."""
+SEEDS = 2**31
+"""Seeds are below it."""
+
+Positive = Annotated[int, Field(strict=True, ge=1)]
+Counted = Annotated[int, Field(strict=True, ge=0)]
+
+
+class Section(BaseModel):
+    """Part of a model file; what it holds besides is MMDetection's to check."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class Scheduler(Section):
+    """How a learning rate goes, in iterations; of the kinds whose every time `fit` knows to stretch."""
+
+    type: Literal[
+        "LinearLR",
+        "ConstantLR",
+        "CosineAnnealingLR",
+        "CosineRestartLR",
+        "MultiStepLR",
+        "OneCycleLR",
+        "PolyLR",
+        "QuadraticWarmupLR",
+        "StepLR",
+    ]
+    by_epoch: Literal[False]
+    begin: Counted = 0
+    end: Positive
+    T_max: Positive | None = None
+    step_size: Positive | None = None
+    total_steps: Positive | None = None
+    milestones: list[Positive] = []
+    periods: list[Positive] = []
+
+    @model_validator(mode="after")
+    def _begins_before_it_ends(self) -> Self:
+        if self.begin >= self.end:
+            raise ValueError(f"begin must be below end, {self.end}, not {self.begin}")
+        return self
+
+
+class Loop(Section):
+    """How long a training is."""
+
+    type: Literal["IterBasedTrainLoop"] = "IterBasedTrainLoop"
+    max_iters: Positive
+
+
+class Loader(Section):
+    """How images are fed."""
+
+    batch_size: Positive
+    num_workers: Counted
+    type_balance: Annotated[float, Field(strict=True, ge=0, le=1)]
+
+
+class Checkpoint(Section):
+    """How often a training's state is kept, in iterations."""
+
+    interval: Positive
+
+
+class Hooks(Section):
+    """What of MMEngine's default hooks is used."""
+
+    checkpoint: Checkpoint
+
+
+class ModelFile(BaseModel):
+    """What is used of a model file; the rest of MMDetection's configs (COCO's folders, say) is left out."""
+
+    model: dict
+    train_pipeline: list
+    test_pipeline: list
+    train_dataloader: Loader
+    train_cfg: Loop
+    optim_wrapper: dict
+    param_scheduler: Annotated[list[Scheduler], Field(min_length=1)]
+    custom_hooks: list
+    default_hooks: Hooks
+    load_from: str | None
+    seed: Annotated[int, Field(strict=True, ge=0, lt=SEEDS)]
+    cpu_kernels: StrictBool
+
+
+SECTIONS = tuple(ModelFile.model_fields)
+LISTS = ("milestones", "periods")
+TIMES = ("begin", "end", "T_max", "step_size", "total_steps")
 
 
 def read(path: Path) -> Config:
     """Return the used sections of a model file, its `_base_` files resolved.
 
     Raises:
-        DataError: the file is missing, is no config, or lacks a section.
+        DataError: the file is missing, is no config, lacks a section, or has a value that cannot be used.
     """
     if not path.is_file():
         raise DataError(f"{path}: there is no such model file; the models are in configs/models.")
@@ -43,14 +121,10 @@ def read(path: Path) -> Config:
     missing = [section for section in SECTIONS if section not in config]
     if missing:
         raise DataError(f"{path}: the model file lacks {missing[0]!r}; begin it with _base_ = './_base_.py'.")
-    used = {section: config[section] for section in SECTIONS}
-    try:
-        check_seed(used["seed"])
-        _check_schedulers(used["param_scheduler"])
-    except DataError as error:
-        raise DataError(f"{path}: {error}") from None
-    loader = ("batch_size", "num_workers", "type_balance")
-    used["train_dataloader"] = {key: used["train_dataloader"][key] for key in loader}
+    content = config.to_dict()
+    used = {section: content[section] for section in SECTIONS}
+    settings.check(used, ModelFile, path)
+    used["train_dataloader"] = {key: used["train_dataloader"][key] for key in Loader.model_fields}
     used["default_hooks"] = {"checkpoint": {"interval": used["default_hooks"]["checkpoint"]["interval"]}}
     return Config(used)
 
@@ -82,21 +156,8 @@ def check_seed(seed: object) -> None:
     Raises:
         DataError: the seed is no whole number, or beyond its bounds.
     """
-    if type(seed) is not int or not 0 <= seed < 2**31:
-        raise DataError(f"seed must be a whole number from 0 to 2147483647, not {seed!r}.")
-
-
-def _check_schedulers(schedulers: object) -> None:
-    """Refuse schedulers that cannot be stretched: trainings are counted in iterations."""
-    listed = schedulers if isinstance(schedulers, list) else []
-    for scheduler in listed:
-        if scheduler.get("by_epoch", True) or type(scheduler.get("end")) is not int:
-            raise DataError(
-                f"param_scheduler: {scheduler.get('type')} must name iterations: by_epoch=False, and the one "
-                "it ends at, end=..."
-            )
-    if not listed:
-        raise DataError("param_scheduler must be a list of at least one scheduler; see _base_.py.")
+    if type(seed) is not int or not 0 <= seed < SEEDS:
+        raise DataError(f"seed must be a whole number from 0 to {SEEDS - 1}, not {seed!r}.")
 
 
 def _count_classes(part: Any, count: int) -> Any:
@@ -118,9 +179,11 @@ def _stretch(schedulers: list[dict], length: int) -> list[dict]:
 
     stretched = []
     for scheduler in schedulers:
-        times = {key: at(scheduler[key]) for key in ("begin", "end", "T_max") if key in scheduler}
-        steps = {key: [at(step) for step in scheduler[key]] for key in ("milestones",) if key in scheduler}
+        times = {key: at(scheduler[key]) for key in TIMES if scheduler.get(key) is not None}
+        # These are divided by, or counted down from.
+        times |= {key: max(1, times[key]) for key in ("T_max", "step_size", "total_steps") if key in times}
+        lists = {key: [max(1, at(time)) for time in scheduler[key]] for key in LISTS if key in scheduler}
         # A warm-up of one iteration would keep its first rate for ever.
         if times["end"] - times.get("begin", 0) > 1:
-            stretched.append({**scheduler, "by_epoch": False, **times, **steps})
+            stretched.append({**scheduler, "by_epoch": False, **times, **lists})
     return stretched

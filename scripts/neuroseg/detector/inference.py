@@ -88,7 +88,8 @@ def predict(
     pixel_size = fitted.get("pixel_size_um")
     magnified = scaling.factors(images, pixel_size)
     parts: list[tuple[str, str, Found]] = []
-    capped: dict[str, list[str]] = {kind: [] for kind in caps.SETTINGS}
+    left_out: dict[str, float] = {}
+    unseen: dict[str, None] = {}
     side_by_side = threads if where.type == "cpu" else 1
     read = appearance.Adapted(
         load, appearance.of_detector(fitted), one_contrast=appearance.at_many_contrasts(fitted)
@@ -97,13 +98,13 @@ def predict(
     for row, view, found in looked:
         image_id = images["image_id"].iloc[row]
         parts.append((image_id, sources[view], found))
-        for kind in found.capped:
-            capped[kind].append(image_id)
+        if found.left_out is not None:
+            left_out[image_id] = max(found.left_out, left_out.get(image_id, 0.0))
+        unseen |= {image_id: None} if found.unseen else {}
     coverage = Coverage(tuple(images["image_id"]), tuple(sources.values()))
-    first = {kind: list(dict.fromkeys(ids)) for kind, ids in capped.items()}
     doubted = scaling.doubts(predictor, images, pixel_size, read)
-    seen_as = remarks.Seen(images, magnified, read, pixel_size, doubted, first["detections"])
-    told, few = remarks.sentences(seen_as), caps.sentences("proposals", first["proposals"], len(images))
+    seen_as = remarks.Seen(images, magnified, read, pixel_size, doubted, left_out)
+    told, few = remarks.sentences(seen_as), caps.of_proposals(list(unseen), len(images))
     if proposals:
         told = (*told, *few)
     else:  # by the model file's own number they are too many wherever a first head is sure of everything
@@ -186,11 +187,11 @@ class Predictor:
             _in_image(each.bboxes.cpu().numpy(), each.scores, each.labels, part, _scale(meta, frame), frame)
             for each, part, meta, frame in zip(found, patches.split(counts), metas, frames, strict=True)
         ]
-        full = [count >= limits.max_per_img for count in counts]
-        kinds = [{"proposals": many, "detections": more} for many, more in zip(crowded, full, strict=True)]
+        full = [len(each) >= limits.max_per_img for each in found]
+        least = [float(each.scores.min()) if more else None for each, more in zip(found, full, strict=True)]
         return [
-            each._replace(capped=frozenset(kind for kind, bound in mine.items() if bound))
-            for each, mine in zip(told, kinds, strict=True)
+            each._replace(left_out=score, unseen=many)
+            for each, score, many in zip(told, least, crowded, strict=True)
         ]
 
     def _patches(

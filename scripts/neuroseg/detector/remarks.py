@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -44,7 +44,7 @@ class Seen(NamedTuple):
         adapted: what they were read by.
         pixel_size_um: that the detector learnt at, None if unknown.
         doubted: what `scaling.doubts` returned.
-        capped: images with more detections than are kept.
+        left_out: of images with more detections than are kept, the most that one left out scores.
     """
 
     images: pd.DataFrame
@@ -52,7 +52,7 @@ class Seen(NamedTuple):
     adapted: appearance.Adapted
     pixel_size_um: float | None
     doubted: dict[float, float]
-    capped: Sequence[str]
+    left_out: Mapping[str, float]
 
 
 def sentences(seen: Seen) -> tuple[str, ...]:
@@ -67,7 +67,7 @@ def sentences(seen: Seen) -> tuple[str, ...]:
         *scaling.sentences(images, seen.pixel_size_um),
         *doubts,
         *appearance.sentences(seen.adapted, images["path"], seen.magnified),
-        *caps.sentences("detections", seen.capped, len(images)),
+        *caps.of_detections(seen.left_out, len(images)),
     )
 
 
@@ -81,7 +81,7 @@ def unlike(seen: Seen) -> dict[str, dict[str, str]]:
     images = seen.images
     sizes = images["pixel_size_um"] if "pixel_size_um" in images else pd.Series(np.nan, images.index)
     beyond = scaling.beyond(images, seen.pixel_size_um)
-    found, capped = {}, set(seen.capped)
+    found = {}
     for at, (image_id, path, size) in enumerate(zip(images["image_id"], images["path"], sizes, strict=True)):
         told = appearance.unlike(seen.adapted, path, seen.magnified[at])
         if beyond[at]:
@@ -93,8 +93,9 @@ def unlike(seen: Seen) -> dict[str, dict[str, str]]:
             told["pixel_size"] = f"{size:.4g} µm a pixel, {larger}: cells may be missed"
         if size in seen.doubted:
             told["cell_width"] = f"cells would be {seen.doubted[size]:.3g} µm wide: is the pixel size right?"
-        if image_id in capped:
-            told["crowd"] = "more detections than are kept of each field of view"
+        if image_id in seen.left_out:
+            most = f"those left out score at most {seen.left_out[image_id]:.2g}"
+            told["crowd"] = f"more detections than are kept of each field of view; {most}"
         if told:
             found[image_id] = told
     return found

@@ -34,7 +34,8 @@ class Found(NamedTuple):
     scores: np.ndarray  # float32 (n,)
     labels: np.ndarray  # int64 (n,)
     patches: np.ndarray  # uint8 (n, 28, 28): 255 times the probability
-    capped: frozenset[str] = frozenset()  # what there were too many of: proposals, detections
+    left_out: float | None = None  # most that detections score which a cap has left out, None if of none
+    unseen: bool = False  # whether a cap has left out proposals that are cells for sure
 
 
 NOTHING = Found(
@@ -129,8 +130,9 @@ def join(parts: Sequence[tuple[Window, Found]], scale: float, iou: float) -> Fou
     )
     kept = _distinct(boxes, scores, labels, np.concatenate(near), iou)
     kept = kept[np.argsort(-scores[kept], kind="stable")]
-    capped = frozenset().union(*(found.capped for _, found in parts))
-    return Found(boxes[kept], scores[kept], labels[kept], patches[kept], capped)
+    left_out = max((found.left_out for _, found in parts if found.left_out is not None), default=None)
+    unseen = any(found.unseen for _, found in parts)
+    return Found(boxes[kept], scores[kept], labels[kept], patches[kept], left_out, unseen)
 
 
 def _moved(found: Found, window: Window) -> Found:

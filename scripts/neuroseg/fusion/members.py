@@ -114,15 +114,16 @@ def stream(
         pieces = in_order(
             lambda piece: _fused(piece[1], members, piece[0], settings, name), map(read, lots), threads
         )
-        full: list[str] = []
-        for fused, capped in pieces:
-            full += capped
+        full: dict[str, float] = {}
+        for fused, left_out in pieces:
+            full |= left_out
             yield fused
         if full:
             print(
-                f"note: in {len(full)} of {len(images)} images (first: {full[0]}) there were more cells "
-                f"than {name} keeps of each field of view ({tables.FIELD:,} pixels); "
-                "raise max_detections in its file."
+                f"note: in {len(full)} of {len(images)} images (first: {next(iter(full))}) there were more "
+                f"cells than {name} keeps of each field of view ({tables.FIELD:,} pixels); those left out "
+                f"score at most {max(full.values()):.2g}: where thresholds are lower, raise max_detections "
+                "in its file."
             )
 
 
@@ -162,8 +163,8 @@ def _fused(
     images: Sequence[str],
     settings: Fusion,
     name: str,
-) -> tuple[pd.DataFrame, list[str]]:
-    """Return what `fuse` does, and the images of which more detections were left than are kept."""
+) -> tuple[pd.DataFrame, dict[str, float]]:
+    """Return what `fuse` does, and the most that detections score that an image has beyond those it keeps."""
     pooled, lists = _pool(parts, members)
     sources = [(member.images, weight) for member in members for weight in member.weights.values()]
     weights = np.array([weight for _, weight in sources])
@@ -173,7 +174,7 @@ def _fused(
 
     owner = np.full(len(pooled), -1, np.int64)
     kept: list[Fused] = []
-    full: list[str] = []
+    full: dict[str, float] = {}
     first = 0
     for image, rows in zip(images, _rows_by(pooled["image_id"], images), strict=True):
         present = np.flatnonzero([image in covered for covered, _ in sources])
@@ -183,7 +184,7 @@ def _fused(
         candidates = Candidates(boxes[rows], scores[rows], labels[rows], local, weights[present])
         most = _most(boxes[rows], settings)
         fused, left_out = _survivors(METHODS[settings.method](candidates, settings), settings, most)
-        full += [image] * left_out
+        full |= {} if left_out is None else {image: left_out}
         owner[rows] = np.where(fused.owner >= 0, fused.owner + first, -1)
         first += len(fused.scores)
         kept.append(fused)
@@ -230,14 +231,15 @@ def _rows_by(ids: pd.Series, images: Sequence[str]) -> list[np.ndarray]:
     return np.split(order, np.searchsorted(places[order], np.arange(1, len(images))))
 
 
-def _survivors(fused: Fused, settings: Fusion, most: int) -> tuple[Fused, bool]:
-    """Keep the best of boxes of several types on one cell, then the best `most`; tell if more were left."""
+def _survivors(fused: Fused, settings: Fusion, most: int) -> tuple[Fused, float | None]:
+    """Keep the best of boxes of several types on one cell, then the best `most`; tell what others score."""
     order = np.argsort(-fused.scores, kind="stable")
     single = fused.boxes[order].astype(np.float32)  # as the table keeps them; a thinner box is none
     order = order[(single[:, 0] < single[:, 2]) & (single[:, 1] < single[:, 3])]
     boxes, scores, labels = fused.boxes[order], fused.scores[order], fused.labels[order]
     _, best, _, _ = cluster(boxes, scores, labels, settings.cross_type_iou, False, True)
-    left_out, best = len(best) > most, best[:most]
+    left_out = float(scores[best[most]]) if len(best) > most else None
+    best = best[:most]
     rank = np.full(len(fused.scores) + 1, -1, np.int64)  # its last place serves the candidates without a box
     rank[order[best]] = np.arange(len(best))
     return Fused(boxes[best], scores[best], labels[best], rank[fused.owner]), left_out

@@ -13,7 +13,7 @@ import yaml
 from discs import Culture
 
 from neuroseg import tables
-from neuroseg.detector import checkpoints, precision, predict, save, train, views
+from neuroseg.detector import caps, checkpoints, precision, predict, save, train, views
 from neuroseg.detector.caps import Kept
 from neuroseg.detector.inference import Predictor
 from neuroseg.errors import DataError
@@ -44,15 +44,18 @@ def test_a_larger_image_keeps_more_detections_and_it_is_said_where_there_were_mo
         culture = Culture(tmp_path, count=1, size=(height, 704))
         found, _, remarks, unlike, *_ = predicted(checkpoint, culture.images, max_detections=150)
         assert len(found) == most
-        weakest = f"those left out score at most {found['score'].min():.2g}"
+        more, *_ = predicted(checkpoint, culture.images, max_detections=2 * most)
+        weakest = caps.at_most(more["score"].sort_values(ascending=False).iloc[most])
         assert any(
             "more detections than are kept of each field of view (366,080 pixels)" in each
             and f"{weakest}: where thresholds are lower, raise predict: max_detections" in each
             for each in remarks
         )
         assert weakest in unlike["image0"]["crowd"]
-    _, _, remarks, *_ = predicted(checkpoint, culture.images, min_score=0.99)
-    assert not any("detections" in each for each in remarks)
+    few, *_ = predicted(checkpoint, culture.images, min_score=(score := float(found["score"].iloc[40])))
+    for limits in ({"min_score": 0.99}, {"min_score": score, "max_detections": len(few)}):
+        _, _, remarks, *_ = predicted(checkpoint, culture.images, **limits)
+        assert not any("detections" in each for each in remarks)
 
 
 def test_an_image_of_twice_the_magnification_learnt_gives_the_same_detections_twice_as_large(

@@ -181,6 +181,7 @@ def test_weights_that_cannot_be_fetched_are_named():
         checkpoints.read_weights("http://127.0.0.1:9/weights.pth")
 
 
+ITERATIONS = "must name iterations: by_epoch=False, and the one that it ends at, end=..."
 WARM = "type='LinearLR', by_epoch=False, "
 
 
@@ -193,10 +194,15 @@ WARM = "type='LinearLR', by_epoch=False, "
         ("param_scheduler = []", "param_scheduler: List should have at least 1 item"),
         ("param_scheduler = None", "param_scheduler: must be a list"),
         ("param_scheduler = [3]", "param_scheduler.0: must be keys with values"),
-        ("param_scheduler = [dict(type='ConstantLR', by_epoch=False)]", "param_scheduler.0.end: is missing"),
-        ("param_scheduler = [dict(type='ConstantLR', end=9)]", "param_scheduler.0.by_epoch: is missing"),
-        (f"param_scheduler = [dict({WARM} end=12, by_epoch=True)]".replace("by_epoch=False, ", ""),
-         "param_scheduler.0.by_epoch: must be False"),
+        ("param_scheduler = [dict(type='ConstantLR', by_epoch=False)]", f"param_scheduler.0: {ITERATIONS}"),
+        ("param_scheduler = [dict(type='ConstantLR', end=9)]", f"param_scheduler.0: {ITERATIONS}"),
+        (f"param_scheduler = [dict({WARM} end=12, convert_to_iter_based=True)]",
+         f"param_scheduler.0: {ITERATIONS}"),
+        (f"param_scheduler = [dict({WARM} end=9), dict(type='StepLR', end=9, by_epoch=False)]",
+         "param_scheduler.1: step_size is missing"),
+        ("optim_wrapper = dict(_delete_=True)", "optim_wrapper.optimizer: is missing"),
+        ("custom_hooks = [None]", "custom_hooks.0: must be keys with values"),
+        ("train_pipeline = []", "train_pipeline: List should have at least 1 item"),
         (f"param_scheduler = [dict({WARM} end=1000.0)]", "param_scheduler.0.end: must be a whole number"),
         (f"param_scheduler = [dict({WARM} end=0)]", "param_scheduler.0.end: must be greater than or e"),
         (f"param_scheduler = [dict({WARM} begin=9, end=9)]", "param_scheduler.0: begin must be below end, 9"),
@@ -227,10 +233,14 @@ def test_what_a_model_file_gets_wrong_is_said_by_its_key(micro, tmp_path, line, 
 @pytest.mark.parametrize(
     ("scheduler", "times"),
     [
-        ("type='StepLR', end=100, step_size=30", {"end": 20, "step_size": 6}),
+        ("type='StepLR', end=100, step_size=30", {"end": 20, "milestones": [6, 12, 18]}),
+        (
+            "type='StepLR', end=100, step_size=1",
+            {"milestones": [max(1, round(k / 5)) for k in range(1, 100)]},
+        ),
         ("type='MultiStepLR', end=100, milestones=[50, 90, 1]", {"end": 20, "milestones": [10, 18, 1]}),
         ("type='CosineRestartLR', end=100, periods=[25, 75]", {"end": 20, "periods": [5, 15]}),
-        ("type='OneCycleLR', end=100, eta_max=0.1, total_steps=100", {"end": 20, "total_steps": 20}),
+        ("type='CosineRestartLR', end=1000, periods=[130] * 7", {"periods": [3, 2, 3, 2, 3, 3, 2]}),
         ("type='CosineAnnealingLR', begin=5, end=100, T_max=95", {"begin": 1, "end": 20, "T_max": 19}),
     ],
 )

@@ -173,7 +173,7 @@ def test_an_image_of_several_fields_of_view_keeps_as_many_for_each_and_what_is_l
     assert len(ensemble(recipe, write("0", "a", m_0_none=cells(9, 600)))) == 3  # less than a field
     said = capsys.readouterr().out
     assert "in 1 of 1 images (first: a) there were more cells" in said
-    assert "those left out score at most 0.87: where thresholds are lower, raise max_detections" in said
+    assert "those left out score at most 0.871: where thresholds are lower, raise max_detections" in said
     assert len(ensemble(recipe, write("1", "a", m_0_none=cells(9, 1210)))) == 9  # four fields
     assert "more cells" not in capsys.readouterr().out
 

@@ -303,7 +303,26 @@ def test_data_that_are_not_there_are_missed_before_anything_runs_and_only_where_
     made = checkout / "results/livecell/validate"
     made.mkdir(parents=True)
     (made / "images.parquet").touch()
+    assert said("-n").startswith("error: data/livecell does not exist: ")
+    (made / "instances.parquet").touch()
     assert said("-n") == ""
+
+
+@pytest.mark.parametrize("emptied", [False, True])
+def test_tables_whose_images_are_on_a_disk_that_is_away_stay(checkout, emptied):
+    images, away = checkout / "data/own", checkout / "away"
+    before = (checkout / TABLE).read_bytes()
+    images.rename(away)
+    try:
+        if emptied:
+            images.mkdir()
+        assert "Nothing to be done" in snakemake("--cores", "1", TABLE, folder=checkout).stderr
+        assert (checkout / TABLE).read_bytes() == before
+    finally:
+        if emptied:
+            images.rmdir()
+        away.rename(images)
+    assert "Nothing to be done" in snakemake("--cores", "1", TABLE, folder=checkout).stderr
 
 
 def test_the_listing_holds_what_a_dataset_file_names(tmp_path, monkeypatch):
@@ -313,6 +332,9 @@ def test_the_listing_holds_what_a_dataset_file_names(tmp_path, monkeypatch):
     monkeypatch.setattr(listing, "update", lambda *given, drawn: told.append((*given, drawn)) or "listing")
     assert plan.raw("demo") == ["listing", "data/demo"]
     assert plan.raw("livecell") == ["listing"]
+    (tmp_path / "configs/datasets").mkdir(parents=True)
+    (tmp_path / "configs/datasets/again.yaml").write_text("{format: sartorius, root: ./data/demo}")
+    assert plan.raw("again") == ["listing", "data/demo"]
     assert told[0] == ("demo", "data/demo", ["train", "test"], ["train.csv", "plate_map.csv"], True)
     assert told[1][3] == [f"livecell_coco_{subset}.json" for subset in ("train", "val", "test")]
 

@@ -47,7 +47,8 @@ def update(
 
     Args:
         dataset: the dataset's name.
-        root: where its raw files lie; while it is missing, nothing is listed.
+        root: where its raw files lie. While there are none, as on a disk that is away, the listing stays as
+            it was, and with it the tables; without one, nothing is listed.
         folders: folders of images below `root`, searched with all that lies below them.
         named: further files below `root`, by name: annotations, a plate map.
         drawn: whether the chain draws the files itself, before it reads them: then each listing is as old as
@@ -56,6 +57,8 @@ def update(
     path, memory = FOLDER / dataset, FOLDER / f"{dataset}.json"
     known = _remembered(memory)
     found, latest = survey(Path(root), folders, named)
+    if not (found or drawn) and path.is_file():
+        return path.as_posix()
     contents = _contents(Path(root), found, known)
     digest = hashlib.sha256()
     for name in sorted(contents):

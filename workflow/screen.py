@@ -43,10 +43,8 @@ SIGNALS: dict[int, str] = {
 USUAL = re.compile(r" left$|^(initialised anew|began with|note: |training )")
 """Last lines of a log whose step was well until then."""
 
-STEERING = re.compile(
-    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060\u2066-\u2069\ufeff]"
-)
-"""Characters that move a terminal's cursor, turn the direction of writing, or show nothing."""
+STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""Characters that move a terminal's cursor or turn the direction of writing."""
 
 HIDDEN = {
     LogEvent.WORKFLOW_STARTED,

@@ -91,9 +91,15 @@ def of_detections(left_out: Mapping[str, float], number: int) -> list[str]:
         left_out: The images in which it has, each with the most that one of them scores.
         number: Of images in all.
     """
-    most = f"those left out score at most {max(left_out.values(), default=0):.2g}"
+    if not left_out:
+        return []
     cure = "where thresholds are lower, raise predict: max_detections"
-    return [f"{_too_many('detections', list(left_out), number)}; {most}: {cure}"] if left_out else []
+    return [f"{_too_many('detections', list(left_out), number)}; {at_most(max(left_out.values()))}: {cure}"]
+
+
+def at_most(score: float) -> str:
+    """Say, rounded up, what detections that are left out score at most."""
+    return f"those left out score at most {math.ceil(1000 * score) / 1000:g}"
 
 
 def of_proposals(unseen: Sequence[str], number: int) -> list[str]:

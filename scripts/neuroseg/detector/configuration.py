@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -34,24 +35,28 @@ class Scheduler(Section):
         "CosineAnnealingLR",
         "CosineRestartLR",
         "MultiStepLR",
-        "OneCycleLR",
         "PolyLR",
         "QuadraticWarmupLR",
         "StepLR",
     ]
-    by_epoch: Literal[False]
+    by_epoch: bool = True
+    convert_to_iter_based: bool = False
     begin: Counted = 0
-    end: Positive
+    end: Positive | None = None
     T_max: Positive | None = None
     step_size: Positive | None = None
-    total_steps: Positive | None = None
     milestones: list[Positive] = []
     periods: list[Positive] = []
 
     @model_validator(mode="after")
-    def _begins_before_it_ends(self) -> Self:
+    def _complete(self) -> Self:
+        if self.by_epoch or self.convert_to_iter_based or self.end is None:
+            raise ValueError("must name iterations: by_epoch=False, and the one that it ends at, end=...")
         if self.begin >= self.end:
             raise ValueError(f"begin must be below end, {self.end}, not {self.begin}")
+        needed = {"StepLR": "step_size", "MultiStepLR": "milestones", "CosineRestartLR": "periods"}
+        if self.type in needed and not getattr(self, needed[self.type]):
+            raise ValueError(f"{needed[self.type]} is missing")
         return self
 
 
@@ -70,6 +75,12 @@ class Loader(Section):
     type_balance: Annotated[float, Field(strict=True, ge=0, le=1)]
 
 
+class Wrapper(Section):
+    """How the weights are changed."""
+
+    optimizer: dict
+
+
 class Checkpoint(Section):
     """How often a training's state is kept, in iterations."""
 
@@ -86,13 +97,13 @@ class ModelFile(BaseModel):
     """What is used of a model file; the rest of MMDetection's configs (COCO's folders, say) is left out."""
 
     model: dict
-    train_pipeline: list
-    test_pipeline: list
+    train_pipeline: Annotated[list[dict], Field(min_length=1)]
+    test_pipeline: Annotated[list[dict], Field(min_length=1)]
     train_dataloader: Loader
     train_cfg: Loop
-    optim_wrapper: dict
+    optim_wrapper: Wrapper
     param_scheduler: Annotated[list[Scheduler], Field(min_length=1)]
-    custom_hooks: list
+    custom_hooks: list[dict]
     default_hooks: Hooks
     load_from: str | None
     seed: Annotated[int, Field(strict=True, ge=0, lt=SEEDS)]
@@ -100,8 +111,6 @@ class ModelFile(BaseModel):
 
 
 SECTIONS = tuple(ModelFile.model_fields)
-LISTS = ("milestones", "periods")
-TIMES = ("begin", "end", "T_max", "step_size", "total_steps")
 
 
 def read(path: Path) -> Config:
@@ -178,12 +187,24 @@ def _stretch(schedulers: list[dict], length: int) -> list[dict]:
         return round(iteration * length / written)
 
     stretched = []
-    for scheduler in schedulers:
-        times = {key: at(scheduler[key]) for key in TIMES if scheduler.get(key) is not None}
-        # These are divided by, or counted down from.
-        times |= {key: max(1, times[key]) for key in ("T_max", "step_size", "total_steps") if key in times}
-        lists = {key: [max(1, at(time)) for time in scheduler[key]] for key in LISTS if key in scheduler}
+    for scheduler in map(_with_milestones, schedulers):
+        times = {key: at(scheduler[key]) for key in ("begin", "end", "T_max") if scheduler.get(key)}
+        lists = {}
+        if "milestones" in scheduler:
+            lists["milestones"] = [max(1, at(time)) for time in scheduler["milestones"]]
+        if "periods" in scheduler:  # by their ends, lest what rounding leaves out adds up
+            ends = [at(end) for end in accumulate(scheduler["periods"], initial=0)]
+            lists["periods"] = [max(1, last - first) for first, last in pairwise(ends)]
         # A warm-up of one iteration would keep its first rate for ever.
         if times["end"] - times.get("begin", 0) > 1:
             stretched.append({**scheduler, "by_epoch": False, **times, **lists})
     return stretched
+
+
+def _with_milestones(scheduler: dict) -> dict:
+    """Return a scheduler of equal steps as one of milestones, which can be stretched each for itself."""
+    if scheduler["type"] != "StepLR":
+        return scheduler
+    kept = {key: value for key, value in scheduler.items() if key != "step_size"}
+    length, step = scheduler["end"] - scheduler.get("begin", 0), scheduler["step_size"]
+    return {**kept, "type": "MultiStepLR", "milestones": list(range(step, length, step))}

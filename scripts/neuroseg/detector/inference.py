@@ -177,8 +177,10 @@ class Predictor:
             if self.device.type == "cpu":  # whose kernels read 32 bits: turned once, not for every few boxes
                 features = [each.float() for each in features]
             limits = copy.copy(head.test_cfg)
-            limits.max_per_img = caps.grown(limits.max_per_img, fields)
-            found = head.predict_bbox(features, metas, proposals, limits, rescale=False)
+            most = caps.grown(limits.max_per_img, fields)
+            limits.max_per_img = most + 1  # whose score tells what is left out
+            ranked = head.predict_bbox(features, metas, proposals, limits, rescale=False)
+            found = [each[:most] for each in ranked]
             rois = bbox2roi([each.bboxes for each in found])
             labels = torch.cat([each.labels for each in found])
             patches = self._patches(features, rois, labels)
@@ -187,11 +189,10 @@ class Predictor:
             _in_image(each.bboxes.cpu().numpy(), each.scores, each.labels, part, _scale(meta, frame), frame)
             for each, part, meta, frame in zip(found, patches.split(counts), metas, frames, strict=True)
         ]
-        full = [len(each) >= limits.max_per_img for each in found]
-        least = [float(each.scores.min()) if more else None for each, more in zip(found, full, strict=True)]
+        left_out = [float(each.scores[most]) if len(each) > most else None for each in ranked]
         return [
             each._replace(left_out=score, unseen=many)
-            for each, score, many in zip(told, least, crowded, strict=True)
+            for each, score, many in zip(told, left_out, crowded, strict=True)
         ]
 
     def _patches(

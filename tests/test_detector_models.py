@@ -181,7 +181,7 @@ def test_weights_that_cannot_be_fetched_are_named():
         checkpoints.read_weights("http://127.0.0.1:9/weights.pth")
 
 
-ITERATIONS = "must name iterations: by_epoch=False, and the one that it ends at, end=..."
+ITERATIONS = "must name iterations: by_epoch=False, and end, the one that it ends at"
 WARM = "type='LinearLR', by_epoch=False, "
 
 

@@ -51,7 +51,7 @@ class Scheduler(Section):
     @model_validator(mode="after")
     def _complete(self) -> Self:
         if self.by_epoch or self.convert_to_iter_based or self.end is None:
-            raise ValueError("must name iterations: by_epoch=False, and the one that it ends at, end=...")
+            raise ValueError("must name iterations: by_epoch=False, and end, the one that it ends at")
         if self.begin >= self.end:
             raise ValueError(f"begin must be below end, {self.end}, not {self.begin}")
         needed = {"StepLR": "step_size", "MultiStepLR": "milestones", "CosineRestartLR": "periods"}

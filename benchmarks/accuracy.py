@@ -84,7 +84,7 @@ def _row(run: str, row: dict[str, Any]) -> dict[str, Any]:
         "maps": (before["ap"].mean(), after["ap"].mean()),
         "delta": f"{change['map']:+.3f} ({low:+.3f} to {high:+.3f})",
         "types": {name: f"{part['map']:+.3f}" for name, part in change["per_type"].items()},
-        "training": _times(without.train_cpu_s, with_.train_cpu_s),
+        "training": row.get("training") or _times(without.train_cpu_s, with_.train_cpu_s),
         "views": f"{without.views} → {with_.views}" if without.views != with_.views else str(with_.views),
         "verdict": "gains" if low > 0 else "loses" if high < 0 else "within the noise",
         "default": "on" if row["default"] else "off",

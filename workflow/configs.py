@@ -6,8 +6,10 @@ folders.
 
 import os
 import re
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import yaml
 from snakemake.exceptions import WorkflowError
@@ -199,6 +201,11 @@ def detectors(dataset: str) -> str:
 def carried() -> list[str]:
     """Return the names of the detectors that travel with the repository."""
     return sorted(path.parent.name for path in BUNDLED.glob("*/model.pth"))
+
+
+def fold_names(config: Mapping[str, Any]) -> list[int | str]:
+    """Return the names of the folds that a configuration asks for; all holds nothing out."""
+    return [*range(config["split"]["n_folds"]), *(["all"] if config["train"]["full"] else [])]
 
 
 def checkpoint(dataset: str, model: str, fold: int | str) -> str:

@@ -84,7 +84,7 @@ def wrong_trainings(config: Mapping, home: str, models: list[str]) -> Iterator[s
     while pending:
         pair = pending.pop(0)
         # What another data set's fitted detectors began with is no longer needed.
-        if pair not in pairs and (own or not _is_fitted(*pair, plan.fold_names(config))):
+        if pair not in pairs and (own or not _is_fitted(*pair, configs.fold_names(config))):
             key, source = plan.source_of(*pair, train["init_from"])
             before = plan.training_before(source, pair[1])
             pending += [before] if before else []

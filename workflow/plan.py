@@ -29,11 +29,6 @@ def held_out(dataset: str, folds: str, fold: str) -> str:
     return "" if bundled(detectors(dataset)) else f"{flag('--folds', folds)} {flag('--fold', fold)}"
 
 
-def fold_names(config: Mapping[str, Any]) -> list[int | str]:
-    """Return the names of the folds that a configuration asks for; all holds nothing out."""
-    return [*range(config["split"]["n_folds"]), *(["all"] if config["train"]["full"] else [])]
-
-
 def folds(dataset: str, names: Iterable[int | str]) -> list[int | str]:
     """Return the folds of which `dataset` has detectors: one where it comes with its own split, else `names`.
 

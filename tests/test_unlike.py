@@ -180,10 +180,12 @@ def test_pixel_sizes_that_cannot_be_and_crowds_are_told_of_their_images(tmp_path
     np.save(tmp_path / "a.npy", CRISP)
     images = images_of("a", "b", "c", "d", path=str(tmp_path / "a.npy"), pixel_size_um=[50.0, 8.7, 1.2, None])
     read = appearance.Adapted(np.load, looks.learnt_from([looks.look(CRISP)]))
-    seen = remarks.Seen(images, np.ones(4), read, 1.24, {8.7: 104.2}, ["c"])
+    seen = remarks.Seen(images, np.ones(4), read, 1.24, {8.7: 104.2}, {"c": 0.0212})
     assert remarks.unlike(seen) == {
         "a": {"pixel_size": "50 µm a pixel: learnt at 1.24, looked at as it is"},
         "b": {"cell_width": "cells would be 104 µm wide: is the pixel size right?"},
-        "c": {"crowd": "more detections than are kept of each field of view"},
+        "c": {
+            "crowd": "more detections than are kept of each field of view; those left out score at most 0.022"
+        },
     }
     assert any("8.7 µm a pixel show as many cells" in text for text in remarks.sentences(seen))

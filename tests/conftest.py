@@ -78,7 +78,7 @@ def step() -> Callable[[str], ModuleType]:
 @pytest.fixture
 def real_data() -> Path:
     """The folder of real images, where the environment names one."""
-    if "NEUROSEG_DATA" not in os.environ:
+    if not os.environ.get("NEUROSEG_DATA"):
         pytest.skip("NEUROSEG_DATA is unset: no real images here")
     return Path(os.environ["NEUROSEG_DATA"])
 

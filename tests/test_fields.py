@@ -1,15 +1,11 @@
 """Images of one field at different times: found by the images themselves, and kept in one fold."""
 
-import os
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pytest
 
 from neuroseg import folds, readers
-
-DATA = os.environ.get("NEUROSEG_DATA")
 
 
 def culture(seed: int, shift: int = 0, noise: int = 0, size: tuple[int, int] = (240, 320)) -> np.ndarray:
@@ -83,10 +79,9 @@ def test_no_fold_knows_its_held_out_field():
     assert all(fold[f"i{number}"] == fold[f"i{number + 6}"] for number in range(6))
 
 
-@pytest.mark.skipif(not DATA, reason="real images are read from NEUROSEG_DATA")
-def test_of_the_competitions_images_those_of_one_field_and_no_others_are_joined():
-    known = pd.read_csv(Path(DATA, "sartorius/train.csv")).drop_duplicates("id").reset_index(drop=True)
-    paths = [Path(DATA, f"sartorius/train/{name}.png") for name in known["id"]]
+def test_of_the_competitions_images_those_of_one_field_and_no_others_are_joined(real_data):
+    known = pd.read_csv(Path(real_data, "sartorius/train.csv")).drop_duplicates("id").reset_index(drop=True)
+    paths = [Path(real_data, f"sartorius/train/{name}.png") for name in known["id"]]
     table = pd.DataFrame(
         {"image_id": known["id"], "path": paths, "group": known["id"], "height": 520, "width": 704}
     )

@@ -1,6 +1,5 @@
 """Grey levels: a detector sees any export of a field alike, blank areas change nothing, noise stays noise."""
 
-import os
 from pathlib import Path
 
 import cv2
@@ -15,8 +14,6 @@ from neuroseg import readers
 from neuroseg.readers.intensity import levels, looks
 from neuroseg.readers.intensity.halos import halo_skewness
 from neuroseg.readers.intensity.looks import ORDINARY, Learnt, Range
-
-DATA = os.environ.get("NEUROSEG_DATA")
 
 
 def culture(height: int = 256, width: int = 320, cells: int = 12, seed: int = 0) -> np.ndarray:
@@ -306,19 +303,17 @@ def test_halos_of_a_large_image_are_looked_for_in_windows_in_all_its_parts():
     assert halo_skewness(field) > 0.5
 
 
-@pytest.mark.skipif(not DATA, reason="NEUROSEG_DATA names no folder of real images")
 @pytest.mark.parametrize("folder", ["sartorius/train", "sartorius/test", "livecell/images", "t98g/images"])
-def test_real_images_that_detectors_learn_from_keep_their_bytes(folder):
-    paths = sorted(path for path in Path(DATA, folder).rglob("*") if path.suffix in (".png", ".tif"))
+def test_real_images_that_detectors_learn_from_keep_their_bytes(folder, real_data):
+    paths = sorted(path for path in Path(real_data, folder).rglob("*") if path.suffix in (".png", ".tif"))
     for path in paths[:: max(1, len(paths) // 12)]:
         image = readers.read_image(path)
         assert readers.to_uint8(image) is image, path.name
 
 
-@pytest.mark.skipif(not DATA, reason="NEUROSEG_DATA names no folder of real images")
 @pytest.mark.parametrize("folder", ["sartorius/train", "livecell/images", "t98g/images", "own_folder"])
-def test_real_images_are_told_from_the_same_turned_over(folder):
-    paths = sorted(path for path in Path(DATA, folder).rglob("*") if path.suffix in (".png", ".tif"))
+def test_real_images_are_told_from_the_same_turned_over(folder, real_data):
+    paths = sorted(path for path in Path(real_data, folder).rglob("*") if path.suffix in (".png", ".tif"))
     for path in paths[:: max(1, len(paths) // 8)]:
         image = readers.read_image(path)
         assert looks.fault(looks.look(image), ORDINARY) is None, path.name

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -123,7 +124,7 @@ def test_kernels_of_a_gpu_are_not_timed_anew_for_every_size(monkeypatch, tmp_pat
 
     def runner(**settings):
         asked.update(settings)
-        return SimpleNamespace(model=None)
+        return Mock(model=None)
 
     monkeypatch.setattr(running, "Runner", runner)
     monkeypatch.setattr(running, "place", lambda *_, **__: None)

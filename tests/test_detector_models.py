@@ -130,7 +130,11 @@ def test_the_schedule_is_stretched_to_the_training(micro):
 
 @pytest.mark.parametrize(
     ("text", "complaint"),
-    [("model = dict(", "no MMDetection config"), ("model = dict()", "lacks 'train_pipeline'")],
+    [
+        ("model = dict(", "no MMDetection config"),
+        ("raise SystemExit(0)", "no MMDetection config"),
+        ("model = dict()", "lacks 'train_pipeline'"),
+    ],
 )
 def test_a_broken_model_file_is_named(tmp_path, text, complaint):
     path = tmp_path / "broken.py"
@@ -201,6 +205,9 @@ WARM = "type='LinearLR', by_epoch=False, "
         (f"param_scheduler = [dict({WARM} end=9), dict(type='StepLR', end=9, by_epoch=False)]",
          "param_scheduler.1: step_size is missing"),
         ("optim_wrapper = dict(_delete_=True)", "optim_wrapper.optimizer: is missing"),
+        ("optim_wrapper = dict(optimizer=None)", "optim_wrapper.optimizer: must be keys with values"),
+        ("optim_wrapper = dict(optimizer=dict(type='Adamw'))",
+         "optim_wrapper.optimizer.type: there is no optimiser Adamw; take one of torch.optim, such as AdamW"),
         ("custom_hooks = [None]", "custom_hooks.0: must be keys with values"),
         ("train_pipeline = []", "train_pipeline: List should have at least 1 item"),
         (f"param_scheduler = [dict({WARM} end=1000.0)]", "param_scheduler.0.end: must be a whole number"),
@@ -228,6 +235,26 @@ def test_what_a_model_file_gets_wrong_is_said_by_its_key(micro, tmp_path, line, 
     with pytest.raises(DataError) as refused:
         configuration.read(wrong)
     assert str(refused.value).startswith(f"{wrong}: {complaint}")
+
+
+@pytest.mark.parametrize(
+    ("line", "part"),
+    [
+        ("custom_hooks = [dict(type='EMAHok')]", "EMAHok is not in the"),
+        ("optim_wrapper = dict(optimizer=dict(_delete_=True, type='SGD', lr=1, moment=2))", "moment"),
+        (f"param_scheduler = [dict({WARM} end=9, start_facter=1)]", "start_facter"),
+        ("train_pipeline = [dict(type='RandomFlipp')]", "RandomFlipp is not in the"),
+        ("model = dict(backbone=dict(depht=3))", "depht"),
+    ],
+)
+def test_a_part_that_mmdetection_does_not_know_is_said_in_one_sentence(culture, micro, tmp_path, line, part):
+    wrong = tmp_path / "wrong.py"
+    wrong.write_text(f"_base_ = {str(micro)!r}\n{line}\n")
+    with pytest.raises(DataError) as refused:
+        learn(culture, wrong, tmp_path / "work")
+    (sentence,) = refused.value.sentences
+    assert sentence.startswith(f"{wrong}: MMDetection cannot train what it describes (")
+    assert part in sentence
 
 
 @pytest.mark.parametrize(

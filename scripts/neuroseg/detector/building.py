@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -42,25 +43,34 @@ def build(config: Config, weights: dict[str, torch.Tensor], name: str) -> tuple[
         ) from error
 
 
-@contextmanager
-def usable(name: str) -> Iterator[None]:
-    """Name the detector whose settings keep an image from being looked at, whatever MMDetection raises.
-
-    Args:
-        name: What to call the detector in the error.
+def usable(name: str) -> AbstractContextManager[None]:
+    """Name the detector, so called, whose settings keep an image from being looked at.
 
     Raises:
         DataError: in place of any other error than that of a GPU whose memory is full.
     """
+    return _told(name, "with its settings no image can be looked at", "train it again")
+
+
+def buildable(model: Path) -> AbstractContextManager[None]:
+    """Name the model file with a part that MMDetection does not know, or a setting that it cannot use.
+
+    Raises:
+        DataError: in place of any other error than that of a GPU whose memory is full.
+    """
+    return _told(str(model), "MMDetection cannot train what it describes", "mend that name or setting")
+
+
+@contextmanager
+def _told(name: str, fault: str, cure: str) -> Iterator[None]:
+    """Put whatever MMDetection's parts raise into one sentence."""
     try:
         yield
     except (DataError, torch.OutOfMemoryError):
         raise
     except Exception as error:
         reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-        raise DataError(
-            f"{name}: with its settings no image can be looked at ({reason}); train it again."
-        ) from error
+        raise DataError(f"{name}: {fault} ({reason}); {cure}.") from error
 
 
 class _Bounded(TorchDispatchMode):

@@ -7,10 +7,10 @@ from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, field_validator, model_validator
 
 from neuroseg import settings
-from neuroseg.detector.openmmlab import Config
+from neuroseg.detector.openmmlab import OPTIMIZERS, Config
 from neuroseg.errors import DataError
 
 SEEDS = 2**31
@@ -75,10 +75,23 @@ class Loader(Section):
     type_balance: Annotated[float, Field(strict=True, ge=0, le=1)]
 
 
+class Optimiser(Section):
+    """The optimiser, and its learning rate."""
+
+    type: str
+
+    @field_validator("type")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if OPTIMIZERS.get(name) is None:
+            raise ValueError(f"there is no optimiser {name}; take one of torch.optim, such as AdamW")
+        return name
+
+
 class Wrapper(Section):
     """How the weights are changed."""
 
-    optimizer: dict
+    optimizer: Optimiser
 
 
 class Checkpoint(Section):
@@ -123,7 +136,7 @@ def read(path: Path) -> Config:
         raise DataError(f"{path}: there is no such model file; the models are in configs/models.")
     try:
         config = Config.fromfile(path)
-    except Exception as error:  # a model file is Python, which may fail in any way
+    except (Exception, SystemExit) as error:  # a model file is Python, which may fail in any way
         raise DataError(
             f"{path}: this is no MMDetection config ({type(error).__name__}: {error})."
         ) from error

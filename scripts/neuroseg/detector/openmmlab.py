@@ -24,7 +24,7 @@ with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
     from mmdet.models.roi_heads.bbox_heads import Shared2FCBBoxHead
     from mmdet.models.roi_heads.mask_heads import FCNMaskHead
     from mmdet.models.roi_heads.roi_extractors import BaseRoIExtractor, SingleRoIExtractor
-    from mmdet.registry import MODELS, TASK_UTILS, TRANSFORMS
+    from mmdet.registry import MODELS, OPTIMIZERS, TASK_UTILS, TRANSFORMS
     from mmdet.structures import DetDataSample
     from mmdet.structures.bbox import HorizontalBoxes, bbox2roi
     from mmdet.structures.mask import BitmapMasks
@@ -56,6 +56,7 @@ def require_version(purpose: str) -> None:
 
 __all__ = [
     "MODELS",
+    "OPTIMIZERS",
     "OPTIM_WRAPPERS",
     "TASK_UTILS",
     "TRANSFORMS",

@@ -54,6 +54,9 @@ def build(
         experiment_name=str(uuid.uuid4()),  # MMEngine keeps apart what bears one name
     )
     place(processes.bare(built.model), device, kernels=config.cpu_kernels)
+    # Before the training rather than in it, so that a setting that cannot be is told as one.
+    built.optim_wrapper = built.build_optim_wrapper(built.optim_wrapper)
+    built.param_schedulers = built.build_param_scheduler(built.param_schedulers)
     return built
 
 

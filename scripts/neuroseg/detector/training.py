@@ -12,6 +12,7 @@ import pandas as pd
 from neuroseg.detector import (  # noqa: F401
     appearance,
     backbones,
+    building,
     cells,
     checkpoints,
     configuration,
@@ -125,18 +126,19 @@ def train(
     hooks = [Reseed(seed), journal, Keeper(work_dir, every, fingerprint, journal, state)]
     if state is None:
         hooks += warm_start(model.stem, sources)
-    dataset = CellDataset(
-        images,
-        instances,
-        classes,
-        pipeline=config.train_pipeline,
-        seed=seed,
-        load=load,
-        type_balance=config.train_dataloader.type_balance,
-        mix=mix,
-    )
     processes.initialise(device)
-    runner = running.build(config, dataset, hooks, device, seed, work_dir, dtype)
+    with building.buildable(model):
+        dataset = CellDataset(
+            images,
+            instances,
+            classes,
+            pipeline=config.train_pipeline,
+            seed=seed,
+            load=load,
+            type_balance=config.train_dataloader.type_balance,
+            mix=mix,
+        )
+        runner = running.build(config, dataset, hooks, device, seed, work_dir, dtype)
     say(
         f"training {model.stem}, fold {fold}: {len(images)} images, {len(instances)} cells "
         f"of {', '.join(classes)}, on {processes.count()} {device.type} in {named_dtype(dtype)}"

@@ -30,7 +30,7 @@ COLUMNS = (
     "public",  # Kaggle's scores, to be filled in by hand
     "private",
     "submission",  # SHA-256 of the file
-    "train_cpu_s",  # CPU seconds that its models' trainings took, all folds; empty where they ran elsewhere
+    "train_cpu_s",  # CPU seconds of its trainings, all folds, before a stop too; empty where unknown
 )
 
 
@@ -103,26 +103,25 @@ def appended(text: str, lines: Sequence[dict[str, object]]) -> str:
 
 
 def _cpu_seconds(root: Path, config: dict[str, Any], ensemble: str) -> int | str:
-    """Return what Snakemake's notes say of the trainings behind an ensemble, nothing where one is missing.
+    """Return what the trainings behind an ensemble have noted, nothing where one has left no note.
 
     A student's teachers count too.
     """
-    dataset = config["dataset"]
+    dataset, train = config["dataset"], config["train"]
+    version = "" if train["version"] == 1 else f"_version_{train['version']}"  # as the workflow names folders
     seconds = 0.0
     for member in _members(root, config, ensemble):
         if _members(root, config, member):
             seconds += float(_cpu_seconds(root, config, member) or "nan")
             continue
         notes = [
-            root / f"logs/{dataset}/train/{model}_{path.parent.name}.tsv"
-            for model in plan.trained([member], config["train"]["pseudo_label"]["students"])
+            root / f"logs/{dataset}/train/{model}/{path.parent.name}{version}/cost.json"
+            for model in plan.trained([member], train["pseudo_label"]["students"])
             for path in sorted((root / f"results/{dataset}/train/{model}").glob("fold_*/model.pth"))
         ]
         if not notes or not all(note.is_file() for note in notes):
             return ""
-        for note in notes:
-            (row,) = csv.DictReader(note.read_text().splitlines(), delimiter="\t")
-            seconds += float(row["cpu_time"])
+        seconds += sum(json.loads(note.read_text())["cpu_s"] for note in notes)
     return "" if math.isnan(seconds) else round(seconds)
 
 

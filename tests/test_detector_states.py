@@ -1,5 +1,6 @@
 """A killed training goes on from its newest sound state, and from no other training's."""
 
+import json
 import resource
 import signal
 import subprocess
@@ -47,12 +48,29 @@ def test_a_training_killed_while_writing_goes_on_to_the_same_weights(
     assert subprocess.run(command, cwd=ROOT / "scripts", check=False).returncode == -signal.SIGKILL
     assert [path.name[:18] for path in work.glob("iteration_*")] == ["iteration_00000002"]
     assert list(work.glob(".*.part"))
+    (state,) = work.glob("iteration_*")
+    stopped = torch.load(state, weights_only=True)["cpu_s"]
     moved = work.rename(tmp_path / "moved")
     resumed = learn(culture, micro, moved)
     assert "from iteration 2" in capsys.readouterr().err
     assert same_weights(resumed, trained)
     assert resumed.scalars == trained.scalars
     assert not list(moved.glob(".*.part"))
+    assert json.loads((moved / "cost.json").read_text())["cpu_s"] > stopped
+
+
+def test_what_a_training_took_before_it_was_stopped_counts(culture, micro, tmp_path):
+    learn(culture, micro, tmp_path)
+    note, (state, *_) = tmp_path / "cost.json", sorted(tmp_path.glob("iteration_*6_*"))
+    once = json.loads(note.read_text())["cpu_s"]
+    kept = torch.load(state, weights_only=True)
+    assert 0 < kept["cpu_s"] <= once + 0.1
+    torch.save(kept | {"cpu_s": 1000.0}, state)
+    learn(culture, micro, tmp_path)
+    assert 1000 <= json.loads(note.read_text())["cpu_s"] < 1000 + once
+    torch.save({key: value for key, value in kept.items() if key != "cpu_s"}, state)
+    learn(culture, micro, tmp_path)
+    assert not note.exists()  # an unknown part makes the whole unknown
 
 
 def test_a_finished_training_is_not_repeated(culture, micro, trained, tmp_path, capsys):

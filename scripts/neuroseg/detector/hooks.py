@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import random
 import time
 from collections import Counter
@@ -19,6 +20,10 @@ from neuroseg.detector.openmmlab import EMAHook, Hook, Runner
 from neuroseg.detector.pretrained import PACKAGED, renamed
 from neuroseg.detector.progress import clock, say
 from neuroseg.errors import DataError
+from neuroseg.files import write_json
+
+COST = "cost.json"
+"""Name of the note of what a training took, `cpu_s`, in the folder of its states."""
 
 
 class Reseed(Hook):
@@ -178,6 +183,16 @@ class Keeper(Hook):
             journal,
             state,
         )
+        earlier = state.get("cpu_s", math.nan) if state else 0.0  # a former release's state says nothing
+        self.before = sum(os.times()[:4]) - earlier
+
+    def write_cost(self) -> None:
+        """Write the CPU seconds that the training took, those before it was stopped as well, as COST."""
+        path, seconds = self.folder / COST, self._cpu_seconds()
+        if math.isfinite(seconds):
+            write_json({"cpu_s": round(seconds, 1)}, path)
+        else:
+            path.unlink(missing_ok=True)
 
     def before_train(self, runner: Runner) -> None:
         """Take up the state, now that everything it fills is built."""
@@ -200,6 +215,9 @@ class Keeper(Hook):
         if processes.rank() == 0 and (done % self.every == 0 or done == runner.max_iters):
             write_state(self.folder, done, self._state(runner, done))
 
+    def _cpu_seconds(self) -> float:
+        return sum(os.times()[:4]) - self.before  # of this process, and of those that have worked for it
+
     def _state(self, runner: Runner, done: int) -> dict:
         return {
             "fingerprint": self.fingerprint,
@@ -209,6 +227,7 @@ class Keeper(Hook):
             "optimizer": runner.optim_wrapper.state_dict(),
             "schedulers": [scheduler.state_dict() for scheduler in runner.param_schedulers],
             "journal": self.journal.state_dict(),
+            "cpu_s": self._cpu_seconds(),
         }
 
 

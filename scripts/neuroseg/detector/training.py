@@ -72,7 +72,7 @@ def train(
         folds: The folds table.
         fold: The fold held out; "all" for none.
         seed: Of weights, order of images, augmentation and sampled proposals; the model file's is added.
-        work_dir: Folder of the states; yours to remove afterwards.
+        work_dir: Folder of the states, and of what the training cost; yours to remove afterwards.
         load: Reads an image.
         init_from: A fitted detector to begin with, before the model file's `load_from` (`hooks.warm_start`).
         iterations: Length of the training; None for the model file's own.
@@ -123,7 +123,8 @@ def train(
     state = checkpoints.newest_state(work_dir, fingerprint)
     journal = Journal()
     every = config.default_hooks.checkpoint.interval
-    hooks = [Reseed(seed), journal, Keeper(work_dir, every, fingerprint, journal, state)]
+    keeper = Keeper(work_dir, every, fingerprint, journal, state)
+    hooks = [Reseed(seed), journal, keeper]
     if state is None:
         hooks += warm_start(model.stem, sources)
     processes.initialise(device)
@@ -152,6 +153,7 @@ def train(
     processes.destroy()
     if processes.rank():
         return None
+    keeper.write_cost()
     seen = appearance.of_some(images, load)
     detector = {
         "model": model.stem,

@@ -325,7 +325,7 @@ def test_the_steps_train_and_predict(culture, micro, tmp_path, step):
         "scalars": tmp_path / "s.json",
     }
     step("train").main(model=micro, **places, fold=1, iterations=2, work_dir=tmp_path / "work", **out)
-    assert not (tmp_path / "work").exists()
+    assert [path.name for path in (tmp_path / "work").iterdir()] == ["cost.json"]
     assert json.loads(out["scalars"].read_text())["iterations"] == 2
     step("predict").main(
         checkpoint=out["checkpoint"],

@@ -40,7 +40,7 @@ def main(
         init_from: Checkpoint of a detector to begin with, perhaps of another dataset.
         pseudo_instances: What `pseudo_label` found in images without annotation, to be learnt from as well.
         further: Folders of data sets to learn from at the same time, each with its share of the samples.
-        work_dir: Folder of the training's state, from which a killed one goes on; removed when it ends well.
+        work_dir: Folder of the training's state, from which a killed one goes on; in the end its cost stays.
         checkpoint: Where the fitted detector goes, with its classes and config.
         config_out: Where its config goes as a Python file.
         scalars: Where the losses go, as JSON.

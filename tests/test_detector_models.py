@@ -8,7 +8,7 @@ import pytest
 import torch
 from discs import MICRO, learn
 
-from neuroseg.detector import checkpoints, configuration, predict, save
+from neuroseg.detector import building, checkpoints, configuration, hooks, predict, save
 from neuroseg.detector.openmmlab import MODELS, Compose, Config, InstanceData
 from neuroseg.errors import DataError
 
@@ -226,6 +226,9 @@ WARM = "type='LinearLR', by_epoch=False, "
         ("default_hooks = dict(checkpoint=dict(interval=0))", "default_hooks.checkpoint.interval: must be "),
         ("train_dataloader = dict(batch_size=0)", "train_dataloader.batch_size: must be greater than or eq"),
         ("train_dataloader = dict(type_balance=2)", "train_dataloader.type_balance: must be less than or eq"),
+        ("optim_wrapper = dict(paramwise_cfg=[1])", "optim_wrapper.paramwise_cfg: must be keys with values"),
+        ("optim_wrapper = dict(paramwise_cfg=dict(custom_keys=dict(neck=2)))",
+         "optim_wrapper.paramwise_cfg.custom_keys.neck: must be keys with values"),
         ("cpu_kernels = 'off'", "cpu_kernels: must be true or false"),
     ],
 )  # fmt: skip
@@ -245,6 +248,21 @@ def test_what_a_model_file_gets_wrong_is_said_by_its_key(micro, tmp_path, line, 
         (f"param_scheduler = [dict({WARM} end=9, start_facter=1)]", "start_facter"),
         ("train_pipeline = [dict(type='RandomFlipp')]", "RandomFlipp is not in the"),
         ("model = dict(backbone=dict(depht=3))", "depht"),
+        (
+            "train_pipeline = [dict(type='CropCells', size=0)]",
+            "CropCells: size: must be",
+        ),
+        ("train_pipeline = [dict(type='MosaicCells', size=96, share=5)]", "MosaicCells: share: must be less"),
+        ("train_pipeline = [dict(type='Microscope', contrast=-5)]", "Microscope: contrast: must be greater"),
+        (
+            "train_pipeline = [dict(type='CropCells', size=96), dict(type='CopyCells', cells='8')]",
+            "cells: must",
+        ),
+        ("train_pipeline = [dict(type='CropCells', size=96)]", "KeyError"),
+        ("custom_hooks = [dict(type='EMAHook', momentumm=0.1)]", "'momentumm' in EMAHook)"),
+        ("optim_wrapper = dict(clip_grad=dict(_delete_=True, max_nrm=35))", "max_nrm"),
+        ("model = dict(neck=dict(in_channels=[8, 16, 32]))", "AssertionError in FPN"),
+        ("model = dict(neck=dict(in_channels=[8, 16, 32, 63]))", "RuntimeError in Conv2d: "),
     ],
 )
 def test_a_part_that_mmdetection_does_not_know_is_said_in_one_sentence(culture, micro, tmp_path, line, part):
@@ -253,8 +271,127 @@ def test_a_part_that_mmdetection_does_not_know_is_said_in_one_sentence(culture, 
     with pytest.raises(DataError) as refused:
         learn(culture, wrong, tmp_path / "work")
     (sentence,) = refused.value.sentences
-    assert sentence.startswith(f"{wrong}: MMDetection cannot train what it describes (")
+    assert sentence.startswith(
+        (
+            f"{wrong}: MMDetection cannot train what it describes (",
+            f"{wrong}: predict could look at no image with it (",
+        )
+    )
     assert part in sentence
+
+
+def test_of_what_goes_wrong_in_a_process_that_feeds_a_gpu_the_last_line_is_told():
+    handed_on = (
+        "Caught TypeError in DataLoader worker process 0.\nOriginal Traceback (most recent call last):\n"
+    )
+    error = TypeError(f"{handed_on}  File 'a.py', line 3\nTypeError: no such thing\n")
+    assert building.reason(error) == "TypeError: no such thing"
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ("train_dataloader = dict(batch_sise=2)", "train_dataloader.batch_sise: nothing reads it; "),
+        ("train_cfg = dict(max_iter=2)", "train_cfg.max_iter: nothing reads it; the nearest is max"),
+        ("default_hooks = dict(early=dict(type='EarlyStoppingHook'))", "default_hooks.early: nothing reads"),
+        ("default_hooks = dict(checkpoint=dict(intervall=2))", "default_hooks.checkpoint.interva"),
+        ("optim_wrapper = dict(paramwise_cfg=dict(custom_key=3))", "optim_wrapper.paramwise_cfg.custom_k"),
+        ("optim_wrapper = dict(paramwise_cfg=dict(custom_keys=dict(neck=dict(lr_mul=3))))",
+         "optim_wrapper.paramwise_cfg.custom_keys.neck.lr_mul: nothing reads it; the nearest is lr_mult"),
+        ("model = dict(test_cfg=dict(rcnn=dict(score_th=0.1)))", "model.test_cfg.rcnn.score_th: noth"),
+        ("model = dict(test_cfg=dict(rpn=dict(nms=dict(iou_treshold=0.1))))", "model.test_cfg.rpn.nms.iou"),
+        ("model = dict(train_cfg=dict(rpn_proposal=dict(nms_prre=9)))", "model.train_cfg.rpn_proposal.nms_p"),
+        ("modell = dict()", "modell: nothing reads it; write model, or give a variable of your own "),
+        ("optim_wraper = dict()", "optim_wraper: nothing reads it; write optim_wrapper"),
+        ("load_from = 5", "load_from: must be text; put it in quotes."),
+    ],
+)  # fmt: skip
+def test_a_key_of_a_model_file_that_nothing_reads_is_refused(micro, tmp_path, line, complaint):
+    wrong = tmp_path / "wrong.py"
+    wrong.write_text(f"_base_ = {str(micro)!r}\n{line}\n")
+    with pytest.raises(DataError) as refused:
+        configuration.read(wrong)
+    (sentence,) = refused.value.sentences
+    assert sentence.startswith(f"{wrong}: {complaint}")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "tta_pipeline = []",
+        "half = 3",
+        "train_dataloader = dict(persistent_workers=False)",
+        "train_cfg = dict(val_interval=3)",
+        "default_hooks = dict(logger=dict(interval=3), checkpoint=dict(max_keep_ckpts=2))",
+        "model = dict(train_cfg=dict(rpn=dict(ga_sampler=dict())), test_cfg=dict(rcnn=dict(scale_factor=2)))",
+        "optim_wrapper = dict(constructor='LearningRateDecay', paramwise_cfg=dict(num_layers=3))",
+    ],
+)
+def test_what_mmdetections_own_files_set_is_no_mistake(micro, tmp_path, line):
+    own = tmp_path / "own.py"
+    own.write_text(f"_base_ = {str(micro)!r}\n{line}\n")
+    configuration.read(own)
+
+
+@pytest.mark.parametrize(
+    "base", ["faster_rcnn/faster-rcnn_r50_fpn_1x_coco", "swin/mask-rcnn_swin-t-p4-w7_fpn_1x_coco"]
+)
+def test_a_file_of_mmdetections_own_lacks_sections_and_has_no_strange_key(base, tmp_path):
+    own = tmp_path / "own.py"
+    own.write_text(
+        f"_base_ = 'mmdet::{base}.py'\ntrain_dataloader = dict(type_balance=0.5)\n"
+        "train_cfg = dict(_delete_=True, max_iters=9)\ndefault_hooks = dict(checkpoint=dict(interval=9))\n"
+        "param_scheduler = [dict(type='ConstantLR', end=9, by_epoch=False)]\n"
+        "custom_hooks, load_from, seed, cpu_kernels = [], None, 0, True\n"
+    )
+    assert configuration.read(own).train_cfg.max_iters == 9
+
+
+def test_a_layer_that_a_network_lacks_is_refused_where_its_name_is_misspelt_and_else_told(
+    culture, micro, tmp_path, capsys
+):
+    own = tmp_path / "own.py"
+    keys = "optim_wrapper = dict(paramwise_cfg=dict(custom_keys={{{!r}: dict(lr_mult=0.1)}}))"
+    own.write_text(f"_base_ = {str(micro)!r}\n{keys.format('bakbone.layer1')}\n")
+    with pytest.raises(
+        DataError, match=r"custom_keys\.bakbone\.layer1: no weight has this in its name; write back"
+    ):
+        learn(culture, own, tmp_path / "work")
+    own.write_text(f"_base_ = {str(micro)!r}\n{keys.format('absolute_pos_embed')}\n")
+    assert learn(culture, own, tmp_path / "work").scalars["iterations"] == 6
+    assert "custom_keys.absolute_pos_embed: no weight has this in its name" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("line", "part"),
+    [
+        ("model = dict(test_cfg=dict(rcnn=dict(nms=dict(iou_threshold='half'))))", "half"),
+        ("model = dict(test_cfg=dict(rcnn=dict(nms=dict(radius=3))))", "radius"),
+        ("test_pipeline = [dict(type='PackCells', channels=4)]", "AssertionError in DetDataPreprocessor: "),
+        ("test_pipeline = [dict(type='LoadImageFromFile'), dict(type='PackCells')]", "take another"),
+    ],
+)
+def test_what_would_fail_in_predict_is_said_before_anything_is_learnt(culture, micro, tmp_path, line, part):
+    wrong = tmp_path / "wrong.py"
+    wrong.write_text(f"_base_ = {str(micro)!r}\n{line}\n")
+    with pytest.raises(DataError) as refused:
+        learn(culture, wrong, tmp_path / "work")
+    (sentence,) = refused.value.sentences
+    assert sentence.startswith(f"{wrong}: ")
+    assert part in sentence
+    assert "train it again" not in sentence
+
+
+def test_what_goes_wrong_after_the_first_step_is_not_laid_to_the_model_file(
+    culture, micro, tmp_path, monkeypatch
+):
+    def fail(hook, runner, **_):
+        if runner.iter == 3:
+            raise RuntimeError("a cable came loose")
+
+    monkeypatch.setattr(hooks.Reseed, "after_train_iter", fail)
+    with pytest.raises(RuntimeError, match="a cable came loose"):
+        learn(culture, micro, tmp_path / "work")
 
 
 @pytest.mark.parametrize(

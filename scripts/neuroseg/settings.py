@@ -98,7 +98,9 @@ def check(content: object, model: type[T] | TypeAdapter[T], path: str | Path, pl
         faults = [dict(fault) for fault in error.errors()]
         # A list whose only entry is wrong counts as empty besides.
         faults = [fault for fault in faults if fault["type"] != "too_short" or not _inside(fault, faults)]
-        raise DataError(*(f"{path}: {_complaint(schema, place, fault)}." for fault in faults)) from error
+        python = Path(path).suffix == ".py"
+        complaints = [_complaint(schema, place, fault, python) for fault in faults]
+        raise DataError(*(f"{path}: {complaint}." for complaint in complaints)) from error
 
 
 def read_yaml(path: str | Path, what: str, cure: str) -> dict:
@@ -175,14 +177,15 @@ def _inside(outer: dict, faults: Sequence[dict]) -> bool:
     return any(len(fault["loc"]) > depth and fault["loc"][:depth] == outer["loc"] for fault in faults)
 
 
-def _complaint(schema: dict, place: Sequence[str], fault: dict) -> str:
+def _complaint(schema: dict, place: Sequence[str], fault: dict, python: bool) -> str:
     """Word one of pydantic's complaints: the key, what is wrong with it, and the nearest right key."""
     strange = fault["type"] == "extra_forbidden"
     named, known = _walk(schema, fault["loc"][:-1] if strange else fault["loc"])
     said = fault["msg"].removeprefix("Value error, ").replace("Input should be", "must be").rstrip(".")
     message = _WORDS.get(fault["type"], said)
     if fault["type"] == "string_type" and type(fault["input"]) in _UNQUOTED:
-        message = f"must be text; put it in quotes, or YAML takes it for {_UNQUOTED[type(fault['input'])]}"
+        taken = "" if python else f", or YAML takes it for {_UNQUOTED[type(fault['input'])]}"
+        message = f"must be text; put it in quotes{taken}"
     if fault["type"] == "union_tag_not_found":
         named.append(fault["ctx"]["discriminator"].strip("'"))
         message = "is missing"

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+import re
+import textwrap
+import traceback
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from neuroseg.detector.openmmlab import MODELS, Compose, Config, TwoStageDetector
+from neuroseg.detector.openmmlab import MODELS, BaseTransform, Compose, Config, Hook, TwoStageDetector
 from neuroseg.errors import DataError
 
 SPARE = 10_000_000
@@ -37,9 +41,8 @@ def build(config: Config, weights: dict[str, torch.Tensor], name: str) -> tuple[
             raise ValueError("no proposals or no masks")
         return model, Compose(config.test_pipeline)
     except Exception as error:  # MMDetection's parts raise whatever unfit settings lead to
-        reason = " ".join(str(error).split())[:200]
         raise DataError(
-            f"{name}: its configuration and its weights make no network of boxes and masks ({reason})."
+            f"{name}: its configuration and its weights make no network of boxes and masks ({reason(error)})."
         ) from error
 
 
@@ -47,30 +50,56 @@ def usable(name: str) -> AbstractContextManager[None]:
     """Name the detector, so called, whose settings keep an image from being looked at.
 
     Raises:
-        DataError: in place of any other error than that of a GPU whose memory is full.
+        DataError: in place of any other error than those of a GPU.
     """
     return _told(name, "with its settings no image can be looked at", "train it again")
 
 
-def buildable(model: Path) -> AbstractContextManager[None]:
+def buildable(model: Path, beginning: Callable[[], bool] = lambda: True) -> AbstractContextManager[None]:
     """Name the model file with a part that MMDetection does not know, or a setting that it cannot use.
 
+    Args:
+        model: The file.
+        beginning: Whether what goes wrong is still to be laid to the file, as in a training's first step.
+
     Raises:
-        DataError: in place of any other error than that of a GPU whose memory is full.
+        DataError: in place of any other error than those of a GPU.
     """
-    return _told(str(model), "MMDetection cannot train what it describes", "mend that name or setting")
+    return _told(
+        str(model), "MMDetection cannot train what it describes", "mend that name or setting", beginning
+    )
+
+
+def reason(error: BaseException) -> str:
+    """Return what went wrong, and in which of MMDetection's parts or ours."""
+    if isinstance(error, ValidationError):
+        faults = (f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+        said = f"{error.title.removesuffix('.__init__')}: {'; '.join(faults)}"
+        return said.replace("Input should be", "must be")
+    text = str(error)
+    if "Original Traceback" in text:  # as a process that feeds a GPU hands it on
+        return text.strip().splitlines()[-1]
+    text, _, _ = text.partition(". Please check whether")  # a registry goes on with addresses
+    text = re.sub(r"<(?:\w+\.)*(\w+) object at 0x[0-9a-f]+>", r"\1", text)
+    text = textwrap.shorten(text, 200, placeholder=" …")
+    parts = [frame.f_locals.get("self") for frame, _ in traceback.walk_tb(error.__traceback__)]
+    named = [
+        type(part).__name__ for part in parts if isinstance(part, BaseTransform | torch.nn.Module | Hook)
+    ]
+    return f"{type(error).__name__}{f' in {named[-1]}' if named else ''}: {text}"
 
 
 @contextmanager
-def _told(name: str, fault: str, cure: str) -> Iterator[None]:
+def _told(name: str, fault: str, cure: str, applies: Callable[[], bool] = lambda: True) -> Iterator[None]:
     """Put whatever MMDetection's parts raise into one sentence."""
     try:
         yield
-    except (DataError, torch.OutOfMemoryError):
+    except (DataError, torch.OutOfMemoryError, torch.AcceleratorError):
         raise
     except Exception as error:
-        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-        raise DataError(f"{name}: {fault} ({reason}); {cure}.") from error
+        if not applies():
+            raise
+        raise DataError(f"{name}: {fault} ({reason(error)}); {cure}.") from error
 
 
 class _Bounded(TorchDispatchMode):

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, field_validator, model_validator
 
 from neuroseg import settings
+from neuroseg.detector import spelling
 from neuroseg.detector.openmmlab import OPTIMIZERS, Config
 from neuroseg.errors import DataError
 
@@ -88,10 +89,17 @@ class Optimiser(Section):
         return name
 
 
+class Parameters(Section):
+    """How fast which weights learn: by parts of their names."""
+
+    custom_keys: dict[str, dict] = {}
+
+
 class Wrapper(Section):
     """How the weights are changed."""
 
     optimizer: Optimiser
+    paramwise_cfg: Parameters | None = None
 
 
 class Checkpoint(Section):
@@ -130,7 +138,8 @@ def read(path: Path) -> Config:
     """Return the used sections of a model file, its `_base_` files resolved.
 
     Raises:
-        DataError: the file is missing, is no config, lacks a section, or has a value that cannot be used.
+        DataError: the file is missing, is no config, lacks a section, or has a value that cannot be used, or
+            a key that nothing reads.
     """
     if not path.is_file():
         raise DataError(f"{path}: there is no such model file; the models are in configs/models.")
@@ -138,7 +147,8 @@ def read(path: Path) -> Config:
         config = Config.fromfile(path)
     except (Exception, SystemExit) as error:  # a model file is Python, which may fail in any way
         raise DataError(
-            f"{path}: this is no MMDetection config ({type(error).__name__}: {error})."
+            f"{path}: this is no MMDetection config ({type(error).__name__}: {error}); "
+            "mend it, or begin anew with one of configs/models."
         ) from error
     missing = [section for section in SECTIONS if section not in config]
     if missing:
@@ -146,6 +156,8 @@ def read(path: Path) -> Config:
     content = config.to_dict()
     used = {section: content[section] for section in SECTIONS}
     settings.check(used, ModelFile, path)
+    if unread := spelling.unread(content, SECTIONS):
+        raise DataError(*(f"{path}: {complaint}." for complaint in unread))
     used["train_dataloader"] = {key: used["train_dataloader"][key] for key in Loader.model_fields}
     used["default_hooks"] = {"checkpoint": {"interval": used["default_hooks"]["checkpoint"]["interval"]}}
     return Config(used)

@@ -113,12 +113,15 @@ def check_content(content: dict, path: Path) -> None:
     check_weights(content["state_dict"], path)
 
 
-def check_config(config: dict, where: str | Path) -> None:
+def check_config(
+    config: dict, where: str | Path, cure: str = "do not use it unless you know its maker"
+) -> None:
     """Refuse a configuration from which something else than a detector of known parts would be built.
 
     Args:
         config: All that a model file or a detector file sets, as plain dicts.
         where: The file.
+        cure: What to do about what is refused.
 
     Raises:
         DataError: naming the file, the key and the value.
@@ -136,9 +139,7 @@ def check_config(config: dict, where: str | Path) -> None:
             complaint = "would fill the memory" if magnified > MAGNIFIED or value > SIDE else ""
         if complaint:
             said = repr(value) if isinstance(value, str | int | float | bool | None) else type(value).__name__
-            raise DataError(
-                f"{where}: {place}: {said[:80]} {complaint}; do not use it unless you know its maker."
-            )
+            raise DataError(f"{where}: {place}: {said[:80]} {complaint}; {cure}.")
 
 
 def _entries(value: Any, keys: tuple = ()) -> Iterator[tuple[tuple, Any]]:

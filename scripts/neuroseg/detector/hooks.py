@@ -59,6 +59,7 @@ class Journal(Hook):
         self.sums: dict[str, float] = {}
         self.summed = 0
         self.heard: list[float] = []  # total losses since the last line
+        self.warm = False  # whether a step was done
 
     def before_train(self, runner: Runner) -> None:
         """Start the clock."""

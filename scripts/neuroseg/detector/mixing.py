@@ -6,15 +6,19 @@ from `results["other"]`, which returns one of them as the dataset reads it.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import cv2
 import numpy as np
+from pydantic import Field, validate_call
 
 from neuroseg import rle
 from neuroseg.detector.masks import CellMasks
 from neuroseg.detector.openmmlab import TRANSFORMS, BaseTransform, HorizontalBoxes
-from neuroseg.detector.transforms import CropCells
+from neuroseg.detector.transforms import CropCells, Share, Some
+
+Count = Annotated[int, Field(strict=True, ge=0)]
+Side = Annotated[int, Field(strict=True, ge=2)]
 
 
 class _Piece(NamedTuple):
@@ -39,7 +43,8 @@ class CopyCells(BaseTransform):
         attempts: Places tried for each cell.
     """
 
-    def __init__(self, cells: int = 8, halo: int = 6, attempts: int = 10) -> None:
+    @validate_call
+    def __init__(self, cells: Count = 8, halo: Count = 6, attempts: Some = 10) -> None:
         self.cells, self.halo, self.attempts = cells, halo, attempts
 
     def transform(self, results: dict) -> dict:
@@ -106,7 +111,8 @@ class MosaicCells(CropCells):
         attempts: Windows tried until one shows a cell.
     """
 
-    def __init__(self, size: int, share: float = 0.5, min_visible: float = 0.1, attempts: int = 10) -> None:
+    @validate_call
+    def __init__(self, size: Side, share: Share = 0.5, min_visible: Share = 0.1, attempts: Some = 10) -> None:
         super().__init__(size, 1.0, min_visible, attempts)
         self.share, self.part = share, CropCells(size // 2, 1.0, min_visible, attempts)
 

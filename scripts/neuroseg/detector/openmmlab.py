@@ -33,7 +33,7 @@ with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
     from mmengine.dataset import pseudo_collate
     from mmengine.hooks import EMAHook, Hook
     from mmengine.optim import OptimWrapper
-    from mmengine.registry import OPTIM_WRAPPERS, init_default_scope
+    from mmengine.registry import HOOKS, LOOPS, OPTIM_WRAPPERS, init_default_scope
     from mmengine.runner import Runner
     from mmengine.structures import InstanceData
 
@@ -55,6 +55,8 @@ def require_version(purpose: str) -> None:
 
 
 __all__ = [
+    "HOOKS",
+    "LOOPS",
     "MODELS",
     "OPTIMIZERS",
     "OPTIM_WRAPPERS",

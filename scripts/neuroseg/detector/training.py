@@ -29,6 +29,7 @@ from neuroseg.detector.hooks import Journal, Keeper, Reseed, beginnings, fitted_
 from neuroseg.detector.openmmlab import Config
 from neuroseg.detector.precision import choose_device, choose_dtype, named_dtype
 from neuroseg.detector.progress import say
+from neuroseg.detector.rehearsal import rehearse
 from neuroseg.errors import DataError
 from neuroseg.files import replacing, write_json
 from neuroseg.folds import Fold, pseudo_labelled, training
@@ -103,7 +104,7 @@ def train(
     configuration.check_seed(seed)
     seed += config.seed
     portable = foreign.without_sources(config.to_dict())
-    foreign.check_config(portable, model)  # or predict would refuse what has been learnt
+    foreign.check_config(portable, model, "predict would refuse what learns with it; take another")
     dtype = choose_dtype(precision, device)
     sources = beginnings(config.load_from, init_from)
     fingerprint = checkpoints.fingerprint(
@@ -140,6 +141,8 @@ def train(
             mix=mix,
         )
         runner = running.build(config, dataset, hooks, device, seed, work_dir, dtype)
+    if state is None:
+        rehearse(model, config, processes.bare(runner.model))
     say(
         f"training {model.stem}, fold {fold}: {len(images)} images, {len(instances)} cells "
         f"of {', '.join(classes)}, on {processes.count()} {device.type} in {named_dtype(dtype)}"
@@ -149,7 +152,8 @@ def train(
         say(f"of these, {len(added)} images and {len(pseudo)} cells are pseudo-labelled")
     if state is not None:
         runner.train_loop._iter = state["iteration"]
-    runner.train()
+    with building.buildable(model, beginning=lambda: not journal.warm):
+        runner.train()
     processes.destroy()
     if processes.rank():
         return None

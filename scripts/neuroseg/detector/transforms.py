@@ -7,13 +7,21 @@ the masks only note the scale.
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import cv2
 import numpy as np
+from pydantic import Field, validate_call
 
 from neuroseg import rle
 from neuroseg.detector.masks import CellMasks
 from neuroseg.detector.openmmlab import TRANSFORMS, BaseTransform, HorizontalBoxes, PackDetInputs
 from neuroseg.errors import DataError
+
+Amount = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(strict=True, ge=0, le=1)]
+Width = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
+Some = Annotated[int, Field(strict=True, ge=1)]
 
 
 @TRANSFORMS.register_module()
@@ -29,12 +37,13 @@ class CropCells(BaseTransform):
         attempts: Windows tried until one shows a cell.
     """
 
+    @validate_call
     def __init__(
         self,
-        size: int,
+        size: Some,
         zoom: float | tuple[float, float] = 1.0,
-        min_visible: float = 0.1,
-        attempts: int = 10,
+        min_visible: Share = 0.1,
+        attempts: Some = 10,
     ) -> None:
         self.size, self.min_visible, self.attempts = size, min_visible, attempts
         bounds = tuple(zoom) if isinstance(zoom, list | tuple) else (1 / zoom, zoom) if zoom else ()
@@ -117,14 +126,15 @@ class Microscope(BaseTransform):
             subtracted.
     """
 
+    @validate_call
     def __init__(
         self,
-        contrast: float = 0.3,
-        brightness: float = 10,
-        slant: float = 15,
-        defocus: float = 1.0,
-        noise: float = 4,
-        cut: float = 0,
+        contrast: Amount = 0.3,
+        brightness: Amount = 10,
+        slant: Amount = 15,
+        defocus: Amount = 1.0,
+        noise: Amount = 4,
+        cut: Share = 0,
     ) -> None:
         self.bounds = contrast, brightness, slant, defocus, noise
         self.cut = cut
@@ -162,7 +172,8 @@ class LocalContrast(BaseTransform):
         floor: Contrast, in grey levels, below which the neighbourhood is taken for empty.
     """
 
-    def __init__(self, neighbourhood: float = 16, texture: float = 2, floor: float = 2.0) -> None:
+    @validate_call
+    def __init__(self, neighbourhood: Width = 16, texture: Width = 2, floor: Width = 2.0) -> None:
         self.neighbourhood, self.texture, self.floor = neighbourhood, texture, floor
 
     def transform(self, results: dict) -> dict:
@@ -180,7 +191,8 @@ class LocalContrast(BaseTransform):
 class PackCells(PackDetInputs):
     """MMDetection's packing, a grey image repeated for a backbone that was made for colours."""
 
-    def __init__(self, channels: int = 3) -> None:
+    @validate_call
+    def __init__(self, channels: Some = 3) -> None:
         super().__init__(meta_keys=("ori_shape", "img_shape", "scale_factor"))
         self.channels = channels
 

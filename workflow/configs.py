@@ -11,8 +11,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
 from snakemake.exceptions import WorkflowError
+
+from workflow.yaml_files import doubled_keys as doubled_keys
+from workflow.yaml_files import load as load
 
 ROOT = Path(__file__).parents[1]
 
@@ -130,27 +132,6 @@ def _odd(content: dict) -> str | None:
         folders = content.get(key, [])
         sound[key] = isinstance(folders, list) and all(isinstance(name, str) for name in folders)
     return next((key for key, well in sound.items() if not well), None)
-
-
-def load(path: str | Path) -> dict:
-    """Return a YAML file's mapping, as data: Snakemake's own reader runs Python under __use_yte__.
-
-    Raises:
-        WorkflowError: the file is no YAML, no mapping, or a template.
-    """
-    try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8-sig"))
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise WorkflowError(
-            f"{path} is no YAML ({' '.join(str(error).split())}); mend or restore it."
-        ) from error
-    if not isinstance(content, dict):
-        raise WorkflowError(f"{path}: keys and values are missing; see the other files beside it.")
-    if "__use_yte__" in content:
-        raise WorkflowError(
-            f"{path}: __use_yte__: templates run code and are not read; write the values out instead."
-        )
-    return content
 
 
 def title(dataset: str) -> str:

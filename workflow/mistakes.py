@@ -21,6 +21,20 @@ def complete(config: dict) -> None:
     config.update(configs.load(DEFAULTS))
     update_config(config, given)
 
+def stop_at_doubled_keys(files: Iterable[str | Path]) -> None:
+    """End with a sentence for each key that stands twice in a file of the configuration, if there are any.
+
+    Snakemake's reader keeps the last value of a key and drops the others.
+
+    Args:
+        files: those that a run was given; the workflow's configs/pipeline.yaml is always looked at.
+
+    Raises:
+        SystemExit: as `stop_at_mistakes`.
+    """
+    _stop(sentence for file in _each_once([*files, DEFAULTS]) for sentence in configs.doubled_keys(file))
+
+
 
 def stop_at_mistakes(config: Mapping) -> None:
     """End with a sentence for each mistake of a configuration, if there are any.
@@ -28,9 +42,18 @@ def stop_at_mistakes(config: Mapping) -> None:
     Raises:
         SystemExit: its message is the sentences, and nothing stands before or after them on the screen.
     """
-    found = list(wrong_keys(config)) or list(wrong_names(config))
+    _stop(list(wrong_keys(config)) or list(wrong_names(config)))
+
+
+def _stop(sentences: Iterable[str]) -> None:
+    found = [f"error: {sentence}" for sentence in sentences]
     if found:
-        raise SystemExit("\n".join(f"error: {sentence}" for sentence in found))
+        raise SystemExit("\n".join(found))
+
+
+def _each_once(files: Iterable[str | Path]) -> list[str]:
+    """Return the paths of files as a person would write them, each file once."""
+    return list(dict.fromkeys(configs.near(Path(file).absolute()) for file in files))
 
 
 def wrong_keys(config: Mapping) -> Iterator[str]:

@@ -34,6 +34,7 @@ os.environ.pop("PYTHONSAFEPATH", None)
 
 from workflow import configs, gpu, mistakes, plan, screen, stopping
 
+mistakes.stop_at_doubled_keys(workflow.configfiles)
 mistakes.complete(config)
 mistakes.stop_at_mistakes(config)
 

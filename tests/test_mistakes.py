@@ -9,11 +9,12 @@ import pytest
 import yaml
 from chain import snakemake
 
-from neuroseg import fusion, tuning
+from neuroseg import fusion, segmentation, tuning
+from neuroseg.fusion import recipe
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
-from workflow import configs, mistakes, refusals  # noqa: E402
+from workflow import configs, ensemble_files, mistakes, refusals  # noqa: E402
 
 STARTER, LITE0 = "cascade_mask_rcnn_starter", "cascade_mask_rcnn_lite0"
 CONFIGS = [*ROOT.glob("configs/*.yaml"), *ROOT.glob("studies/*/run.yaml"), ROOT / "tests" / "quick.yaml"]
@@ -263,8 +264,104 @@ def test_an_ensembles_mistakes_are_said_before_anything_is_trained(folder):
     ]
 
 
+def of_two(content: str, **more: object) -> list[str]:
+    """What is said of an ensemble file, without the file's name before it."""
+    Path("configs/ensembles/two.yaml").write_text(content)
+    configs.read.cache_clear()
+    sentences = said({}, **more).splitlines()
+    assert all(sentence.startswith("error: configs/ensembles/two.yaml") for sentence in sentences)
+    return [sentence.removeprefix("error: configs/ensembles/two.yaml") for sentence in sentences]
+
+
+ONLY = "only none, hflip; add it to predict.views of the configuration, or leave it out here."
+FIXED = "score: 0.5, mask: 0.5, min_area: 20"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (
+            "members: {m: 1}\nfusion:\n  iou: 0.5\n  iou: 0.6",
+            ", line 4: fusion.iou stands in line 3 already; keep only one.",
+        ),
+        ("members: {m: 1, m: 2}", ", line 1: members.m stands in this line already; keep only one."),
+        (
+            "members: {m: 1}\nfusion: {views: [vflip]}",
+            f": fusion.views: the detectors do not predict the view vflip, {ONLY}",
+        ),
+        (
+            "members: {m: 1}\nfusion: {views: [none, x1.5]}",
+            f": fusion.views: the detectors do not predict the view x1.5, {ONLY}",
+        ),
+        ("members: {m: 1}\nfusion: {views: [x9]}", ": fusion.views.0: 'x9' {VIEWS}"),
+        (
+            'members: {m: "1"}',
+            ': members.m: must be a number or a list, such as [a, b], not "1"; '
+            "in quotes it is text: take the quotes away.",
+        ),
+        (
+            "members: {m: [1, 2, 3, 4], n: [1, 2, 3, 4], o: [1, 2, 3, 4, 5]}",
+            ": members: 80 combinations of weights are too many, at most 64 are tried; list fewer.",
+        ),
+        (
+            "members: {m: 1}\nthresholds: {score: sweep}",
+            ": thresholds.score: 'sweep' is no list of scores, such as [0.3, 0.4], nor swept.",
+        ),
+        ("members: {m: 1}\nthresholds: {score: [-1]}", ": thresholds.score.0: must be at least 0, not -1."),
+        (
+            "members: {m: 1}\nthresholds: {min_area: {cort: [2.5]}}",
+            ": thresholds.min_area.cort.0: must be a whole number, not 2.5.",
+        ),
+        (
+            f"members: {{m: 1}}\nthresholds: {{fixed: {{cort: {{{FIXED}}}}}}}",
+            ": thresholds.fixed.cort: rescore is missing.",
+        ),
+        (
+            f"members: {{m: 1}}\nthresholds: {{fixed: {{cort: {{{FIXED}, rescore: true}}}}, mask: [0.5]}}",
+            ": thresholds: fixed thresholds leave nothing to choose; remove them, or the lists beside them.",
+        ),
+        (
+            "members: {m: 1}\nthresholds: {min_area: {1: [20]}}",
+            ": thresholds.min_area.1: YAML takes this key for a number or a yes or no; put it in quotes.",
+        ),
+    ],
+)
+def test_what_an_ensemble_file_has_wrong_is_said_before_anything_is_trained(folder, content, words):
+    assert of_two(content) == [words.replace("{VIEWS}", VIEWS)]
+
+
+def test_an_ensembles_views_are_those_that_the_configuration_predicts(folder):
+    content = f"members: {{{STARTER}: 1}}\nfusion: {{views: [vflip, x1.5]}}"
+    assert of_two(content, predict={"views": ["x1.5", "vflip", "none"]}) == []
+    assert len(of_two(content)) == 2
+
+
+def test_the_mistakes_of_a_member_ensemble_are_those_of_its_own_file(folder):
+    outer = Path("configs/ensembles/outer.yaml")
+    outer.write_text("members: {two: 1}\nfusion: {views: [vflip]}")  # no view of a fused detection matters
+    assert of_two(f"members: {{{STARTER}: 1}}", ensembles=["outer"]) == []
+    assert len(of_two("members: {m: 1}\nfusion: {views: [vflip]}", ensembles=["outer"])) == 1
+    assert len(of_two("members: {m: 1}\nfuson: {}", ensembles=["outer"])) == 1
+    outer.write_text("members: {two: 1, two: 2}")
+    configs.read.cache_clear()
+    doubled = "line 1: members.two stands in this line already; keep only one."
+    assert said({}, ensembles=["outer", "two"]).splitlines() == [
+        f"error: configs/ensembles/outer.yaml, {doubled}",
+        "error: configs/ensembles/two.yaml: it has no key fuson; did you mean fusion?",
+    ]
+
+
+def test_ensembles_that_are_members_of_each_other_are_named_as_a_circle(folder):
+    Path("configs/ensembles/outer.yaml").write_text("members: {two: 1}")
+    circle = "two has the member outer has the member two, which is a circle; leave one out."
+    expected = f"error: configs/ensembles/outer.yaml: members: {circle}"
+    Path("configs/ensembles/two.yaml").write_text("members: {outer: 1}")
+    configs.read.cache_clear()
+    assert said({}) == expected
+
+
 def test_what_is_said_of_ensembles_early_is_what_their_reader_says():
-    keys = configs.load(mistakes.ENSEMBLE)["properties"]
+    keys = configs.load(ensemble_files.SCHEMA)["properties"]
     fusion_keys, threshold_keys = (keys[section]["properties"] for section in ("fusion", "thresholds"))
     assert set(keys) == set(fusion.Recipe.model_fields)
     assert set(fusion_keys) == set(fusion.Fusion.model_fields)
@@ -272,6 +369,11 @@ def test_what_is_said_of_ensembles_early_is_what_their_reader_says():
     for name, field in fusion.Fusion.model_fields.items():
         if "enum" in fusion_keys[name]:
             assert set(fusion_keys[name]["enum"]) == set(typing.get_args(field.annotation))
+    chosen = configs.load(ensemble_files.SCHEMA)["$defs"]["chosen"]
+    assert set(chosen["properties"]) == set(segmentation.Thresholds.model_fields)
+    assert ensemble_files.COMBINATIONS == recipe.COMBINATIONS
+    view = configs.load(mistakes.SCHEMA)["$defs"]["view"]
+    assert configs.load(ensemble_files.SCHEMA)["$defs"]["view"] == view
     for path in [*ROOT.glob("configs/ensembles/*.yaml"), *ROOT.glob("studies/*/ensembles/*.yaml")]:
         assert list(refusals.refused(configs.load(path), mistakes.ENSEMBLE, "it")) == []
 

@@ -7,11 +7,10 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import update_config
 
-from workflow import configs, plan
+from workflow import configs, ensemble_files, plan
 from workflow.refusals import nearest, refused, unquoted
 
 SCHEMA = configs.ROOT / "workflow" / "schemas" / "pipeline.schema.yaml"
-ENSEMBLE = configs.ROOT / "workflow" / "schemas" / "ensemble.schema.yaml"
 DEFAULTS = configs.ROOT / "configs" / "pipeline.yaml"
 
 
@@ -20,6 +19,7 @@ def complete(config: dict) -> None:
     given = copy.deepcopy(config)
     config.update(configs.load(DEFAULTS))
     update_config(config, given)
+
 
 def stop_at_doubled_keys(files: Iterable[str | Path]) -> None:
     """End with a sentence for each key that stands twice in a file of the configuration, if there are any.
@@ -33,7 +33,6 @@ def stop_at_doubled_keys(files: Iterable[str | Path]) -> None:
         SystemExit: as `stop_at_mistakes`.
     """
     _stop(sentence for file in _each_once([*files, DEFAULTS]) for sentence in configs.doubled_keys(file))
-
 
 
 def stop_at_mistakes(config: Mapping) -> None:
@@ -66,12 +65,15 @@ def wrong_keys(config: Mapping) -> Iterator[str]:
 
 
 def wrong_names(config: Mapping) -> Iterator[str]:
-    """Yield a sentence for the first name that stands for no file."""
+    """Yield a sentence for the first name that stands for no file, and for each fault of the files."""
     students = config["train"]["pseudo_label"]["students"]
     try:
         configs.choose_study(config["study"])
         ensembles = plan.ensembles(config["dataset"], config["ensembles"])
-        yield from wrong_ensembles(ensembles)
+        wrong = list(ensemble_files.wrong(ensembles, config["predict"]["views"]))
+        if wrong:
+            yield from wrong
+            return
         home = configs.detectors(config["dataset"])
         models = [] if configs.bundled(home) else plan.trained(plan.models(ensembles), students)
         for model in models:
@@ -79,18 +81,6 @@ def wrong_names(config: Mapping) -> Iterator[str]:
         yield from wrong_trainings(config, home, models)
     except WorkflowError as error:
         yield str(error)
-
-
-def wrong_ensembles(names: Iterable[str]) -> Iterator[str]:
-    """Yield a sentence for each key or value that an ensemble's file, or one nested in it, has wrong."""
-    pending = list(names)
-    for name in pending:
-        if not configs.bundled(name):
-            content, path = configs.read("ensembles", name), configs.file("ensembles", name)
-            yield from (f"{path}: {sentence}" for sentence in refused(content, ENSEMBLE, "it"))
-            pending += [
-                member for member in content["members"] if plan.is_ensemble(member) and member not in pending
-            ]
 
 
 def wrong_trainings(config: Mapping, home: str, models: list[str]) -> Iterator[str]:

@@ -43,8 +43,12 @@ def folds(dataset: str, names: Iterable[int | str]) -> list[int | str]:
     return [0] if predefined else list(names)
 
 
-def models(ensembles: Iterable[str]) -> list[str]:
-    """Return the models that the ensembles are made of, each once, through nested ensembles too."""
+def models(ensembles: Iterable[str], above: Sequence[str] = ()) -> list[str]:
+    """Return the models that the ensembles are made of, each once, through nested ensembles too.
+
+    Raises:
+        WorkflowError: an ensemble is a member of itself, or of its members.
+    """
     found: dict[str, None] = {}
     for ensemble in ensembles:
         for member in read("ensembles", ensemble)["members"]:
@@ -52,7 +56,13 @@ def models(ensembles: Iterable[str]) -> list[str]:
                 raise WorkflowError(
                     f"{file('ensembles', ensemble)} names itself as a member; rename the file."
                 )
-            found |= dict.fromkeys(models([member])) if is_ensemble(member) else {member: None}
+            if member in above:
+                circle = " has the member ".join([*above[above.index(member) :], ensemble, member])
+                raise WorkflowError(
+                    f"{file('ensembles', ensemble)}: members: {circle}, which is a circle; leave one out."
+                )
+            nested = is_ensemble(member)
+            found |= dict.fromkeys(models([member], [*above, ensemble])) if nested else {member: None}
     return list(found)
 
 

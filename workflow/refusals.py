@@ -32,8 +32,19 @@ BOUNDS = {
 }
 
 
-def refused(content: dict, schema: Path, what: str) -> Iterator[str]:
-    """Yield a sentence for each key or value of a file's content that a schema refuses."""
+TEXT = "in quotes, and in braces of --config, it is text: write it in a file for --configfile"
+"""Why a configuration's number is none, and what helps."""
+
+
+def refused(content: dict, schema: Path, what: str, text: str = TEXT) -> Iterator[str]:
+    """Yield a sentence for each key or value of a file's content that a schema refuses.
+
+    Args:
+        content: what the file holds.
+        schema: what it may hold.
+        what: what to call the file.
+        text: what to say of a text that would be right without quotes.
+    """
     place = next(nowhere(content), None)
     if place is not None:
         yield f"{place}: must be a number, not infinite or .nan."
@@ -48,7 +59,7 @@ def refused(content: dict, schema: Path, what: str) -> Iterator[str]:
                 whole = ".".join(filter(None, (place, str(key))))
                 yield f"{what} has no key {whole}; {nearest(key, known)}"
         else:
-            yield f"{place or what}: {worded(fault)}"
+            yield f"{place or what}: {worded(fault, text)}"
 
 
 @cache
@@ -59,8 +70,8 @@ def _validator(schema: Path) -> Validator:
     return validators.extend(usual, type_checker=types)(configs.load(schema))
 
 
-def worded(fault: jsonschema.ValidationError) -> str:
-    """Return what the schema refuses as the end of a sentence."""
+def worded(fault: jsonschema.ValidationError, text: str = TEXT) -> str:
+    """Return what the schema refuses as the end of a sentence; `text` as `refused` has it."""
     limit, given = fault.validator_value, json.dumps(fault.instance, ensure_ascii=False, default=str)
     if fault.validator == "pattern":
         return f"{fault.instance!r} {fault.schema['errorMessage']}"
@@ -68,7 +79,7 @@ def worded(fault: jsonschema.ValidationError) -> str:
         wanted = " or ".join(KINDS[kind] for kind in ([limit] if isinstance(limit, str) else limit))
         why = "; in quotes it is text" if limit == "string" and fault.instance is not None else ""
         if isinstance(fault.instance, str) and _is_of(limit, fault.instance):
-            why = "; in quotes, and in braces of --config, it is text: write it in a file for --configfile"
+            why = f"; {text}"
         return f"must be {wanted}, not {given}{why}."
     if fault.validator == "enum":
         return f"must be {' or '.join(map(str, limit))}, not {given}."

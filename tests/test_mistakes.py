@@ -375,7 +375,85 @@ def test_what_is_said_of_ensembles_early_is_what_their_reader_says():
     view = configs.load(mistakes.SCHEMA)["$defs"]["view"]
     assert configs.load(ensemble_files.SCHEMA)["$defs"]["view"] == view
     for path in [*ROOT.glob("configs/ensembles/*.yaml"), *ROOT.glob("studies/*/ensembles/*.yaml")]:
-        assert list(refusals.refused(configs.load(path), mistakes.ENSEMBLE, "it")) == []
+        assert list(refusals.refused(configs.load(path), ensemble_files.SCHEMA, "it")) == []
+
+
+@pytest.fixture
+def model(folder):
+    """Write a model file of one's own, of a name that the ensemble's member has or another."""
+
+    def write(content: str | bytes, name: str = LITE0) -> str:
+        path = Path(f"configs/models/{name}.py")
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return said({}).removeprefix("error: ")
+
+    return write
+
+
+A, B = f"configs/models/{LITE0}.py", "configs/models/b.py"
+WRITTEN_OUT = '_base_ must be a path in quotes or a list of such, written out, such as "./_base_.py".'
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (
+            f'_base_ = "./{LITE0}.py"',
+            f"{A} builds on {A}, which is a circle; name another file as _base_ of {A}.",
+        ),
+        ("model = dict()\nseed = 3 4\n", f"{A}, line 2: this is no Python (invalid syntax"),
+        (b"seed = 1\x00", f"{A}: this is no Python (source code string cannot contain null bytes); mend"),
+        (
+            "# one\n# Gr\u00f6\u00dfe".encode("latin-1"),
+            f"{A}, line 2: its bytes are no text in UTF-8; save the file",
+        ),
+        ("\n_base_ = 5", f"{A}, line 2: {WRITTEN_OUT}"),
+        ('_base_ = ["a.py", 5]', f"{A}, line 1: {WRITTEN_OUT}"),
+        ("_base_ = ('./_base_.py',)", f"{A}, line 1: {WRITTEN_OUT}"),
+        ('name = "a"\n_base_ = f"./{name}.py"', f"{A}, line 2: {WRITTEN_OUT}"),
+        (
+            '_base_ = "./nowhere.py"',
+            f"{A}: _base_: there is no file configs/models/nowhere.py; correct its path, or write mmdet",
+        ),
+        ("seed = " + "(" * 250 + ")" * 250, f"{A}, line 1: this is no Python (too many nested parentheses)"),
+    ],
+)
+def test_a_model_file_that_no_training_could_read_is_named_with_its_line(model, content, words):
+    sentence = model(content)
+    assert sentence.startswith(words)
+    assert sentence.endswith(".")
+    assert "\n" not in sentence
+
+
+def test_a_circle_of_model_files_is_named_from_file_to_file(model):
+    model(f'_base_ = ["./{LITE0}.py"]', "b")
+    assert model('_base_ = "b.py"') == (
+        f"{A} builds on {B} builds on {A}, which is a circle; name another file as _base_ of {B}."
+    )
+
+
+def test_a_fault_of_a_file_that_is_built_on_is_said_once_for_all_models(model):
+    model("seed = )", "b")
+    model('_base_ = "b.py"', STARTER)
+    assert model('_base_ = "b.py"') == (
+        f"{B}, line 1: this is no Python (unmatched ')'); mend or restore the file."
+    )
+
+
+@pytest.mark.parametrize(
+    "content", ['_base_ = "mmdet::x.py"', "_base_ = []", "seed = 1", '_base_ = ["b.json"]']
+)
+def test_a_model_file_may_build_on_nothing_or_on_what_is_not_ours(model, content):
+    Path("configs/models").mkdir()
+    Path("configs/models/b.json").touch()
+    assert model(content) == ""
+
+
+def test_a_model_file_that_fitted_detectors_no_longer_need_may_be_faulty(model):
+    assert model("seed = )") != ""
+    fit(STARTER, LITE0)
+    assert said({}, "plate2") == ""
 
 
 @pytest.mark.parametrize("number", [".nan", ".inf"])

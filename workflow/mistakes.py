@@ -78,9 +78,28 @@ def wrong_names(config: Mapping) -> Iterator[str]:
         models = [] if configs.bundled(home) else plan.trained(plan.models(ensembles), students)
         for model in models:
             configs.file("models", model, ".py")
-        yield from wrong_trainings(config, home, models)
+        yield from list(wrong_models(config, home, models)) or wrong_trainings(config, home, models)
     except WorkflowError as error:
         yield str(error)
+
+
+def wrong_models(config: Mapping, home: str, models: Iterable[str]) -> Iterator[str]:
+    """Yield a sentence for each model whose file, or one that it builds on, no training could read.
+
+    Args:
+        config: the configuration.
+        home: the data set whose detectors predict the run's own; the files of those that are fitted are not
+            needed.
+        models: the models trained on `home`.
+    """
+    own, said = config["dataset"] == home, dict[str, None]()
+    for model in models:
+        if own or not _is_fitted(home, model, configs.fold_names(config)):
+            try:
+                plan.bases(model)
+            except WorkflowError as error:
+                said[str(error)] = None
+    yield from said
 
 
 def wrong_trainings(config: Mapping, home: str, models: list[str]) -> Iterator[str]:
@@ -136,7 +155,7 @@ def wrong_source(source: str, before: tuple[str, str] | None) -> str | None:
         return f"there is no data set {before[0]}; {nearest(before[0], known)}"
     try:
         configs.read("datasets", before[0])
-        configs.file("models", before[1], ".py")
+        plan.bases(before[1])
     except WorkflowError as error:
         return str(error)
     return None

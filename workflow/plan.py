@@ -1,7 +1,5 @@
 """What the chain must know before its first job: ensembles' members, where raw data lie, stages' code."""
 
-import ast
-import os
 import re
 import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,6 +12,7 @@ from snakemake.io import expand
 from workflow.configs import PLAIN, ROOT, bundled, detectors, file, near, read
 from workflow.digests import code as code
 from workflow.digests import sources as sources
+from workflow.model_files import bases as bases
 from workflow.raw import SIMULATED as SIMULATED
 from workflow.raw import raw as raw
 
@@ -105,23 +104,6 @@ def weighing(rules: Any, dataset: str, ensemble: str) -> dict[str, list[str]]:
         name: expand(path, dataset=whose, ensemble=ensemble) if open_ and here else []
         for name, (path, whose, here) in needed.items()
     }
-
-
-def bases(model: str) -> list[str]:
-    """Return the model files of ours that a model's file builds on, the nearest first."""
-    found, pending = [], [Path(file("models", model, ".py"))]
-    while pending:
-        path = pending.pop()
-        tree = ast.parse(path.read_bytes()) if path.is_file() else ast.Module([], [])
-        for node in tree.body:
-            if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "_base_":
-                named = ast.literal_eval(node.value)
-                names = [named] if isinstance(named, str) else named
-                pending += [
-                    Path(os.path.normpath(path.parent / name)) for name in names if "::" not in name
-                ]  # mmdet::… is MMDetection's own
-        found.append(path.as_posix())
-    return found[1:]
 
 
 def source_of(dataset: str, model: str, init_from: Mapping[str, str]) -> tuple[str, str]:

@@ -207,7 +207,11 @@ def test_the_same_comes_out_whatever_the_batch(write, ensemble, monkeypatch):
     [
         ("members: {m: 1, n: 1}", "the recipe's member n is in none of the files"),
         ("members: {n: 1}", r"0: its source m/0/none is no member of the recipe \(n\)"),
-        ("members: {m: 1}\nfusion: {views: [vflip]}", "the recipe's member m is in none of the files"),
+        (
+            "members: {m: 1}\nfusion: {views: [none, vflip]}",
+            "the recipe's fusion.views: the detectors did not predict the view vflip, only none; add it to "
+            "predict.views of the configuration, or leave it out of the recipe.",
+        ),
         ("members: {m: 0}", r"recipe\.yaml: members\.m: must be greater than 0"),
         ("members: {}", r"recipe\.yaml: members: "),
         ("fusion: {}", r"recipe\.yaml: members: is missing"),
@@ -241,6 +245,13 @@ def test_the_section_of_another_room_is_left_to_it(tmp_path):
 def test_a_missing_recipe_is_named(tmp_path):
     with pytest.raises(DataError, match=r"none\.yaml: this ensemble file cannot be read"):
         fusion.read_recipe(tmp_path / "none.yaml")
+
+
+def test_a_member_that_was_predicted_in_other_views_than_are_fused_is_named(write, ensemble):
+    one, two = write("m", "a", m_0_none=[("a", *CELL)]), write("n", "a", n_0_hflip=[("a", *CELL)])
+    with pytest.raises(DataError, match="member n was predicted in none of the views of fusion") as refused:
+        ensemble("members: {m: 1, n: 1}\nfusion: {views: [none]}", one, two)
+    assert len(refused.value.sentences) == 1
 
 
 def test_a_file_given_twice_is_named(write, ensemble):

@@ -40,8 +40,9 @@ def gather(paths: Sequence[Path], recipe: Recipe) -> tuple[list[Member], tuple[s
         The members' files, and all images that they cover, in the files' order.
 
     Raises:
-        DataError: a member without a file, a source without a member, a source twice on one image, or an
-            image that a member does not cover (its cells would be scored by other rules than the rest).
+        DataError: a member without a file, a source without a member, a view that nothing was predicted in,
+            a source twice on one image, or an image that a member does not cover (its cells would be scored
+            by other rules than the rest).
     """
     members, faults, first = [], [], combinations(recipe)[0]
     covering: dict[str, set[str]] = {}
@@ -67,14 +68,27 @@ def gather(paths: Sequence[Path], recipe: Recipe) -> tuple[list[Member], tuple[s
                     )
         members.append(Member(Path(path), frozenset(coverage.images), weights))
     images = tuple(dict.fromkeys(image for coverage in coverages for image in coverage.images))
+    sources = [source.split("/") for coverage in coverages for source in coverage.sources]
+    views = list(dict.fromkeys(rest[-1] for _, *rest in sources if rest))
+    faults += [
+        f"the recipe's fusion.views: the detectors did not predict the view {view}, only {', '.join(views)}; "
+        "add it to predict.views of the configuration, or leave it out of the recipe."
+        for view in recipe.fusion.views or ()
+        if views and view not in views
+    ]
     for name in recipe.members:
         seen = set().union(*(covered for source, covered in covering.items() if source.split("/")[0] == name))
         missed = [image for image in images if image not in seen]
-        if not seen:
+        if not seen and name not in (whose for whose, *_ in sources):
             faults.append(
                 f"the recipe's member {name} is in none of the files; predict with it or strike it out."
             )
-        elif missed:
+        elif not seen and not faults:
+            faults.append(
+                f"the recipe's member {name} was predicted in none of the views of fusion.views; predict it "
+                "in them, or strike it out."
+            )
+        elif seen and missed:
             faults.append(
                 f"the recipe's member {name} lacks image {missed[0]} ({len(missed)} in all); "
                 "predict them with it."

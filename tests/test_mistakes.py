@@ -487,6 +487,12 @@ def test_a_key_that_stands_twice_in_a_configuration_is_told_and_not_lost(tmp_pat
     ]
 
 
+def test_a_key_that_stands_twice_in_a_configuration_in_json_is_told(tmp_path):
+    (tmp_path / "wrong.json").write_text('{\n\t"seed": 1,\n\t"seed": 2\n}')
+    with pytest.raises(SystemExit, match=r"wrong\.json, line 3: seed stands in line 2 already; keep only"):
+        mistakes.stop_at_doubled_keys([tmp_path / "wrong.json"])
+
+
 def test_a_key_that_stands_twice_ends_a_run_in_a_configfile_and_in_the_folders_own(tmp_path):
     (tmp_path / "wrong.yaml").write_text("seed: 1\nseed: 2\n")
     (tmp_path / "configs").mkdir()

@@ -38,14 +38,11 @@ def load(path: str | Path) -> dict:
 def doubled_keys(path: str | Path) -> Iterator[str]:
     """Yield a sentence for each key that a file holds twice; none of one that is no YAML at all."""
     try:
-        root = yaml.compose(Path(path).read_text(encoding="utf-8-sig"), yaml.SafeLoader)
+        text = Path(path).read_text(encoding="utf-8-sig")
+        # Snakemake takes JSON as well, which tabs may indent.
+        root = yaml.compose(text.replace("\t", " "), yaml.SafeLoader)
         yield from (f"{path}, {sentence}" for sentence in _doubled(root))
-    except (
-        OSError,
-        yaml.YAMLError,
-        ValueError,
-        RecursionError,
-    ):  # JSON with tabs, say, which Snakemake takes
+    except (OSError, yaml.YAMLError, ValueError, RecursionError):
         return
 
 

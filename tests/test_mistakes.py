@@ -472,38 +472,3 @@ def test_a_run_ends_with_the_sentence_and_no_traceback(tmp_path):
         f"error: train.init_from.demo: there is no file nowhere/cascade_mask_rcnn_tiny.pth; {PUT}"
     )
     assert done.stderr.count("error: ") == 1
-
-
-def test_a_key_that_stands_twice_in_a_configuration_is_told_and_not_lost(tmp_path):
-    (tmp_path / "sound.yaml").write_text(
-        "base: &base {n_folds: 3}\nsplit: {<<: *base, n_folds: 2}\nseed: 1\n"
-    )
-    (tmp_path / "wrong.yaml").write_text("seed: 1\nsplit:\n  n_folds: 3\n  n_folds: 2\nseed: 2\n")
-    with pytest.raises(SystemExit) as stopped:
-        mistakes.stop_at_doubled_keys([tmp_path / "sound.yaml", tmp_path / "wrong.yaml"])
-    assert sorted(str(stopped.value).splitlines()) == [
-        f"error: {tmp_path}/wrong.yaml, line 4: split.n_folds stands in line 3 already; keep only one.",
-        f"error: {tmp_path}/wrong.yaml, line 5: seed stands in line 1 already; keep only one.",
-    ]
-
-
-def test_a_key_that_stands_twice_in_a_configuration_in_json_is_told(tmp_path):
-    (tmp_path / "wrong.json").write_text('{\n\t"seed": 1,\n\t"seed": 2\n}')
-    with pytest.raises(SystemExit, match=r"wrong\.json, line 3: seed stands in line 2 already; keep only"):
-        mistakes.stop_at_doubled_keys([tmp_path / "wrong.json"])
-
-
-def test_a_key_that_stands_twice_ends_a_run_in_a_configfile_and_in_the_folders_own(tmp_path):
-    (tmp_path / "wrong.yaml").write_text("seed: 1\nseed: 2\n")
-    (tmp_path / "configs").mkdir()
-    (tmp_path / "configs" / "pipeline.yaml").write_text("train:\n  half: true\n  half: false\n")
-    done = snakemake(
-        *("-n", "--cores", "1", "--directory", str(tmp_path), "--configfile", str(tmp_path / "wrong.yaml")),
-        check=False,
-    )
-    assert done.returncode == 1
-    assert "Traceback" not in done.stdout + done.stderr
-    assert done.stderr.splitlines()[-2:] == [
-        "error: wrong.yaml, line 2: seed stands in line 1 already; keep only one.",
-        "error: configs/pipeline.yaml, line 3: train.half stands in line 2 already; keep only one.",
-    ]

@@ -13,7 +13,7 @@ import yaml
 from discs import Culture
 
 from neuroseg import tables
-from neuroseg.detector import caps, checkpoints, precision, predict, save, train, views
+from neuroseg.detector import checkpoints, precision, predict, save, train, views
 from neuroseg.detector.caps import Kept
 from neuroseg.detector.inference import Predictor
 from neuroseg.errors import DataError
@@ -37,6 +37,17 @@ def test_more_than_a_hundred_cells_are_found(checkpoint, culture):
     assert 20 == len(few) < len(found)
 
 
+@pytest.mark.parametrize(("proposals", "said"), [(40, True), (150, False), (None, False)])
+def test_fewer_proposals_than_detections_are_raised_and_it_is_said(
+    checkpoint, culture, capsys, proposals, said
+):
+    found, *_ = predicted(checkpoint, culture.images.head(1), max_detections=150, proposals=proposals)
+    assert len(found) == 150
+    told = capsys.readouterr().err.splitlines()
+    sentence = "note: predict: proposals: 40 is below max_detections; 150 regions of each field are looked at"
+    assert (sentence in told) == said
+
+
 def test_a_larger_image_keeps_more_detections_and_it_is_said_where_there_were_more_still(
     checkpoint, tmp_path
 ):
@@ -45,7 +56,7 @@ def test_a_larger_image_keeps_more_detections_and_it_is_said_where_there_were_mo
         found, _, remarks, unlike, *_ = predicted(checkpoint, culture.images, max_detections=150)
         assert len(found) == most
         more, *_ = predicted(checkpoint, culture.images, max_detections=2 * most)
-        weakest = caps.at_most(more["score"].sort_values(ascending=False).iloc[most])
+        weakest = tables.at_most(more["score"].sort_values(ascending=False).iloc[most])
         assert any(
             "more detections than are kept of each field of view (366,080 pixels)" in each
             and f"{weakest}: where thresholds are lower, raise predict: max_detections" in each

@@ -11,6 +11,7 @@ show the whole row with its patch where these name file, row and image.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -356,6 +357,11 @@ def positions(ids: pd.Series, among: pd.Series | Sequence[str]) -> np.ndarray:
 def boxes(frame: pd.DataFrame) -> np.ndarray:
     """Return the boxes of detections or instances, shape (n, 4), float32: x1, y1, x2, y2 in pixels."""
     return frame[["x1", "y1", "x2", "y2"]].to_numpy(np.float32)
+
+
+def at_most(score: float) -> str:
+    """Say, rounded up, what detections score at most that an image has beyond those that are kept of it."""
+    return f"those left out score at most {math.ceil(1000 * score) / 1000:g}"
 
 
 def empty(table: Table) -> pd.DataFrame:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import torch
 
 from neuroseg.detector.openmmlab import InstanceData
-from neuroseg.tables import FIELD
+from neuroseg.tables import FIELD, at_most
 
 LIKELY, SURE = 0.1, 0.5
 """Probabilities with which the network's first head sees a cell: places from the first on are worth a second
@@ -37,6 +37,14 @@ class Kept(NamedTuple):
         if self.proposals is not None:
             test_cfg.rpn.nms_pre = test_cfg.rpn.max_per_img = max(self.proposals, self.detections)
         test_cfg.rpn.max_per_img = max(test_cfg.rpn.max_per_img, self.detections)
+
+
+def raised(kept: Kept) -> list[str]:
+    """Say that there are more proposals than the settings say, nothing where there are so many."""
+    if kept.proposals is None or kept.proposals >= kept.detections:
+        return []
+    taken = f"{kept.detections} regions of each field are looked at"
+    return [f"predict: proposals: {kept.proposals} is below max_detections; {taken}"]
 
 
 def fields(height: int, width: int) -> float:
@@ -94,12 +102,8 @@ def of_detections(left_out: Mapping[str, float], number: int) -> list[str]:
     if not left_out:
         return []
     cure = "where thresholds are lower, raise predict: max_detections"
-    return [f"{_too_many('detections', list(left_out), number)}; {at_most(max(left_out.values()))}: {cure}"]
-
-
-def at_most(score: float) -> str:
-    """Say, rounded up, what detections that are left out score at most."""
-    return f"those left out score at most {math.ceil(1000 * score) / 1000:g}"
+    weakest = at_most(max(left_out.values()))
+    return [f"{_too_many('detections', list(left_out), number)}; {weakest}: {cure}"]
 
 
 def of_proposals(unseen: Sequence[str], number: int) -> list[str]:

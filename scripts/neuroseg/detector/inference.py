@@ -83,6 +83,8 @@ def predict(
             f"from the images that fold {fold} holds out; give the checkpoint of fold {fold}."
         )
     kept = caps.Kept(max_detections, min_score, proposals)
+    for remark in caps.raised(kept):
+        say(f"note: {remark}")
     predictor = Predictor(fitted, where, choose_dtype(precision, where), kept)
     sources = {view: f"{source}/{fitted['fold']}/{view}" for view in views}
     pixel_size = fitted.get("pixel_size_um")

@@ -94,7 +94,7 @@ def unlike(seen: Seen) -> dict[str, dict[str, str]]:
         if size in seen.doubted:
             told["cell_width"] = f"cells would be {seen.doubted[size]:.3g} µm wide: is the pixel size right?"
         if image_id in seen.left_out:
-            most = caps.at_most(seen.left_out[image_id])
+            most = tables.at_most(seen.left_out[image_id])
             told["crowd"] = f"more detections than are kept of each field of view; {most}"
         if told:
             found[image_id] = told

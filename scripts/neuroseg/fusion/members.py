@@ -133,11 +133,11 @@ def stream(
             full |= left_out
             yield fused
         if full:
-            most = math.ceil(1000 * max(full.values())) / 1000
             print(
                 f"note: in {len(full)} of {len(images)} images (first: {next(iter(full))}) there were more "
-                f"cells than {name} keeps of each field of view ({tables.FIELD:,} pixels); those left out "
-                f"score at most {most:g}: where thresholds are lower, raise max_detections in its file."
+                f"cells than {name} keeps of each field of view ({tables.FIELD:,} pixels); "
+                f"{tables.at_most(max(full.values()))}: where thresholds are lower, raise max_detections in "
+                "its file."
             )
 
 

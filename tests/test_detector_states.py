@@ -73,6 +73,23 @@ def test_what_a_training_took_before_it_was_stopped_counts(culture, micro, tmp_p
     assert not note.exists()  # an unknown part makes the whole unknown
 
 
+def test_a_resumed_training_says_again_how_it_began_as_its_log_is_written_anew(
+    culture, micro, tmp_path, capsys
+):
+    learn(culture, micro, tmp_path / "other", iterations=2)
+    (kept, *_) = (tmp_path / "other").glob("iteration_*2_*")
+    weights = torch.load(kept, weights_only=True)["model"]
+    name, weight = next(item for item in weights.items() if item[0].endswith("weight"))
+    torch.save({"state_dict": {name: weight}}, tmp_path / "begun.pth")
+    said = []
+    for _ in range(2):
+        learn(culture, micro, tmp_path / "work", init_from=tmp_path / "begun.pth", iterations=2)
+        lines = capsys.readouterr().err.splitlines()
+        said.append([line for line in lines if line.startswith(("began with", "initialised anew"))])
+    assert f"began with 1 of {len(weights)} weights from {tmp_path / 'begun.pth'}" in said[0]
+    assert said[1] == said[0]
+
+
 def test_a_finished_training_is_not_repeated(culture, micro, trained, tmp_path, capsys):
     learn(culture, micro, tmp_path)
     again = learn(culture, micro, tmp_path)

@@ -117,6 +117,7 @@ class WarmStart(Hook):
 
     def __init__(self, model: str, sources: Sequence[tuple[str, dict[str, torch.Tensor]]]) -> None:
         self.model, self.sources = model, sources
+        self.said: list[str] = []  # for the log of a resumed training, which takes this one's place
 
     def before_train(self, runner: Runner) -> None:
         """Fill the model, and name the layers that start as its model file starts them."""
@@ -132,17 +133,21 @@ class WarmStart(Hook):
                     "take a checkpoint of the same model or backbone."
                 )
             if len(fitting) < len(weights) / 2:
-                say(
+                self._say(
                     f"note: {source} is of another architecture than {self.model}: {len(fitting)} of its "
                     f"{len(weights)} weights fit, so that little of what it has learnt is taken over"
                 )
             model.load_state_dict(fitting, strict=False)
             begun |= dict.fromkeys(fitting, source)
         for source, count in Counter(begun.values()).items():
-            say(f"began with {count} of {len(own)} weights from {source}")
+            self._say(f"began with {count} of {len(own)} weights from {source}")
         layers = sorted({name.rpartition(".")[0] for name in own.keys() - begun.keys()})
         if layers:
-            say(f"initialised anew: {', '.join(layers)}")
+            self._say(f"initialised anew: {', '.join(layers)}")
+
+    def _say(self, line: str) -> None:
+        self.said.append(line)
+        say(line)
 
 
 def beginnings(load_from: str | None, init_from: Path | None) -> list[str]:
@@ -196,9 +201,13 @@ class Keeper(Hook):
             path.unlink(missing_ok=True)
 
     def before_train(self, runner: Runner) -> None:
-        """Take up the state, now that everything it fills is built."""
+        """Take up the state, now that everything it fills is built, and say again how the training began."""
         if self.state is None:
+            self.began = [line for hook in runner.hooks if isinstance(hook, WarmStart) for line in hook.said]
             return
+        self.began = self.state.get("began", [])  # a former release's state says nothing
+        for line in self.began:
+            say(line)
         processes.bare(runner.model).load_state_dict(self.state["model"])
         for hook, kept in zip(_averaging(runner), self.state["averages"], strict=True):
             hook.ema_model.load_state_dict(kept)
@@ -229,6 +238,7 @@ class Keeper(Hook):
             "schedulers": [scheduler.state_dict() for scheduler in runner.param_schedulers],
             "journal": self.journal.state_dict(),
             "cpu_s": self._cpu_seconds(),
+            "began": self.began,
         }
 
 

@@ -188,6 +188,24 @@ def test_one_bit_depth_more_than_the_others_is_the_odd_one(tmp_path):
     Image.fromarray(picture(0).astype(np.uint16)).save(tmp_path / "train" / "b.png")
     problems = checked(file).problems
     assert problems[["check", "image_id"]].to_numpy().tolist() == [["mixed_bit_depth", "b"]]
+    assert problems["message"][0].endswith("b.png holds uint16 samples; most images are read as uint8")
+
+
+@pytest.mark.parametrize("odd", ["float32", "uint8"])
+def test_samples_are_called_by_the_type_that_the_file_holds(tmp_path, odd):
+    file = culture(tmp_path, {name: [BLOCK] for name in "abc"})
+    for at, name in enumerate("abc"):
+        (tmp_path / "train" / f"{name}.png").unlink()
+        kind = odd if name == "b" else {"float32": "uint8", "uint8": "float32"}[odd]
+        tifffile.imwrite(
+            tmp_path / "train" / f"{name}.tif", picture(at).astype(kind) * (1.5 if "f" in kind else 1)
+        )
+    (message,) = checked(file).problems["message"]
+    said = {
+        "float32": "b.tif holds float32 samples, which are read as uint16; most images are read as uint8",
+        "uint8": "b.tif holds uint8 samples; most images are read as uint16",
+    }
+    assert message.endswith(said[odd])
 
 
 def test_nothing_that_check_is_given_is_changed(tmp_path):

@@ -158,7 +158,11 @@ def _image_faults(row: dict, file: dict, usual: str | None) -> Iterator[tuple[st
         if file["constant"]:
             yield "image_constant", f"{row['path']} has the same grey value everywhere"
         if usual is not None and file["depth"] != usual:
-            yield "mixed_bit_depth", f"{row['path']} holds {file['depth']} samples, most images {usual}"
+            read = "" if file["stored"] == file["depth"] else f", which are read as {file['depth']}"
+            yield (
+                "mixed_bit_depth",
+                f"{row['path']} holds {file['stored']} samples{read}; most images are read as {usual}",
+            )
         if file["no_data"] is not None:
             yield "no_data", f"{row['path']} {file['no_data']}"
         if file["squeezed"] is not None:

@@ -57,7 +57,8 @@ def survey(paths: Sequence[str]) -> pd.DataFrame:
     """Decode every image once and return, row by row, what its file is.
 
     Returns:
-        Columns `fault` (a check's name, or null), `reason`, `height`, `width`, `depth` ("uint8"), `constant`,
+        Columns `fault` (a check's name, or null), `reason`, `height`, `width`, `depth` ("uint8"), `stored`
+        (the type of the file's samples, such as "float32", which is not that of `depth` then), `constant`,
         `digest` (of depth, size and pixels as stored), `pixel_size_um`, null where the file does not say, and
         `pixel_note`: why what it says is not believed, `no_data`: how much of it is none, `squeezed`: why few
         grey levels are left, `numbered`: whether its pixels are a label image's, and `unlike`: what of it is
@@ -70,6 +71,7 @@ def survey(paths: Sequence[str]) -> pd.DataFrame:
         "height",
         "width",
         "depth",
+        "stored",
         "constant",
         "digest",
         "pixel_size_um",
@@ -109,6 +111,7 @@ def _look(path: Path) -> dict[str, object]:
         "height": image.shape[0],
         "width": image.shape[1],
         "depth": str(image.dtype),
+        "stored": found.stored or str(image.dtype),
         "constant": bool(image.min() == image.max()),
         "digest": digest.hexdigest(),
         "pixel_size_um": scale.micrometres,

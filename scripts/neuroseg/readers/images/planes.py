@@ -38,12 +38,14 @@ class Decoded(NamedTuple):
         scale: what is said of its scale.
         between: the ends between which its samples were spread or moved, None where they keep their value.
         missing: which of its pixels are no data or not finite, at all depths; None where none is.
+        stored: the type of a TIFF's samples, such as float32; empty of other files.
     """
 
     grey: np.ndarray
     scale: Scale = Scale(None, None)
     between: Ends | None = None
     missing: np.ndarray | None = None
+    stored: str = ""
 
 
 def decode(path: Path, spec: Spec | None = None, inverted: bool = False) -> Decoded:
@@ -124,6 +126,7 @@ def _read_tiff(path: Path, spec: Spec | None, inverted: bool) -> Decoded:
         if spec is None:
             found = _single(file, path)
             page = found if isinstance(found, tifffile.TiffPage) else found.keyframe
+            kind = np.dtype(page.dtype)
             meant = as_meant(own_samples(found.asarray(), found.axes, page), page, None)
         else:
             depths = depths_of(file, path, spec, inverted)
@@ -136,7 +139,7 @@ def _read_tiff(path: Path, spec: Spec | None, inverted: bool) -> Decoded:
                 ),
                 depths.how,
             )
-    return Decoded(meant.grey, scale, meant.between, meant.missing)
+    return Decoded(meant.grey, scale, meant.between, meant.missing, kind.name)
 
 
 def _refuse_cut_off(file: tifffile.TiffFile) -> None:

@@ -161,7 +161,7 @@ def test_a_checkpoint_is_read_weights_only(checkpoint, trained):
 
 @pytest.mark.parametrize(
     ("content", "complaint"),
-    [(b"", "damaged"), (b"no weights", "damaged"), (None, "there is no such checkpoint")],
+    [(b"", "damaged"), (b"no weights", "no file of weights"), (None, "there is no such checkpoint")],
 )
 def test_a_checkpoint_of_no_use_is_named(tmp_path, content, complaint):
     path = tmp_path / "model.pth"

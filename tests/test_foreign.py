@@ -3,6 +3,7 @@
 import copy
 import io
 import os
+import pickle
 import struct
 import zipfile
 from dataclasses import dataclass
@@ -248,6 +249,21 @@ def test_a_foreign_checkpoint_that_runs_code_is_no_beginning_either(tmp_path):
     with pytest.raises(DataError, match=r"unsafe \(it names \w+\.system\)") as refused:
         checkpoints.read_weights(str(tmp_path / "other.pth"))
     assert "weights_only" not in str(refused.value)
+    assert not proof.exists()
+
+
+@pytest.mark.parametrize("protocol", [0, 2, pickle.HIGHEST_PROTOCOL])
+@pytest.mark.parametrize(
+    "read", [checkpoints.read_weights, lambda name: checkpoints.read_detector(Path(name))]
+)
+def test_a_pickle_of_something_else_is_called_no_file_of_weights_and_not_damaged(tmp_path, read, protocol):
+    proof, path = tmp_path / "ran", tmp_path / "other.pth"
+    for content in (Runs(os.system, f"touch {proof}"), {"epoch": 3}):
+        path.write_bytes(pickle.dumps(content, protocol))
+        with pytest.raises(
+            DataError, match=r"other\.pth: this is no file of weights as torch\.save writes them;"
+        ):
+            read(str(path))
     assert not proof.exists()
 
 

@@ -18,8 +18,26 @@ GLOBAL = re.compile(
 )
 """What the pickle within a detector file may name: the parts of tensors."""
 
+ZIPPED, MAGIC = b"PK", (0x1950A86A20F9469CFC6C).to_bytes(10, "little")
+"""How a file of torch.save begins, and what is among the first bytes of one that is no archive yet."""
+
 FOLDER = 0x10
 """The bit of a ZIP entry's attributes that makes it a folder."""
+
+
+def check_kind(path: Path) -> None:
+    """Refuse a file that is none of torch.save's, such as a plain pickle or a web page. An empty one passes.
+
+    Raises:
+        DataError: naming the file.
+    """
+    with path.open("rb") as file:
+        head = file.read(40)
+    if head and not head.startswith(ZIPPED) and MAGIC not in head:
+        raise DataError(
+            f"{path}: this is no file of weights as torch.save writes them; give another, such as a "
+            "model.pth that train has written."
+        )
 
 
 def check_archive(path: Path, own: bool = True) -> None:

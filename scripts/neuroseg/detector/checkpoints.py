@@ -225,6 +225,7 @@ def _save(content: dict, path: Path) -> None:
 def _read(path: Path, own: bool = False) -> dict:
     if not path.is_file():
         raise DataError(f"{path}: there is no such checkpoint; run the stage that writes it.")
+    archive.check_kind(path)
     if own or zipfile.is_zipfile(path):  # OpenMMLab's oldest are no archives and have no checksums
         archive.check_archive(path, own)
     try:

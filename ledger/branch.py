@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from ledger import commits, configuration, environment, leaderboard, push
+from ledger import commits, configuration, environment, leaderboard, push, wholeness
 from ledger.commands import RunError, git
 
 
@@ -51,7 +51,8 @@ def finish(name: str, config: Path | None, root: Path) -> None:
             f"than asked for; choose another name, or forget that run (`git tag -d run/{name}`) and record "
             "again."
         )
-    theirs = [path for path in commits.changes(root, written(root)) if not _is_of(path, f"run/{name}", root)]
+    own = {*written(root), *wholeness.beside(asked, root)}
+    theirs = [path for path in commits.changes(root, own) if not _is_of(path, f"run/{name}", root)]
     if theirs:
         raise RunError(
             f"these files are not committed: {', '.join(theirs)}; put them aside (`git stash`), record "

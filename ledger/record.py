@@ -1,11 +1,12 @@
 """Run the chain, and record the run as a tagged commit and as lines of the leaderboard.
 
-checks:   before anything runs: that every file is committed (code and settings that Git ignores, too), that
-          no folder is a link within one that DVC records whole, the name is free, Git can commit (who,
-          signature, hooks), and that the arguments for Snakemake change nothing of what is computed. After
-          the run: that nothing is left to compute for exactly this commit and configuration, that no result
-          was altered or put back since its job wrote it, and that results which were only called up to date,
-          by --touch or `make sync`, are those that a recorded run had from the same inputs.
+checks:   before anything runs: that every file is committed (code and settings that Git ignores, too; not
+          images of your own in the clone that the run does not read), that no folder is a link within one
+          that DVC records whole, the name is free, Git can commit (who, signature, hooks), and that the
+          arguments for Snakemake change nothing of what is computed. After the run: that nothing is left to
+          compute for exactly this commit and configuration, that no result was altered or put back since its
+          job wrote it, and that results which were only called up to date, by --touch or `make sync`, are
+          those that a recorded run had from the same inputs.
 changes:  results/, logs/ and data/demo, by running the chain; DVC's cache, and its remote where one is set;
           in Git, a commit with the tag run/NAME, and the branch. A run of configs/pipeline.yaml is the
           branch's next commit. With --config, the run's commit stands beside the branch: its
@@ -70,18 +71,14 @@ def record(name: str, config: Path | None, snakemake: Sequence[str], root: Path)
         repeat = arguments.check(snakemake, root)
         commits.check(root, f"Record run {name}")
         asked = configuration.resolve(config, name, root)
-        if changed := commits.changes(root, branch.written(root)):
-            raise RunError(
-                f"these files are not committed: {', '.join(changed)}; commit or stash them: "
-                "a run is a commit."
-            )
+        wholeness.refuse_uncommitted(_changed(asked, root), root)
         wholeness.refuse_ignored(asked.values, root)
         environment.now()  # a package that cannot be named is refused before the run, not after it
         parent = git("rev-parse", "HEAD", root=root)
         made = _compute(asked, snakemake, repeat, root)
         if git("rev-parse", "HEAD", root=root) != parent:
             raise RunError("another commit was checked out or made while the chain ran; record again.")
-        if changed := commits.changes(root, branch.written(root)):
+        if changed := _changed(asked, root):
             raise RunError(
                 f"edited while the chain ran: {', '.join(changed)}; restore or commit, and record again."
             )
@@ -97,6 +94,10 @@ def record(name: str, config: Path | None, snakemake: Sequence[str], root: Path)
                     git("update-ref", "-d", f"refs/tags/run/{name}", root=root)
                 raise
             remote.push(name, tree, env, root)
+
+
+def _changed(asked: Configuration, root: Path) -> list[str]:
+    return commits.changes(root, {*branch.written(root), *wholeness.beside(asked.values, root)})
 
 
 def _compute(asked: Configuration, snakemake: Sequence[str], repeat: Sequence[str], root: Path) -> list[str]:

@@ -26,8 +26,8 @@ def push(name: str, tree: Path, env: dict[str, str], root: Path) -> None:
             print(f"{path} is in no .dvc file, so that a clone cannot fetch it: dvc add {path}")
     if not dvc("remote", "list", root=tree):
         print(
-            "no DVC remote is set, so the files are on this machine only: "
-            "dvc remote add --default store <address>"
+            "no DVC remote is set, so the files are on this machine only: `dvc remote add --default store "
+            f"<address>`, commit .dvc/config, and `python ledger push {name}` sends them"
         )
         return
     try:

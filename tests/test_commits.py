@@ -8,7 +8,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import repository_recorded
-from ledger import branch, commits
+from ledger import branch, commits, wholeness
 from ledger.commands import RunError
 from repository_recorded import git
 
@@ -100,6 +100,51 @@ def test_a_name_in_another_encoding_is_told_as_not_committed(root):
     with open(os.fsencode(root) + b"/Z\xe4hlung.txt", "w") as file:  # noqa: PTH123  an old archive's
         file.write("notes")
     assert commits.changes(root, []) == ["Z\udce4hlung.txt"]
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["plate1/__init__.py", "plate1/config.yaml", "plate1/best.PTH", "a.tif", "results/a.tif", ".mine/a"],
+)
+def test_new_files_that_a_run_may_read_are_refused_with_the_ways_to_mend_it(root, place):
+    repository_recorded.write(root, {"plate1/a.tif": "image", place: "new"})
+    changed = commits.changes(root, wholeness.beside({}, root))
+    assert changed == [place]
+    with pytest.raises(
+        RunError, match=rf"^these files are new to Git: {place}; .* out of the clone or list it"
+    ):
+        wholeness.refuse_uncommitted(changed, root)
+    repository_recorded.write(root, {".git/info/exclude": f"/{place}\n"})
+    assert commits.changes(root, wholeness.beside({}, root)) == []
+
+
+def test_of_many_files_a_refusal_names_some(root):
+    repository_recorded.write(root, {f"{number}.tif": "image" for number in range(8)} | {OLD: "other"})
+    with pytest.raises(RunError) as refused:
+        wholeness.refuse_uncommitted(commits.changes(root, []), root)
+    edited, new = refused.value.sentences
+    assert edited == f"these files are not committed: {OLD}; commit or stash them: a run is a commit."
+    assert new.startswith("these files are new to Git: 0.tif, 1.tif, 2.tif, 3.tif, 4.tif and 3 more; ")
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("root: plate1", True),
+        ("root: data/mine\nimages: [../../plate1/day1]", True),
+        ("root: data/plate1", False),
+        ("root: ~nobody/plate1", False),
+        ("root: [", False),
+    ],
+)
+def test_images_to_which_the_runs_dataset_file_or_configuration_leads_are_read(root, text, read):
+    files = {"plate1/a.tif": "image", "configs/datasets/own/mine.yaml": text}
+    repository_recorded.write(root, files | {"configs/datasets/own/other.yaml": "root: plate1"})
+    found = ["plate1/a.tif"]
+    assert wholeness.beside({"dataset": "mine"}, root) == ([] if read else found)
+    assert wholeness.beside({"dataset": "other"}, root) == []
+    assert wholeness.beside({"dataset": "third"}, root) == found
+    assert wholeness.beside({"dataset": "third", "train": {"init_from": "plate1/a.tif"}}, root) == []
 
 
 @pytest.mark.parametrize(

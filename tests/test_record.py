@@ -3,6 +3,7 @@
 import csv
 import os
 import re
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -300,6 +301,24 @@ def test_code_and_settings_that_git_ignores_are_named_before_anything_runs(folde
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).touch()
     assert f"Git ignores these files, so that the run's commit would lack them: {place};" in refuse(folder)
+
+
+def test_images_of_your_own_in_the_clone_keep_no_run_from_being_recorded(folder):
+    (folder / "My folder (plate 1)" / "day 1").mkdir(parents=True)
+    for name in ("a.tif", "day 1/Zählung.json"):
+        (folder / "My folder (plate 1)" / name).touch()
+    ledger("record", "second", folder=folder)
+    assert [line["name"] for line in leaderboard(folder)] == ["first", "second"]
+    assert status(folder) == '?? "My folder (plate 1)/"'
+
+
+def test_a_remote_that_is_not_committed_is_told_with_the_command_that_commits_it(folder):
+    repository_to_record.call("dvc", "remote", "add", "--default", "store", "/tmp/store", folder=folder)
+    said = refuse(folder)
+    assert said.count("\n") == 1
+    command = re.search(r'`(git commit --message "Name the remote" \.dvc/config)`', said)[1]
+    repository_to_record.call(*shlex.split(command), folder=folder)
+    assert status(folder) == ""
 
 
 @pytest.mark.parametrize("text", [None, "Name: engine\n"])

@@ -57,9 +57,8 @@ class Journal(Hook):
         self.points, self.pause = points, pause
         self.curve: dict[str, list[float]] = {"iteration": [], "lr": []}
         self.sums: dict[str, float] = {}
-        self.summed = 0
+        self.summed, self.warm = 0, False  # whether a step was done
         self.heard: list[float] = []  # total losses since the last line
-        self.warm = False  # whether a step was done
 
     def before_train(self, runner: Runner) -> None:
         """Start the clock."""

@@ -8,7 +8,7 @@ import pytest
 import torch
 from discs import MICRO, learn
 
-from neuroseg.detector import building, checkpoints, configuration, hooks, predict, save
+from neuroseg.detector import building, checkpoints, configuration, hooks, predict, save, training
 from neuroseg.detector.openmmlab import MODELS, Compose, Config, InstanceData
 from neuroseg.errors import DataError
 
@@ -415,3 +415,11 @@ def test_every_time_of_a_scheduler_is_stretched_to_the_length_of_the_training(
     own.write_text(f"_base_ = {str(micro)!r}\nparam_scheduler = [dict({scheduler}, by_epoch=False)]\n")
     (stretched,) = configuration.fit(configuration.read(own), ["cell"], 20).param_scheduler
     assert {key: stretched[key] for key in times} == times
+
+
+def test_what_is_tried_before_a_training_changes_nothing_of_it(culture, micro, tmp_path, monkeypatch):
+    tried = learn(culture, micro, tmp_path / "tried")
+    monkeypatch.setattr(training, "rehearse", lambda *_: None)
+    untried = learn(culture, micro, tmp_path / "untried")
+    for name, weight in tried.detector["state_dict"].items():
+        assert torch.equal(weight, untried.detector["state_dict"][name]), name

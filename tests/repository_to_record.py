@@ -59,6 +59,11 @@ def status(folder: Path) -> str:
     return git("status", "--porcelain", folder=folder)
 
 
+def state(folder: Path) -> tuple[str, ...]:
+    """All that Git keeps, and what is not committed."""
+    return git("for-each-ref", folder=folder), git("rev-parse", "HEAD", folder=folder), status(folder)
+
+
 def nothing_to_do(folder: Path, *arguments: str) -> bool:
     """Whether Snakemake and DVC both find everything up to date."""
     planned = call("snakemake", "-n", *arguments, "--", "all", "all_simulate", folder=folder)
@@ -81,4 +86,11 @@ def create(folder: Path) -> Path:
     git("add", "--all", folder=folder)
     git("add", "--force", "results/README.md", folder=folder)
     git("commit", "--quiet", "--message", "Begin", folder=folder)
+    return folder
+
+
+def recorded(folder: Path) -> Path:
+    """Make the repository, and record the run `first` in it."""
+    create(folder)
+    ledger("record", "first", folder=folder)
     return folder

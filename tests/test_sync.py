@@ -14,8 +14,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The repository with a recorded run, and results of another data set that no run holds."""
-    folder = repository_to_record.create(tmp_path_factory.mktemp("recorded") / "neuroseg")
-    ledger("record", "first", folder=folder)
+    folder = repository_to_record.recorded(tmp_path_factory.mktemp("recorded") / "neuroseg")
     repository_to_record.call(
         "snakemake", "--cores", "1", "--configfile", "configs/other.yaml", folder=folder
     )

@@ -133,6 +133,7 @@ def test_the_schedule_is_stretched_to_the_training(micro):
     [
         ("model = dict(", "no MMDetection config"),
         ("raise SystemExit(0)", "no MMDetection config"),
+        ("raise ValueError('one\\n  line')", r"\(ValueError: one line\); mend it"),
         ("model = dict()", "lacks 'train_pipeline'"),
     ],
 )
@@ -261,7 +262,7 @@ def test_what_a_model_file_gets_wrong_is_said_by_its_key(micro, tmp_path, line, 
         ("train_pipeline = [dict(type='CropCells', size=96)]", "KeyError"),
         ("custom_hooks = [dict(type='EMAHook', momentumm=0.1)]", "'momentumm' in EMAHook)"),
         ("optim_wrapper = dict(clip_grad=dict(_delete_=True, max_nrm=35))", "max_nrm"),
-        ("model = dict(neck=dict(in_channels=[8, 16, 32]))", "AssertionError in FPN"),
+        ("model = dict(neck=dict(in_channels=[8, 16, 32]))", "AssertionError in FPN: assert len(inputs)"),
         ("model = dict(neck=dict(in_channels=[8, 16, 32, 63]))", "RuntimeError in Conv2d: "),
     ],
 )

@@ -82,6 +82,9 @@ def reason(error: BaseException) -> str:
     text, _, _ = text.partition(". Please check whether")  # a registry goes on with addresses
     text = re.sub(r"<(?:\w+\.)*(\w+) object at 0x[0-9a-f]+>", r"\1", text)
     text = textwrap.shorten(text, 200, placeholder=" …")
+    steps = traceback.extract_tb(error.__traceback__)
+    if not text and steps:  # as of a bare `assert`
+        text = str(steps[-1].line)
     parts = [frame.f_locals.get("self") for frame, _ in traceback.walk_tb(error.__traceback__)]
     named = [
         type(part).__name__ for part in parts if isinstance(part, BaseTransform | torch.nn.Module | Hook)

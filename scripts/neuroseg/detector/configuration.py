@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, field_validator, 
 
 from neuroseg import settings
 from neuroseg.detector import spelling
+from neuroseg.detector.building import reason
 from neuroseg.detector.openmmlab import OPTIMIZERS, Config
 from neuroseg.errors import DataError
 
@@ -147,7 +148,7 @@ def read(path: Path) -> Config:
         config = Config.fromfile(path)
     except (Exception, SystemExit) as error:  # a model file is Python, which may fail in any way
         raise DataError(
-            f"{path}: this is no MMDetection config ({type(error).__name__}: {error}); "
+            f"{path}: this is no MMDetection config ({reason(error)}); "
             "mend it, or begin anew with one of configs/models."
         ) from error
     missing = [section for section in SECTIONS if section not in config]

@@ -43,7 +43,8 @@ def rehearse(model: Path, config: Config, network: TwoStageDetector) -> None:
             )
             predictor([np.full((SIDE, SIDE), 128, np.uint8)])
         except DataError as error:
-            said = building.reason(error.__cause__) if error.__cause__ else error
+            whole = str(error).removesuffix("; train it again.")
+            said = building.reason(error.__cause__) if error.__cause__ else whole
             raise DataError(
                 f"{model}: predict could look at no image with it ({said}); mend that setting."
             ) from error

@@ -368,7 +368,7 @@ def test_a_layer_that_a_network_lacks_is_refused_where_its_name_is_misspelt_and_
     [
         ("model = dict(test_cfg=dict(rcnn=dict(nms=dict(iou_threshold='half'))))", "half"),
         ("model = dict(test_cfg=dict(rcnn=dict(nms=dict(radius=3))))", "radius"),
-        ("test_pipeline = [dict(type='PackCells', channels=4)]", "AssertionError in DetDataPreprocessor: "),
+        ("test_pipeline = [dict(type='PackCells', channels=4)]", "AssertionError in ImgDataPreprocessor: "),
         ("test_pipeline = [dict(type='LoadImageFromFile'), dict(type='PackCells')]", "take another"),
     ],
 )

@@ -18,6 +18,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from neuroseg.detector.openmmlab import MODELS, BaseTransform, Compose, Config, Hook, TwoStageDetector
 from neuroseg.errors import DataError
 
+PARTS = (BaseTransform, Hook, torch.nn.Module)
+"""What a model file is made of, and is to blame for."""
+
 SPARE = 10_000_000
 """Numbers that building may take beyond four times the weights themselves."""
 
@@ -85,10 +88,10 @@ def reason(error: BaseException) -> str:
     steps = traceback.extract_tb(error.__traceback__)
     if not text and steps:  # as of a bare `assert`
         text = str(steps[-1].line)
-    parts = [frame.f_locals.get("self") for frame, _ in traceback.walk_tb(error.__traceback__)]
-    named = [
-        type(part).__name__ for part in parts if isinstance(part, BaseTransform | torch.nn.Module | Hook)
-    ]
+    # A frame's locals would tell the class as well, and keep the error and all that it holds alive.
+    running = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    owners = [each.f_globals.get(each.f_code.co_qualname.partition(".")[0]) for each in running]
+    named = [each.__name__ for each in owners if isinstance(each, type) and issubclass(each, PARTS)]
     return f"{type(error).__name__}{f' in {named[-1]}' if named else ''}: {text}"
 
 

@@ -403,7 +403,7 @@ WRITTEN_OUT = '_base_ must be a path in quotes or a list of such, written out, s
             f"{A} builds on {A}, which is a circle; name another file as _base_ of {A}.",
         ),
         ("model = dict()\nseed = 3 4\n", f"{A}, line 2: this is no Python (invalid syntax"),
-        (b"seed = 1\x00", f"{A}: this is no Python (source code string cannot contain null bytes); mend"),
+        (b"seed = 1\n\x00", f"{A}, line 2: this is no Python (a null byte); mend"),
         (
             "# one\n# Gr\u00f6\u00dfe".encode("latin-1"),
             f"{A}, line 2: its bytes are no text in UTF-8; save the file",

@@ -72,7 +72,13 @@ def _parsed(path: Path) -> ast.Module:
         WorkflowError: the file cannot be read, or is no Python.
     """
     try:
-        return ast.parse(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        if "\0" in text:  # which releases of Python refuse by different errors
+            line = text[: text.index("\0")].count("\n") + 1
+            raise WorkflowError(
+                f"{path}, line {line}: this is no Python (a null byte); mend or restore the file."
+            )
+        return ast.parse(text)
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise WorkflowError(

@@ -41,7 +41,7 @@ class CropCells(BaseTransform):
     def __init__(
         self,
         size: Some,
-        zoom: float | tuple[float, float] = 1.0,
+        zoom: float | tuple[float, ...] = 1.0,
         min_visible: Share = 0.1,
         attempts: Some = 10,
     ) -> None:

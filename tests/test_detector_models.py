@@ -1,6 +1,7 @@
 """A detector's heads, model files and checkpoints."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -98,6 +99,21 @@ def test_a_small_swin_with_dense_proposals_learns_and_finds(culture, tmp_path):
 
 
 # ------------------------------------------------------------------------------------------------ model files
+
+
+def built_on(base: Path, line: str, folder: Path) -> Path:
+    """A model file that changes another by a line."""
+    path = folder / "own.py"
+    path.write_text(f"_base_ = {str(base)!r}\n{line}\n")
+    return path
+
+
+def refusal(use: Callable, *arguments: object) -> str:
+    """The one sentence by which something is refused."""
+    with pytest.raises(DataError) as refused:
+        use(*arguments)
+    (sentence,) = refused.value.sentences
+    return sentence
 
 
 @pytest.mark.parametrize("path", MODEL_FILES, ids=lambda path: path.stem)
@@ -234,8 +250,7 @@ WARM = "type='LinearLR', by_epoch=False, "
     ],
 )  # fmt: skip
 def test_what_a_model_file_gets_wrong_is_said_by_its_key(micro, tmp_path, line, complaint):
-    wrong = tmp_path / "wrong.py"
-    wrong.write_text(f"_base_ = {str(micro)!r}\n{line}\n")
+    wrong = built_on(micro, line, tmp_path)
     with pytest.raises(DataError) as refused:
         configuration.read(wrong)
     assert str(refused.value).startswith(f"{wrong}: {complaint}")
@@ -262,22 +277,12 @@ def test_what_a_model_file_gets_wrong_is_said_by_its_key(micro, tmp_path, line, 
         ("train_pipeline = [dict(type='CropCells', size=96)]", "KeyError"),
         ("custom_hooks = [dict(type='EMAHook', momentumm=0.1)]", "'momentumm' in EMAHook)"),
         ("optim_wrapper = dict(clip_grad=dict(_delete_=True, max_nrm=35))", "max_nrm"),
-        ("model = dict(neck=dict(in_channels=[8, 16, 32]))", "AssertionError in FPN: assert len(inputs)"),
-        ("model = dict(neck=dict(in_channels=[8, 16, 32, 63]))", "RuntimeError in Conv2d: "),
     ],
 )
 def test_a_part_that_mmdetection_does_not_know_is_said_in_one_sentence(culture, micro, tmp_path, line, part):
-    wrong = tmp_path / "wrong.py"
-    wrong.write_text(f"_base_ = {str(micro)!r}\n{line}\n")
-    with pytest.raises(DataError) as refused:
-        learn(culture, wrong, tmp_path / "work")
-    (sentence,) = refused.value.sentences
-    assert sentence.startswith(
-        (
-            f"{wrong}: MMDetection cannot train what it describes (",
-            f"{wrong}: predict could look at no image with it (",
-        )
-    )
+    wrong = built_on(micro, line, tmp_path)
+    sentence = refusal(learn, culture, wrong, tmp_path / "work")
+    assert sentence.startswith(f"{wrong}: MMDetection cannot train what it describes (")
     assert part in sentence
 
 
@@ -308,12 +313,8 @@ def test_of_what_goes_wrong_in_a_process_that_feeds_a_gpu_the_last_line_is_told(
     ],
 )  # fmt: skip
 def test_a_key_of_a_model_file_that_nothing_reads_is_refused(micro, tmp_path, line, complaint):
-    wrong = tmp_path / "wrong.py"
-    wrong.write_text(f"_base_ = {str(micro)!r}\n{line}\n")
-    with pytest.raises(DataError) as refused:
-        configuration.read(wrong)
-    (sentence,) = refused.value.sentences
-    assert sentence.startswith(f"{wrong}: {complaint}")
+    wrong = built_on(micro, line, tmp_path)
+    assert refusal(configuration.read, wrong).startswith(f"{wrong}: {complaint}")
 
 
 @pytest.mark.parametrize(
@@ -329,8 +330,7 @@ def test_a_key_of_a_model_file_that_nothing_reads_is_refused(micro, tmp_path, li
     ],
 )
 def test_what_mmdetections_own_files_set_is_no_mistake(micro, tmp_path, line):
-    own = tmp_path / "own.py"
-    own.write_text(f"_base_ = {str(micro)!r}\n{line}\n")
+    own = built_on(micro, line, tmp_path)
     configuration.read(own)
 
 
@@ -351,34 +351,45 @@ def test_a_file_of_mmdetections_own_lacks_sections_and_has_no_strange_key(base, 
 def test_a_layer_that_a_network_lacks_is_refused_where_its_name_is_misspelt_and_else_told(
     culture, micro, tmp_path, capsys
 ):
-    own = tmp_path / "own.py"
     keys = "optim_wrapper = dict(paramwise_cfg=dict(custom_keys={{{!r}: dict(lr_mult=0.1)}}))"
-    own.write_text(f"_base_ = {str(micro)!r}\n{keys.format('bakbone.layer1')}\n")
+    own = built_on(micro, keys.format("bakbone.layer1"), tmp_path)
     with pytest.raises(
         DataError, match=r"custom_keys\.bakbone\.layer1: no weight has this in its name; write back"
     ):
         learn(culture, own, tmp_path / "work")
-    own.write_text(f"_base_ = {str(micro)!r}\n{keys.format('absolute_pos_embed')}\n")
+    own = built_on(micro, keys.format("absolute_pos_embed"), tmp_path)
     assert learn(culture, own, tmp_path / "work").scalars["iterations"] == 6
     assert "custom_keys.absolute_pos_embed: no weight has this in its name" in capsys.readouterr().err
 
 
+PREDICT = "predict could look at no image with it ("
+
+
 @pytest.mark.parametrize(
-    ("line", "part"),
+    ("line", "complaint", "part"),
     [
-        ("model = dict(test_cfg=dict(rcnn=dict(nms=dict(iou_threshold='half'))))", "half"),
-        ("model = dict(test_cfg=dict(rcnn=dict(nms=dict(radius=3))))", "radius"),
-        ("test_pipeline = [dict(type='PackCells', channels=4)]", "AssertionError in ImgDataPreprocessor: "),
-        ("test_pipeline = [dict(type='LoadImageFromFile'), dict(type='PackCells')]", "take another"),
+        ("model = dict(test_cfg=dict(rcnn=dict(nms=dict(iou_threshold='half'))))", PREDICT, "half"),
+        ("model = dict(test_cfg=dict(rcnn=dict(nms=dict(radius=3))))", PREDICT, "radius"),
+        (
+            "test_pipeline = [dict(type='PackCells', channels=4)]",
+            PREDICT,
+            "AssertionError in ImgDataPreprocessor: ",
+        ),
+        ("test_pipeline = [dict(type='LoadImageFromFile'), dict(type='PackCells')]", "", "take another"),
+        (
+            "model = dict(neck=dict(in_channels=[8, 16, 32]))",
+            PREDICT,
+            "AssertionError in FPN: assert len(inputs)",
+        ),
+        ("model = dict(neck=dict(in_channels=[8, 16, 32, 63]))", PREDICT, "RuntimeError in Conv2d: "),
     ],
 )
-def test_what_would_fail_in_predict_is_said_before_anything_is_learnt(culture, micro, tmp_path, line, part):
-    wrong = tmp_path / "wrong.py"
-    wrong.write_text(f"_base_ = {str(micro)!r}\n{line}\n")
-    with pytest.raises(DataError) as refused:
-        learn(culture, wrong, tmp_path / "work")
-    (sentence,) = refused.value.sentences
-    assert sentence.startswith(f"{wrong}: ")
+def test_what_would_fail_in_predict_is_said_before_anything_is_learnt(
+    culture, micro, tmp_path, line, complaint, part
+):
+    wrong = built_on(micro, line, tmp_path)
+    sentence = refusal(learn, culture, wrong, tmp_path / "work")
+    assert sentence.startswith(f"{wrong}: {complaint}")
     assert part in sentence
     assert "train it again" not in sentence
 
@@ -412,8 +423,7 @@ def test_what_goes_wrong_after_the_first_step_is_not_laid_to_the_model_file(
 def test_every_time_of_a_scheduler_is_stretched_to_the_length_of_the_training(
     micro, tmp_path, scheduler, times
 ):
-    own = tmp_path / "own.py"
-    own.write_text(f"_base_ = {str(micro)!r}\nparam_scheduler = [dict({scheduler}, by_epoch=False)]\n")
+    own = built_on(micro, f"param_scheduler = [dict({scheduler}, by_epoch=False)]", tmp_path)
     (stretched,) = configuration.fit(configuration.read(own), ["cell"], 20).param_scheduler
     assert {key: stretched[key] for key in times} == times
 
